@@ -1,0 +1,3 @@
+# Two commands: `make demo` and `make test`. The rest is for those who stay.
+all: build
+.PHONY: all
