@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every map, pinned under these names. Max entries are defaults; the loader may set others. Each map has one writer. */
+#pragma once
+#include "types.h"
+
+#define MAP(NAME, TYPE, KEY, VALUE, ENTRIES, FLAGS) \
+	struct {                                    \
+		__uint(type, TYPE);                 \
+		__type(key, KEY);                   \
+		__type(value, VALUE);               \
+		__uint(max_entries, ENTRIES);       \
+		__uint(map_flags, FLAGS);           \
+		__uint(pinning, LIBBPF_PIN_BY_NAME); \
+	} NAME SEC(".maps")
+
+/* Written by user space. */
+MAP(cilium_owners, BPF_MAP_TYPE_HASH, struct address, struct owner, 262144, BPF_F_NO_PREALLOC);
+MAP(cilium_ipcache, BPF_MAP_TYPE_LPM_TRIE, struct prefix_key, struct owner, 512000, BPF_F_NO_PREALLOC);
+MAP(cilium_interfaces, BPF_MAP_TYPE_HASH, __u32, struct interface, 4096, 0);
+MAP(cilium_policies, BPF_MAP_TYPE_ARRAY, __u32, struct policy, 4096, BPF_F_MMAPABLE);
+MAP(cilium_policy_tables, BPF_MAP_TYPE_ARRAY, __u32, struct policy_table, 4096, 0);
+MAP(cilium_policy_pages, BPF_MAP_TYPE_ARRAY, __u32, struct policy_page, 4096, 0);
+MAP(cilium_policy_classes, BPF_MAP_TYPE_HASH, struct class_key, __u32, 1048576, BPF_F_NO_PREALLOC);
+MAP(cilium_policy_cells, BPF_MAP_TYPE_ARRAY, __u32, struct policy_cell, 1048576, 0);
+MAP(cilium_services, BPF_MAP_TYPE_HASH, struct service_key, struct service, 65536, BPF_F_NO_PREALLOC);
+MAP(cilium_backend_slots, BPF_MAP_TYPE_ARRAY, __u32, __u32, 262144, 0);
+MAP(cilium_backends, BPF_MAP_TYPE_ARRAY, __u32, struct backend, 65536, 0);
+MAP(cilium_epoch, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1, BPF_F_MMAPABLE); /* policy moved on: judge every flow once more */
+
+/* Written by the datapath. */
+MAP(cilium_rule_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counter, 65536, 0);
+MAP(cilium_metrics, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counter, 1024, 0); /* reason << 2 | direction */
+
+/* To be completed by the datapath: cilium_flows (LRU, struct flow_key -> struct flow), cilium_fragments,
+ * cilium_reverse_sockets, cilium_events (ring buffer). */
