@@ -1,3 +1,48 @@
 # Two commands: `make demo` and `make test`. The rest is for those who stay.
+#   make demo             a lab of three nodes, the Star Wars walk-through, and all gone again
+#   make test [PART=…]    all tests, or one part: law unit model scenarios kernel cluster
+#   make bench [ONLY=…]   the figures, with their goals, as a table and in bench.json
+#   make build            everything that is compiled or bundled, into build/
+#   make check            types, formatting, lint
+#   make generate         gen/ anew from its inputs
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+NODE := node_modules/.bin/node
+export NODE_NO_WARNINGS = 1
+
 all: build
-.PHONY: all
+
+include bpf/build.mk native/build.mk
+
+# Debian packages and node_modules, only what is missing.
+node_modules/.installed: package.json package-lock.json tools/setup.sh
+	@tools/setup.sh
+	@touch $@
+
+setup: node_modules/.installed
+
+build: node_modules/.installed bpf native bundles
+
+bundles: node_modules/.installed
+	@$(NODE) tools/bundle.ts
+
+demo: build
+	@tools/demo.sh
+
+test: build check
+	@$(NODE) tools/test.ts $(PART)
+
+check: node_modules/.installed
+	@node_modules/.bin/tsc -p tsconfig.json && node_modules/.bin/tsc -p tsconfig.pure.json
+	@node_modules/.bin/biome check --error-on-warnings .
+
+bench: build
+	@$(NODE) test/bench/main.ts $(if $(ONLY),--only $(ONLY))
+
+generate: bpf
+	@$(NODE) tools/layouts.ts
+
+clean:
+	@rm -rf build .cache
+
+.PHONY: all setup build bpf native bundles demo test check bench generate clean
