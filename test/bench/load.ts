@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/** netbench held open: one server and one client process per target, asked for one slice at a time. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+
+export type Verb = 'rr' | 'crr' | 'urr' | 'blast' | 'stream'
+const program = 'build/netbench'
+const port = 7700
+
+/** Starts a program and answers with its output lines, one `next` at a time. */
+class Lines {
+  readonly #child: ChildProcessWithoutNullStreams
+  readonly #lines: AsyncIterator<string>
+  #errors = ''
+  constructor(command: readonly string[]) {
+    this.#child = spawn(command[0] as string, command.slice(1))
+    this.#child.stderr.on('data', (d) => {
+      this.#errors += d
+    })
+    this.#child.stdin.on('error', () => {})
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+  }
+  async next(): Promise<string> {
+    const { value, done } = await this.#lines.next()
+    if (done) throw new Error(`${this.#child.spawnargs.join(' ')} ended: ${this.#errors.trim()}`)
+    return value
+  }
+  send(line: string): void {
+    this.#child.stdin.write(`${line}\n`)
+  }
+  stop(): void {
+    this.#child.kill('SIGKILL')
+  }
+}
+
+export class Server {
+  readonly #lines: Lines
+  constructor(prefix: readonly string[]) {
+    this.#lines = new Lines([...prefix, program, '--pin', '0', 'serve', String(port)])
+  }
+  async ready(): Promise<void> {
+    await this.#lines.next()
+  }
+  stop(): void {
+    this.#lines.stop()
+  }
+}
+
+export class Client {
+  readonly #lines: Lines
+  constructor(prefix: readonly string[], address: string) {
+    this.#lines = new Lines([...prefix, program, '--pin', '0', 'client', address, String(port)])
+  }
+  /** Nanoseconds per operation, or Gbit/s for a stream. */
+  async measure(verb: Verb, seconds: number): Promise<number> {
+    this.#lines.send(`${verb} ${seconds}`)
+    return Number(await this.#lines.next())
+  }
+  stop(): void {
+    this.#lines.stop()
+  }
+}
