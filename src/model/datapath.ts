@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * Rows that the kernel should hold, one type per map, in the words of bpf/contract. Addresses are texts (`10.0.0.1`,
+ * `fd00::1`), '' where the contract says zero; edge/kernel turns them into bytes.
+ */
+
+export const ownerFlag = { local: 1, host: 2, node: 4, gateway: 8 } as const
+
+/** cilium_owners by address, cilium_ipcache by prefix. */
+export interface OwnerRow {
+  /** An address, or a prefix `a/n` in cilium_ipcache. */
+  readonly address: string
+  readonly identity: number
+  readonly interface: number
+  readonly policy: number
+  readonly endpoint: number
+  readonly flags: number
+  /** Node behind which it is reached by tunnel; '' when routed. */
+  readonly node: string
+}
+
+/** cilium_interfaces. */
+export interface InterfaceRow {
+  readonly index: number
+  readonly ipv4: string
+  readonly ipv6: string
+  readonly identity: number
+  readonly policy: number
+  readonly endpoint: number
+  readonly flags: number
+  readonly mac: string
+}
+
+/** cilium_policies: which decision tables a policy number means; 0: nothing passes. */
+export interface PolicyRow {
+  readonly policy: number
+  readonly ingress: number
+  readonly egress: number
+}
+
+export const portSpaces = ['TCP', 'UDP', 'SCTP', 'ICMP', 'ICMPv6'] as const
+export type PortSpace = (typeof portSpaces)[number]
+
+/** cilium_policy_tables. `page` has 256 page numbers for each space, in the order of `portSpaces`. */
+export interface PolicyTableRow {
+  readonly table: number
+  readonly cells: number
+  readonly columns: number
+  readonly other: number
+  readonly page: readonly (readonly number[])[]
+}
+
+/** cilium_policy_pages: 256 columns. */
+export interface PolicyPageRow {
+  readonly page: number
+  readonly column: readonly number[]
+}
+
+/** cilium_policy_classes. */
+export interface ClassRow {
+  readonly table: number
+  readonly identity: number
+  readonly class: number
+}
+
+export const verdict = { none: 0, allow: 1, deny: 2, redirect: 3, audit: 4 } as const
+
+export interface Cell {
+  readonly rule: number
+  readonly shadowRule: number
+  readonly verdict: number
+  readonly shadowVerdict: number
+  readonly proxyPort: number
+}
+
+/** A run of cilium_policy_cells, written as one. */
+export interface CellsRow {
+  /** Index of the first cell. */
+  readonly first: number
+  readonly cells: readonly Cell[]
+}
+
+/** cilium_services. */
+export interface ServiceRow {
+  readonly address: string
+  readonly port: number
+  /** IP protocol number. */
+  readonly protocol: number
+  readonly scope: number
+  readonly slots: number
+  readonly count: number
+  readonly flags: number
+  readonly id: number
+}
+
+/** A run of cilium_backend_slots: backend numbers. */
+export interface SlotsRow {
+  readonly first: number
+  readonly backends: readonly number[]
+}
+
+/** cilium_backends. */
+export interface BackendRow {
+  readonly backend: number
+  readonly address: string
+  readonly port: number
+  readonly protocol: number
+  readonly state: number
+}
+
+/** A route in the node's main table. */
+export interface RouteRow {
+  readonly prefix: string
+  /** '' for a route to a device alone. */
+  readonly via: string
+  readonly device: string
+  /** Preferred source address, '' for none. */
+  readonly source: string
+  /** 0: that of the device. */
+  readonly mtu: number
+}
+
+/** What the kernel holds for a policy number now, written back by the agent after each reconciliation. */
+export interface KernelPolicy {
+  readonly policy: number
+  readonly ingress: number
+  readonly egress: number
+}
+
+/** The space a decision table takes in the kernel while any policy number there points at it. */
+export interface KernelTable {
+  readonly table: number
+  readonly cells: number
+  readonly count: number
+  readonly pages: readonly number[]
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+import { ok, type Result } from '../base/result.ts'
+import { list, number, object, text } from './json.ts'
+import { parseMeta } from './meta.ts'
+import { type NamedPort, protocolOf, sortedPorts } from './pod.ts'
+
+/** What CNI asked for: an interface for a sandbox of this node. Restored ones are the same rows, read from disk. */
+export interface EndpointRequest {
+  readonly containerId: string
+  /** Inside the pod: eth0. */
+  readonly ifname: string
+  /** Path of the network namespace. */
+  readonly netns: string
+  readonly namespace: string
+  readonly podName: string
+  /** '' when the runtime did not say. */
+  readonly podUid: string
+  /** Addresses and numbers it had before a restart of the agent, if any. */
+  readonly held?: HeldEndpoint
+}
+
+export interface HeldEndpoint {
+  readonly id: number
+  readonly ipv4: string
+  readonly ipv6: string
+}
+
+/** Cilium's `cni-attachment-id`. */
+export const attachment = (r: { readonly containerId: string; readonly ifname: string }): string =>
+  `${r.containerId}:${r.ifname}`
+
+export type EndpointState =
+  | 'creating'
+  | 'waiting-for-identity'
+  | 'not-ready'
+  | 'waiting-to-regenerate'
+  | 'regenerating'
+  | 'restoring'
+  | 'ready'
+  | 'disconnecting'
+  | 'disconnected'
+  | 'invalid'
+
+/** A CiliumEndpoint object: what other agents need to know of a pod of another node. */
+export interface CiliumEndpoint {
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly resourceVersion: string
+  readonly identity: number
+  readonly addresses: readonly string[]
+  /** Address of the node it runs on. */
+  readonly node: string
+  readonly state: string
+  readonly namedPorts: readonly NamedPort[]
+}
+
+export function parseCiliumEndpoint(object_: unknown): Result<CiliumEndpoint> {
+  const meta = parseMeta(object_)
+  if (!meta.ok) return meta
+  const status = object(object(object_)['status'])
+  const networking = object(status['networking'])
+  return ok({
+    namespace: meta.value.namespace,
+    name: meta.value.name,
+    uid: meta.value.uid,
+    resourceVersion: meta.value.resourceVersion,
+    identity: number(object(status['identity'])['id']),
+    addresses: list(networking['addressing'])
+      .flatMap((a) => [text(object(a)['ipv4']), text(object(a)['ipv6'])])
+      .filter((a) => a !== ''),
+    node: text(networking['node']),
+    state: text(status['state']),
+    namedPorts: sortedPorts(
+      list(status['named-ports']).map((p) => ({
+        name: text(object(p)['name']),
+        port: number(object(p)['port']),
+        protocol: protocolOf(object(p)['protocol']),
+      })),
+    ),
+  })
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** A label with the source that vouches for it. Text form `source:key[=value]`. */
+export interface Label {
+  readonly source: string
+  readonly key: string
+  readonly value: string
+}
+
+/** Labels in text form, sorted by bytes, without repetition: equal sets are equal texts. */
+export type LabelSet = readonly string[]
+
+export const labelText = (l: Label): string => `${l.source}:${l.key}${l.value === '' ? '' : `=${l.value}`}`
+
+export function parseLabel(s: string): Label {
+  const eq = s.indexOf('=')
+  const colon = s.indexOf(':')
+  const hasSource = colon > 0 && (eq < 0 || colon < eq)
+  return {
+    source: hasSource ? s.slice(0, colon) : 'unspec',
+    key: s.slice(hasSource ? colon + 1 : 0, eq < 0 ? undefined : eq),
+    value: eq < 0 ? '' : s.slice(eq + 1),
+  }
+}
+
+export const labelSet = (labels: readonly (Label | string)[]): LabelSet =>
+  [...new Set(labels.map((l) => (typeof l === 'string' ? l : labelText(l))))].sort()
+
+/** One text per set, to compare and to key by. `;` ends each label because one text may be the start of another. */
+export const labelSetKey = (labels: LabelSet): string => labels.map((l) => `${l};`).join('')
+
+/** CiliumIdentity's `security-labels`: `source:key` to value. */
+export function labelsOfSecurityMap(map: { readonly [key: string]: string }): LabelSet {
+  return labelSet(Object.entries(map).map(([k, v]) => (v === '' ? k : `${k}=${v}`)))
+}
+export function securityMapOfLabels(labels: LabelSet): { readonly [key: string]: string } {
+  const out: { [key: string]: string } = {}
+  for (const s of labels) {
+    const l = parseLabel(s)
+    out[`${l.source}:${l.key}`] = l.value
+  }
+  return out
+}
+
+export const podNamespaceKey = 'io.kubernetes.pod.namespace'
+export const namespaceLabelsKey = 'io.cilium.k8s.namespace.labels'
+export const serviceAccountKey = 'io.cilium.k8s.policy.serviceaccount'
+export const clusterKey = 'io.cilium.k8s.policy.cluster'

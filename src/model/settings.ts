@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * What derivations need of the agent's configuration, one row. Names are Cilium's options in camel case; the agent
+ * parses them from cilium-config, a directory or flags.
+ */
+export interface Settings {
+  /** The node this agent serves. */
+  readonly nodeName: string
+  readonly clusterName: string
+  readonly clusterId: number
+  readonly routingMode: 'tunnel' | 'native'
+  readonly tunnelProtocol: 'vxlan'
+  readonly tunnelPort: number
+  readonly autoDirectNodeRoutes: boolean
+  readonly enableIpv4: boolean
+  readonly enableIpv6: boolean
+  readonly enableIpv4Masquerade: boolean
+  readonly enableIpv6Masquerade: boolean
+  /** '' when not set. */
+  readonly ipv4NativeRoutingCidr: string
+  readonly ipv6NativeRoutingCidr: string
+  readonly ipam: 'cluster-pool' | 'kubernetes'
+  /** Bytes of an IP packet on the wire; 0: that of the device. */
+  readonly mtu: number
+  readonly enablePolicy: 'default' | 'always' | 'never'
+  readonly allowLocalhost: 'auto' | 'always' | 'policy'
+  readonly policyAuditMode: boolean
+  /** Label filter patterns beyond the defaults. */
+  readonly labels: readonly string[]
+  readonly kubeProxyReplacement: boolean
+}
+
+export const defaultSettings: Settings = {
+  nodeName: '',
+  clusterName: 'default',
+  clusterId: 0,
+  routingMode: 'tunnel',
+  tunnelProtocol: 'vxlan',
+  tunnelPort: 8472,
+  autoDirectNodeRoutes: false,
+  enableIpv4: true,
+  enableIpv6: true,
+  enableIpv4Masquerade: true,
+  enableIpv6Masquerade: true,
+  ipv4NativeRoutingCidr: '',
+  ipv6NativeRoutingCidr: '',
+  ipam: 'cluster-pool',
+  mtu: 0,
+  enablePolicy: 'default',
+  allowLocalhost: 'auto',
+  policyAuditMode: false,
+  labels: [],
+  kubeProxyReplacement: true,
+}
