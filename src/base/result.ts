@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** Bad input as a value. Effects throw; broken invariants assert; only input gets a Result. */
-export type Result<T, E = Problem> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: E }
+export type Result<T, E = Problem> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: E }
 
 /** What is wrong with an input: where (field path), what, and how to mend it. */
 export interface Problem {

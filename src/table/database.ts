@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Read, Table } from './definition.ts'
+import type { AnyTable, Read, Table } from './definition.ts'
+
+export { openDatabase } from './open.ts'
 
 /** A change of one row between two revisions. `before` or `after` is absent for an insertion or a removal. */
 export interface Change<Row> {
@@ -8,27 +10,32 @@ export interface Change<Row> {
   readonly after?: Row
 }
 
+/** What a source says in one go. Nothing of it is applied when the function that fills it throws. */
 export interface Transaction {
-  put<Row>(table: Table<Row>, row: Row): void
-  remove(table: Table<never> | Table<any>, key: string): void
+  put<Row>(table: Table<Row>, row: NoInfer<Row>): void
+  remove(table: AnyTable, key: string): void
   /** The table shall hold exactly these rows: what a fresh list says. */
-  replace<Row>(table: Table<Row>, rows: readonly Row[]): void
+  replace<Row>(table: Table<Row>, rows: readonly NoInfer<Row>[]): void
   /** The source has said all it knew at start. Derived tables are initialised when all their inputs are. */
-  initialised(table: Table<any>): void
+  initialised(table: AnyTable): void
 }
 
 /** A view of all tables at one revision; it does not change when the database does. */
 export interface Snapshot extends Read {
   readonly revision: number
-  count(table: Table<any>): number
-  isInitialised(table: Table<any>): boolean
+  count(table: AnyTable): number
+  isInitialised(table: AnyTable): boolean
 }
 
 export interface Database extends Snapshot {
-  /** Applies the changes, runs derivations to their fixpoint, then tells the listeners, all before it returns. */
+  /**
+   * Applies the changes, runs derivations to their fixpoint, then tells the listeners, all before it returns the
+   * revision. Rows belong to the database from then on and are frozen. A commit made by a listener is told to the
+   * listeners after the one under way. A commit that changes nothing keeps the revision.
+   */
   commit(change: (tx: Transaction) => void): number
   /** Rows an allocation holds from an earlier life; before the first commit. */
-  seed<Row>(table: Table<Row>, rows: readonly Row[]): void
+  seed<Row>(table: Table<Row>, rows: readonly NoInfer<Row>[]): void
   snapshot(): Snapshot
   /** A database of the same tables and rows, to ask 'what if'; changes there do not come back. */
   fork(): Database
@@ -36,13 +43,16 @@ export interface Database extends Snapshot {
   cursor<Row>(table: Table<Row>): Cursor<Row>
   /** Called once after each commit that changed anything, with the names of changed tables. The result unsubscribes. */
   listen(listener: (changed: ReadonlySet<string>, revision: number) => void): () => void
-  readonly tables: readonly Table<any>[]
+  readonly tables: readonly AnyTable[]
 }
 
 export interface Cursor<Row> {
-  /** Revision up to which changes were taken. */
+  /** Revision up to which changes were taken; -1 before the first `next`. */
   readonly revision: number
+  /** One change a key however often it changed, in the order of first change; the first call in key order. */
   next(): readonly Change<Row>[]
+  /** Ends the bookkeeping for this cursor. */
+  close(): void
 }
 
-export type OpenDatabase = (tables: readonly Table<any>[]) => Database
+export type OpenDatabase = (tables: readonly AnyTable[]) => Database

@@ -16,14 +16,18 @@ export interface Table<Row> extends Shape<Row> {
   readonly rule: Rule<Row>
 }
 
+/** A table of whatever rows. `unknown` would not do: a table both takes and gives its rows. */
+// biome-ignore lint/suspicious/noExplicitAny: the one place where the row type is forgotten
+export type AnyTable = Table<any>
+
 export type Rule<Row> =
   | { readonly kind: 'source' }
-  | { readonly kind: 'each'; readonly input: Table<never>; readonly derive: (row: never, read: Read) => readonly Row[] }
-  | { readonly kind: 'all'; readonly inputs: readonly Table<never>[]; readonly derive: (read: Read) => readonly Row[] }
+  | { readonly kind: 'each'; readonly input: AnyTable; readonly derive: (row: never, read: Read) => readonly Row[] }
+  | { readonly kind: 'all'; readonly inputs: readonly AnyTable[]; readonly derive: (read: Read) => readonly Row[] }
   | {
       readonly kind: 'allocate'
-      readonly wanted: Table<never>
-      readonly inputs: readonly Table<never>[]
+      readonly wanted: AnyTable
+      readonly inputs: readonly AnyTable[]
       readonly decide: (wanted: readonly never[], held: readonly Row[], read: Read) => readonly Row[]
     }
 
@@ -41,7 +45,7 @@ export function table<Row>(name: string, shape: Shape<Row>): Table<Row> {
 
 /**
  * One row of `input` gives rows of the derived table, by itself and by what it looks up. For large or busy inputs.
- * Two inputs must not give the same key; that is a broken invariant.
+ * Two inputs must not give the same key; that is a broken invariant. `read` may look into any table of the database.
  */
 export function deriveEach<In, Row>(
   name: string,
@@ -49,33 +53,37 @@ export function deriveEach<In, Row>(
   shape: Shape<Row>,
   derive: (row: In, read: Read) => readonly Row[],
 ): Table<Row> {
-  return { name, ...shape, rule: { kind: 'each', input: input as Table<never>, derive: derive as never } }
+  return { name, ...shape, rule: { kind: 'each', input, derive: derive as never } }
 }
 
-/** The whole table anew from whole inputs, then the difference. For everything that is small or seldom changes. */
+/**
+ * The whole table anew from whole inputs, then the difference. For everything that is small or seldom changes.
+ * `read` sees the inputs named here and no other table.
+ */
 export function deriveAll<Row>(
   name: string,
-  inputs: readonly Table<never>[] | readonly Table<any>[],
+  inputs: readonly AnyTable[],
   shape: Shape<Row>,
   derive: (read: Read) => readonly Row[],
 ): Table<Row> {
-  return { name, ...shape, rule: { kind: 'all', inputs: inputs as readonly Table<never>[], derive } }
+  return { name, ...shape, rule: { kind: 'all', inputs, derive } }
 }
 
 /**
  * A decision with memory: `decide` sees what is wanted and what is held, and returns what is held from now on. Rows
- * that are held come from `Database.seed` after a restart.
+ * that are held come from `Database.seed` after a restart. Until `wanted` and all `inputs` are initialised a held row is
+ * never released, even when `decide` leaves it out, so `decide` must not give away what a held row holds.
  */
 export function allocate<Want, Row>(
   name: string,
   wanted: Table<Want>,
   shape: Shape<Row>,
   decide: (wanted: readonly Want[], held: readonly Row[], read: Read) => readonly Row[],
-  inputs: readonly Table<any>[] = [],
+  inputs: readonly AnyTable[] = [],
 ): Table<Row> {
   return {
     name,
     ...shape,
-    rule: { kind: 'allocate', wanted: wanted as Table<never>, inputs: inputs as readonly Table<never>[], decide: decide as never },
+    rule: { kind: 'allocate', wanted, inputs, decide: decide as never },
   }
 }

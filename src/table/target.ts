@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /** What became of one row of a write or one key of a removal, at the same index. */
-export type Outcome = { readonly ok: true } | { readonly ok: false; readonly error: string; readonly permanent?: boolean }
+export type Outcome =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly error: string; readonly permanent?: boolean }
 
 /**
  * One place outside that is to hold the rows of a desired table: a BPF map, the routes of a node, the resources of
