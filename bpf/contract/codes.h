@@ -26,9 +26,18 @@ enum drop {
 	DROP_UNKNOWN_SENDER = 172,
 	DROP_FRAGMENT_NOT_FOUND = 175,
 	DROP_FORBIDDEN_ICMPV6 = 176,
+	DROP_PROXY_UNSUPPORTED = 180,
 	DROP_POLICY_DENY = 181,
 	DROP_TTL_EXCEEDED = 196,
 	DROP_ENDPOINT_NOT_READY = 203
+};
+
+/* What cilium_metrics counts beside drops: at reason 0 packets forwarded, and these. */
+enum metric_reason {
+	METRIC_FORWARDED = 0,
+	METRIC_EVENTS_LOST = 1,	   /* ring buffer full */
+	METRIC_EVENTS_LIMITED = 2, /* drops over drop_events_per_second */
+	METRIC_QUIET = 3	   /* dropped by design without event: neighbour discovery, link-local multicast */
 };
 
 enum observation {

@@ -30,4 +30,8 @@ struct config {
 	__u32 syn_timeout;
 	__u32 any_timeout;
 	__u32 drop_events_per_second; /* per rule and CPU; 0: every drop is reported */
+	__u32 hz;		      /* jiffies per second of the running kernel; 0: 250 */
+	__u8 tcp_peer_names;	      /* getpeername shows the service address for TCP too (700 ns per connect) */
+	__u8 socket_events;	      /* report each translation of a socket */
+	__u16 pad;
 };

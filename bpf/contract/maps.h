@@ -29,7 +29,17 @@ MAP(cilium_epoch, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1, BPF_F_MMAPABLE); /* polic
 
 /* Written by the datapath. */
 MAP(cilium_rule_counters, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counter, 65536, 0);
-MAP(cilium_metrics, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counter, 1024, 0); /* reason << 2 | direction */
+MAP(cilium_metrics, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct counter, 1024, 0); /* reason << 2 | enum direction */
+MAP(cilium_flows, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct flow, 131072, 0);
+MAP(cilium_nat, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat, 65536, 0);
+MAP(cilium_fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, 8192, 0);
+MAP(cilium_reverse_sockets, BPF_MAP_TYPE_LRU_HASH, struct reverse_socket_key, struct reverse_socket, 65536, 0);
+MAP(cilium_drop_limits, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct drop_limit, DROP_LIMITS, 0);
 
-/* To be completed by the datapath: cilium_flows (LRU, struct flow_key -> struct flow), cilium_fragments,
- * cilium_reverse_sockets, cilium_events (ring buffer). */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20); /* bytes */
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} cilium_events SEC(".maps");
+
+/* Each object also pins its own table of tail calls, filled by libbpf: cilium_pod_calls, cilium_host_calls. */

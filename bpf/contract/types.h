@@ -106,7 +106,9 @@ struct counter {
 
 /* --- the flow entry, which is the verdict ------------------------------------------------------------------------ */
 
-/* Sorted: (a, port_a) <= (b, port_b) by bytes, so both directions find one entry. ICMP echo: both ports are the id. */
+/* Sorted: (a, port_a) <= (b, port_b) by bytes, so both directions find one entry. The end a is side 0, b is side 1.
+ * ICMP echo: the asking end's port is the identifier, the other's is type << 8 | code of the request, so that a request
+ * the other way is another flow. Other ICMP: the sender's port is 0, the receiver's is type << 8 | code. */
 struct flow_key {
 	struct address a;
 	struct address b;
@@ -114,6 +116,79 @@ struct flow_key {
 	__be16 port_b;
 	__u8 protocol;
 	__u8 pad[3];
+};
+
+/* What is done with the packets of one side. */
+enum action {
+	ACTION_ROUTE = 0, /* not known yet: the slow path finds the way */
+	ACTION_PEER = 1,  /* into the pod behind interface `out` */
+	ACTION_STACK = 2, /* the kernel delivers */
+	ACTION_NEIGHBOUR = 3, /* out of `out` to `next_hop` */
+	ACTION_TUNNEL = 4, /* VXLAN to `tunnel`, out of `out` to `next_hop` */
+	ACTION_MASQUERADE = 5, /* source becomes the node's address and nat_port, then as NEIGHBOUR */
+	ACTION_SERVICE = 6, /* destination becomes `service`, then the flow to there decides */
+	ACTION_SERVICE_REPLY = 7, /* source becomes `service`, then as PEER */
+	ACTION_ECHO = 8 /* the gateway answers */
+};
+
+enum flow_flags {
+	FLOW_AUDIT = 1, /* passes although policy would deny it */
+	FLOW_SERVICE = 2, /* holds no verdict: a service address and the backend chosen for it */
+	FLOW_TUNNELLED = 4, /* the opening packet came by tunnel */
+	FLOW_REVERSED = 8 /* the first packet seen was a reply: its entry had been lost */
+};
+
+/* Way in of a packet: number of the interface and, so that no two ways are mistaken for each other, one of these. */
+enum entry_flags {
+	ENTRY_TO_POD = 0x80000000, /* egress of the pod's host veth */
+	ENTRY_TUNNEL = 0x40000000,
+	ENTRY_NAT = 0x20000000 /* reply to a masqueraded packet */
+};
+
+struct flow {
+	__u32 epoch;	/* judged at */
+	__u32 seen;	/* coarse clock: jiffies >> 8 */
+	__u32 entry[2]; /* by side: where its packets come in */
+	__u32 out[2];	/* by side: interface its packets leave by */
+	__u8 action[2]; /* by side: enum action */
+	__u8 origin;	/* side that opened */
+	__u8 closing;	/* TCP: bit n: FIN of side n */
+	__u32 rule[2];	/* by enum direction: deciding rules, 0: no policy on that side */
+	__u32 flags;
+	__u64 packets[2]; /* by side */
+	__u64 bytes[2];
+	__u32 identity[2]; /* by side */
+	__u16 endpoint[2]; /* by side, 0: none of this node */
+	__u32 created;	   /* coarse clock */
+	__be16 nat_port;
+	__be16 service_port;
+	__u16 proxy_port;
+	__u16 tcp_flags; /* all seen, side 0 in the low byte, side 1 in the high one */
+	struct address next_hop;
+	struct address tunnel;
+	struct address service;
+};
+
+/* Masquerade: (remote end, node address with the chosen port), sorted like a flow -> the pod's end. */
+struct nat {
+	struct address address;
+	__be16 port;
+	__u16 pad;
+	__u32 seen; /* coarse clock */
+};
+
+/* Ports of a fragmented datagram, from its first fragment. */
+struct fragment_key {
+	struct address source;
+	struct address destination;
+	__u32 id; /* network order; IPv4: 16 bits of it */
+	__u8 protocol;
+	__u8 pad[3];
+};
+
+struct fragment {
+	__be16 source_port;
+	__be16 destination_port;
 };
 
 /* --- services ---------------------------------------------------------------------------------------------------- */
@@ -139,7 +214,7 @@ struct backend {
 	__u8 state;
 };
 
-/* A socket that was translated: what it asked for, to show in recvmsg and getpeername. */
+/* A socket that was translated to this backend: what it asked for, to show in recvmsg and getpeername. */
 struct reverse_socket_key {
 	__u64 cookie;
 	struct address address;
@@ -163,10 +238,20 @@ enum event_flags {
 	EVENT_IPV6 = 1,
 	EVENT_REPLY = 2,
 	EVENT_AUDIT = 4,
-	EVENT_TUNNEL = 8
+	EVENT_TUNNEL = 8, /* came by tunnel */
+	EVENT_FRAGMENT = 16,
+	EVENT_REJUDGED = 32 /* policy changed under a living flow */
 };
 
-/* One record of the ring buffer. Addresses and ports as the packet had them on arrival. */
+/* Drops reported in the current second, by rule (and after the rules by drop code), per CPU. */
+#define DROP_LIMIT_RULES 65536
+#define DROP_LIMITS (DROP_LIMIT_RULES + 256)
+struct drop_limit {
+	__u32 window; /* coarse clock */
+	__u32 count;
+};
+
+/* One record of the ring buffer. Addresses and ports as the packet had them on arrival (after the tunnel). */
 struct event {
 	__u64 time; /* CLOCK_MONOTONIC, ns */
 	__u8 kind;
@@ -175,19 +260,25 @@ struct event {
 	__u8 flags;
 	__u8 protocol;
 	__u8 tcp_flags;
-	__be16 source_port; /* ICMP: type << 8 | code, host order in both */
-	__be16 destination_port;
-	__u16 source_endpoint;
+	__u16 source_port;	/* host order; ICMP echo: identifier */
+	__u16 destination_port; /* host order; ICMP: type << 8 | code */
+	__u16 source_endpoint;	/* 0: none of this node */
 	__u16 destination_endpoint;
-	__u16 length_high;
-	__u32 length;
+	__u16 proxy_port;
+	__u32 length; /* of the IP packet */
 	__u32 source_identity;
 	__u32 destination_identity;
-	__u32 egress_rule;  /* deciding rules, 0: no policy on that side */
+	__u32 egress_rule; /* deciding rules, 0: no policy on that side */
 	__u32 ingress_rule;
-	__u32 interface;
+	__u32 interface; /* where the packet came in */
 	struct address source;
 	struct address destination;
-	__u64 packets[2]; /* EVENT_CLOSE: counters of the flow, by direction */
+	__u64 packets[2]; /* EVENT_CLOSE: of the flow, [0] from who opened it, [1] replies */
 	__u64 bytes[2];
+};
+
+/* What the `clock` program answers: translates the coarse clock of flow entries. */
+struct clock {
+	__u64 jiffies;
+	__u64 time; /* CLOCK_MONOTONIC, ns */
 };
