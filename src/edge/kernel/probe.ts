@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs'
+import { ATTACH, COMMAND } from './bpf.ts'
+import { Attribute, bpfTry, errnoNumber, libbpf, mount } from './syscall.ts'
+
+/** One thing the datapath needs of the kernel; `fix` says how to get it when it is not there. */
+export interface Requirement {
+  readonly name: string
+  readonly present: boolean
+  readonly detail: string
+  readonly fix: string
+}
+
+const BPFFS = 0xcafe4a11
+const CGROUP2 = 0x63677270
+
+export interface Places {
+  readonly bpffs?: string
+  readonly cgroup?: string
+}
+
+/** What this kernel and this process offer. Nothing is changed. */
+export function probe(places: Places = {}): readonly Requirement[] {
+  const bpffs = places.bpffs ?? '/sys/fs/bpf'
+  const cgroup = places.cgroup ?? '/sys/fs/cgroup'
+  const bpf = bpfAnswer()
+  const tcx = tcxAnswer()
+  const library = libraryAnswer()
+  return [
+    {
+      name: 'bpf',
+      present: bpf === '',
+      detail: bpf || 'bpf() answers',
+      fix: 'run as root, or give the process CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN',
+    },
+    {
+      name: 'libbpf',
+      present: library === '',
+      detail: library || 'libbpf.so.1',
+      fix: 'install libbpf1 (Debian: apt-get install libbpf1)',
+    },
+    {
+      name: 'btf',
+      present: existsSync('/sys/kernel/btf/vmlinux'),
+      detail: '/sys/kernel/btf/vmlinux',
+      fix: 'use a kernel built with CONFIG_DEBUG_INFO_BTF=y',
+    },
+    { name: 'tcx', present: tcx === '', detail: tcx || 'links on devices', fix: 'use Linux 6.6 or newer' },
+    {
+      name: 'bpffs',
+      present: isFilesystem(bpffs, BPFFS),
+      detail: bpffs,
+      fix: `mount it: mount -t bpf bpf ${bpffs}`,
+    },
+    {
+      name: 'cgroup2',
+      present: isFilesystem(cgroup, CGROUP2),
+      detail: cgroup,
+      fix: `mount it: mount -t cgroup2 none ${cgroup}; or name another place with --cgroup-root`,
+    },
+  ]
+}
+
+/** Throws one error that lists all that is missing and how to get it. */
+export function demand(requirements: readonly Requirement[]): void {
+  const missing = requirements.filter((requirement) => !requirement.present)
+  if (missing.length === 0) return
+  const lines = missing.map(({ name, detail, fix }) => `  ${name} (${detail}): ${fix}`)
+  throw new Error(`this machine lacks what the datapath needs:\n${lines.join('\n')}`)
+}
+
+/** Mounts a bpffs where there is none yet. */
+export function ensureBpffs(path: string): void {
+  mkdirSync(path, { recursive: true })
+  if (!isFilesystem(path, BPFFS)) mount('bpf', path, 'bpf')
+}
+
+/** Where the unified cgroup hierarchy is mounted, as /proc says; undefined without one. */
+export function findCgroup2(): string | undefined {
+  for (const line of readFileSync('/proc/self/mounts', 'utf8').split('\n')) {
+    const [, path, type] = line.split(' ')
+    if (type === 'cgroup2') return path
+  }
+  return undefined
+}
+
+function isFilesystem(path: string, magic: number): boolean {
+  try {
+    return statfsSync(path).type === magic
+  } catch {
+    return false
+  }
+}
+
+// A map of no type: a kernel that lets us in says EINVAL, one that does not says EPERM.
+function bpfAnswer(): string {
+  const result = bpfTry(COMMAND.MAP_CREATE, new Attribute(72).address, 72)
+  if (result === -errnoNumber('EPERM')) return 'bpf() is not permitted'
+  if (result === -errnoNumber('ENOSYS')) return 'this kernel has no bpf()'
+  return ''
+}
+
+// A query of tcx programs on a device that does not exist: ENODEV where tcx is known, EINVAL where it is not.
+function tcxAnswer(): string {
+  const attribute = new Attribute(64).u32(0, 0x7fffffff).u32(4, ATTACH.tcx_ingress)
+  const result = bpfTry(COMMAND.PROG_QUERY, attribute.address, 64)
+  return result === -errnoNumber('EINVAL') ? 'this kernel has no tcx' : ''
+}
+
+function libraryAnswer(): string {
+  try {
+    libbpf()
+    return ''
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { mount, unmount } from '../../../src/edge/kernel/syscall.ts'
+
+const root = join(import.meta.dirname, '../../..')
+
+/** A directory that is gone after the test, with a private bpffs in `pins`. */
+export function workplace(t: { after(fn: () => void): void }): { readonly dir: string; readonly pins: string } {
+  const dir = mkdtempSync(join(tmpdir(), 'kt-'))
+  const pins = mkdtempSync(join(dir, 'bpf-'))
+  mount('kt', pins, 'bpf')
+  t.after(() => {
+    unmount(pins, 2)
+    rmSync(dir, { recursive: true, force: true })
+  })
+  return { dir, pins }
+}
+
+/** Compiles a C file of this folder, or C text, to a BPF object. */
+export function compile(dir: string, file: string, includes: readonly string[] = []): string {
+  const object = join(dir, `${file.replace(/.*\//, '')}.o`)
+  const flags = [
+    '-g',
+    '-O2',
+    '-target',
+    'bpf',
+    `-I/usr/include/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`,
+  ]
+  execFileSync('clang-19', [...flags, ...includes.map((path) => `-I${join(root, path)}`), '-c', file, '-o', object])
+  return object
+}
+
+export const fixtureSource = join(import.meta.dirname, 'fixture.bpf.c')
