@@ -3,10 +3,12 @@
  * What the path of a packet costs, against plain veth and plain routing in the same run: client and server on CPU 0
  * under SCHED_FIFO, targets interleaved in every round, order rotated, the median of the ratios of each round.
  */
+
+import { Lab } from '../lab.ts'
 import { direct, type Pair, removeBaselines, routed, wired } from './baseline.ts'
 import { type Figure, median, relative, type Section } from './figure.ts'
-import { Lab } from './lab.ts'
 import { Client, Server, type Verb } from './load.ts'
+import { benchPods } from './pods.ts'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 12)
 const slice = 0.1
@@ -63,7 +65,7 @@ export const path: Section = {
       for (const mode of ['tunnel', 'native'] as const) {
         const lab = await Lab.up('bench', mode === 'native' ? ['--native-routing'] : [])
         try {
-          const pods = await lab.pods()
+          const pods = await benchPods(lab)
           for (const family of [4, 6] as const) {
             if (mode === 'tunnel') {
               const near = [

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A lab for tests and benches, driven as a user drives it: `bin/cilium-lab` and the real kubectl. */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const launcher = 'bin/cilium-lab'
+
+export interface Ran {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program to its end; never throws for an exit code. */
+export async function ran(program: string, args: readonly string[], input = '', env = process.env): Promise<Ran> {
+  const child = run(program, args, { maxBuffer: 1 << 26, env })
+  child.child.stdin?.on('error', () => {})
+  child.child.stdin?.end(input)
+  try {
+    return { code: 0, ...(await child) }
+  } catch (e) {
+    const { code, stdout, stderr } = e as { code: number | string; stdout: string; stderr: string }
+    if (typeof code !== 'number') throw e
+    return { code, stdout, stderr }
+  }
+}
+
+export class Lab {
+  readonly name: string
+  readonly kubeconfig: string
+  readonly #kubectl: string
+  private constructor(name: string, kubeconfig: string, kubectl: string) {
+    this.name = name
+    this.kubeconfig = kubeconfig
+    this.#kubectl = kubectl
+  }
+
+  /** Starts a lab of `nodes` nodes with further options of `cilium-lab up`. */
+  static async up(name: string, options: readonly string[] = [], nodes = 2, version = '1.34'): Promise<Lab> {
+    const up = await ran(launcher, ['up', '--name', name, '--nodes', String(nodes), ...options])
+    if (up.code !== 0) throw new Error(`cilium-lab up: ${up.stdout}${up.stderr}`)
+    return Lab.of(name, version)
+  }
+
+  /** A lab that is up already, seen with a version of kubectl. */
+  static async of(name: string, version: string): Promise<Lab> {
+    const { stdout } = await run(launcher, ['kubeconfig', '--name', name])
+    return new Lab(name, stdout.trim(), (await run('tools/kubectl.sh', [version])).stdout.trim())
+  }
+
+  tryKubectl(args: readonly string[], input?: string): Promise<Ran> {
+    return ran(this.#kubectl, ['--kubeconfig', this.kubeconfig, ...args], input)
+  }
+
+  /** Output of kubectl; throws with its error. */
+  async kubectl(args: readonly string[], input?: string): Promise<string> {
+    const r = await this.tryKubectl(args, input)
+    if (r.code !== 0) throw new Error(`kubectl ${args.join(' ')}: exit code ${r.code}: ${r.stderr.trim()}`)
+    return r.stdout
+  }
+
+  async json<T>(args: readonly string[]): Promise<T> {
+    return JSON.parse(await this.kubectl([...args, '-o', 'json'])) as T
+  }
+
+  /** Runs a command in the agent of a node, as users do. */
+  async cilium(node: string, args: readonly string[]): Promise<Ran> {
+    const field = `spec.nodeName=${node}`
+    const pod = (
+      await this.kubectl([
+        '-n',
+        'kube-system',
+        'get',
+        'pods',
+        '-l',
+        'k8s-app=cilium',
+        '--field-selector',
+        field,
+        '-o',
+        'name',
+      ])
+    ).trim()
+    return this.tryKubectl(['-n', 'kube-system', 'exec', pod, '-c', 'cilium-agent', '--', 'cilium', ...args])
+  }
+
+  async nodes(): Promise<readonly string[]> {
+    const found = await this.json<{ items: { metadata: { name: string } }[] }>(['get', 'nodes'])
+    return found.items.map((n) => n.metadata.name).sort()
+  }
+
+  async ready(selector: string): Promise<void> {
+    await this.kubectl(['wait', '--for=condition=Ready', 'pod', '-l', selector, '--timeout=60s'])
+  }
+
+  /** Command prefix that runs a host program where a pod or node lives. */
+  inside(where: string): readonly string[] {
+    return [launcher, 'nsenter', '--name', this.name, where, '--']
+  }
+
+  async down(): Promise<void> {
+    const r = await ran(launcher, ['down', '--name', this.name])
+    if (r.code !== 0) throw new Error(`cilium-lab down: ${r.stdout}${r.stderr}`)
+  }
+}
