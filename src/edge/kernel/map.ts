@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import type { Layout, MapSpec } from '../../../gen/contract.ts'
 import { COMMAND, MAP_FLAG, MAP_TYPE, UPDATE_ANY } from './bpf.ts'
 import {
   Attribute,
@@ -16,18 +17,7 @@ import {
   PROT_WRITE,
 } from './syscall.ts'
 
-/** How a key or a value lies in memory; gen/contract.ts has one for each struct of the contract. */
-export interface Codec<T> {
-  readonly size: number
-  read(view: DataView, offset: number): T
-  write(view: DataView, offset: number, value: T): void
-}
-
-export const u32: Codec<number> = {
-  size: 4,
-  read: (view, offset) => view.getUint32(offset, true),
-  write: (view, offset, value) => view.setUint32(offset, value, true),
-}
+export type Codec<T> = Layout<T>
 
 export interface MapInfo {
   readonly type: number
@@ -293,6 +283,14 @@ interface Batch {
   readonly keysAddress: bigint
   readonly valuesAddress: bigint
 }
+
+/** A map of the contract by its descriptor. */
+export const contractMap = <K, V>(spec: MapSpec<K, V>, fd: number): BpfMap<K, V> =>
+  new BpfMap(spec.name, fd, spec.key, spec.value)
+
+/** A per-CPU map of the contract: a value for each possible CPU. */
+export const contractCounters = <K, V>(spec: MapSpec<K, V>, fd: number): BpfMap<K, readonly V[]> =>
+  new BpfMap(spec.name, fd, spec.key, perCpu(spec.value))
 
 const align8 = (size: number): number => (size + 7) & ~7
 
