@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "spec.h"
+
+#define IMAGE "/run/lab/image" /* in a node: the host's files, without mounts below */
+#define STAGE "/run/lab/stage" /* in a node: an empty directory, where a container's root is put together */
+
+struct clone { /* a volume, taken from the node's mounts before the container leaves them */
+	int fd;
+	bool directory;
+	const char *target;
+};
+
+/* All answer 0 or -1 with errno, and set `mount_step` to what was tried. */
+extern char mount_step[512];
+int step(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Overlay of `lower` and a fresh tmpfs, mounted at `place`/root. */
+int overlay_root(const char *place, const char *lower);
+int proc_mount(int root, bool privileged);
+int sys_mount(int root, int cgroups, bool privileged);
+int dev_mount(int root, bool privileged);
+int tmpfs_mount(int root, const char *target, const char *options);
+/* "source\x1ftarget\x1foptions": ro, slave, shared, and the types of a hostPath. */
+int clone_volume(char *bind, struct clone *clone);
+int attach_clone(int root, const struct clone *clone);
+int link_file(int root, char *link);	 /* "target\x1fpath" */
+int write_file_in(int root, char *file); /* "path\x1fcontent" */
+int make_directory(int root, const char *path, int mode);
+int enter_root(int root);
