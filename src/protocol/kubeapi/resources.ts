@@ -3,7 +3,10 @@ import type { Named } from './status.ts'
 
 /** A kind the API serves, under one storage version. */
 export interface Resource extends Named {
+  /** The version it is stored under. */
   readonly version: string
+  /** The versions it is served under, the preferred first. */
+  readonly versions: readonly string[]
   readonly singular: string
   readonly namespaced: boolean
   readonly shortNames: readonly string[]
@@ -104,6 +107,7 @@ export const builtinResources: readonly Resource[] = Object.entries(lines).flatM
     ([kind, plural, marks = '', short = '']): Resource => ({
       group,
       version,
+      versions: [version],
       kind,
       plural,
       singular: kind.toLowerCase(),
