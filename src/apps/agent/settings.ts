@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { fail, ok, problemText, type Result } from '../../base/result.ts'
+import type { Settings } from '../../model/settings.ts'
+import { acceptedOptions } from './accepted.ts'
+import { nearest, type Option, type OptionValue, parseOption, readFlags } from './options.ts'
+
+const CIDR = /^([0-9.]+|[0-9a-fA-F:.]+)\/[0-9]{1,3}$/
+const flag = (name: string, initial: boolean, help: string): Option => ({ kind: 'switch', name, initial, help })
+const text = (name: string, initial: string, help: string, shape?: RegExp, wanted?: string): Option => ({
+  kind: 'text',
+  name,
+  initial,
+  help,
+  ...(shape ? { shape } : {}),
+  ...(wanted ? { wanted } : {}),
+})
+const number = (name: string, initial: number, from: number, to: number, help: string): Option => ({
+  kind: 'number',
+  name,
+  initial,
+  from,
+  to,
+  help,
+})
+const choice = (name: string, values: readonly string[], help: string): Option => ({
+  kind: 'choice',
+  name,
+  initial: values[0]!,
+  values,
+  help,
+})
+const list = (name: string, help: string): Option => ({ kind: 'list', name, initial: [], help })
+const duration = (name: string, initial: number, help: string): Option => ({ kind: 'duration', name, initial, help })
+
+/** Every option the agent acts on. */
+const table: readonly Option[] = [
+  text('config-dir', '', 'directory with one file per option, as a mounted cilium-config'),
+  text('k8s-kubeconfig-path', '', 'kubeconfig; the service account of the pod if empty'),
+  text('k8s-api-server', '', 'URL of the API server, instead of the environment'),
+  text('k8s-namespace', 'kube-system', 'namespace of the agent'),
+  flag('enable-k8s', true, 'watch a Kubernetes API'),
+  text(
+    'cluster-name',
+    'default',
+    'name of the cluster',
+    /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/,
+    'a name of up to 32 of a-z 0-9 -',
+  ),
+  number('cluster-id', 0, 0, 511, 'number of the cluster in a mesh'),
+  choice('routing-mode', ['tunnel', 'native'], 'how packets reach pods of other nodes'),
+  choice('tunnel-protocol', ['vxlan'], 'encapsulation between nodes'),
+  number('tunnel-port', 8472, 1, 65535, 'UDP port of the tunnel'),
+  flag('auto-direct-node-routes', false, 'native routing: install routes to nodes on the same link'),
+  flag('enable-ipv4', true, 'IPv4 for pods'),
+  flag('enable-ipv6', true, 'IPv6 for pods'),
+  flag('enable-ipv4-masquerade', true, 'source NAT for what leaves the cluster'),
+  flag('enable-ipv6-masquerade', true, 'source NAT for what leaves the cluster'),
+  text('ipv4-native-routing-cidr', '', 'destinations that are not masqueraded', CIDR, 'a prefix a.b.c.d/n'),
+  text('ipv6-native-routing-cidr', '', 'destinations that are not masqueraded', CIDR, 'a prefix x::/n'),
+  choice('ipam', ['cluster-pool', 'kubernetes'], 'who gives this node its pod prefixes'),
+  choice('identity-allocation-mode', ['crd'], 'where identities are agreed upon'),
+  number('mtu', 0, 0, 65535, 'MTU of the wire; 0: that of its device'),
+  list('devices', 'network devices facing other nodes (wildcards: eth+); found by the default route if empty'),
+  text('direct-routing-device', '', 'the one of the devices that routes between nodes'),
+  choice('enable-policy', ['default', 'always', 'never'], 'policy enforcement'),
+  {
+    kind: 'choice',
+    name: 'allow-localhost',
+    values: ['auto', 'always', 'policy'],
+    initial: 'auto',
+    help: 'host to local pods',
+  },
+  flag('policy-audit-mode', false, 'report what policy would deny, deny nothing'),
+  list('labels', 'label patterns that make identities, beside the defaults'),
+  flag('kube-proxy-replacement', true, 'translate services'),
+  text('state-dir', '/var/run/cilium', 'run-time state'),
+  text('lib-dir', '/var/lib/cilium', 'libraries and templates'),
+  text('socket-path', '/var/run/cilium/cilium.sock', 'REST API, for root only'),
+  text('bpf-root', '/sys/fs/bpf', 'the BPF file system'),
+  text('bpf-objects', '', 'directory of the compiled programs'),
+  text('cgroup-root', '', 'cgroup v2 that socket programs attach to; /run/cilium/cgroupv2 or /sys/fs/cgroup if empty'),
+  text('procfs', '/proc', 'the proc file system of the host'),
+  number('agent-health-port', 9879, 0, 65535, 'port of /healthz on the loopback; 0: none'),
+  text(
+    'prometheus-serve-addr',
+    '',
+    'address of /metrics, such as :9962; none if empty',
+    /^(.*:)?[0-9]{1,5}$/,
+    'an address host:port',
+  ),
+  flag('restore', true, 'take over the endpoints of the agent before'),
+  text('write-cni-conf-when-ready', '', 'path of the CNI configuration, written when pods can be started'),
+  text('read-cni-conf', '', 'CNI configuration to write there instead of the default'),
+  flag('cni-exclusive', false, 'put aside other CNI configurations'),
+  text('cni-log-file', '/var/run/cilium/cilium-cni.log', 'log of the CNI plugin'),
+  number('bpf-policy-map-max', 16384, 256, 65536, 'accepted; tables are shared here'),
+  number(
+    'bpf-ct-global-tcp-max',
+    524288,
+    1024,
+    16777216,
+    'flows: with bpf-ct-global-any-max the size of the flow table',
+  ),
+  number('bpf-ct-global-any-max', 262144, 1024, 16777216, 'flows of other protocols'),
+  duration('bpf-ct-timeout-regular-tcp', 8000, 'idle established connections are forgotten'),
+  duration('bpf-ct-timeout-regular-any', 60, 'idle flows of other protocols are forgotten'),
+  duration('bpf-ct-timeout-regular-tcp-syn', 60, 'connections that are not established are forgotten'),
+  duration('conntrack-gc-interval', 0, 'between sweeps of the flow table; 0: the agent decides'),
+  flag('enable-hubble', false, 'serve flows'),
+  flag('debug', false, 'log more'),
+]
+
+/** Features whose absence would leave something unprotected: set, they are refused rather than ignored. */
+const refused: readonly string[] = [
+  'enable-wireguard',
+  'enable-ipsec',
+  'enable-host-firewall',
+  'enable-encryption-strict-mode',
+  'enable-ztunnel',
+  'enable-l2-announcements',
+  'enable-cilium-endpoint-slice',
+  'enable-high-scale-ipcache',
+]
+
+export const agentOptions: ReadonlyMap<string, Option> = new Map(table.map((o) => [o.name, o]))
+const known: ReadonlySet<string> = new Set([...acceptedOptions, ...refused])
+
+/** The configuration of the agent, frozen: it changes only by a restart. */
+export interface AgentSettings {
+  readonly node: Settings
+  readonly options: { readonly [name: string]: OptionValue }
+  /** Options that were given and have no effect here; told once at start. */
+  readonly ignored: readonly string[]
+}
+
+export interface SettingSources {
+  readonly args: readonly string[]
+  readonly env: { readonly [name: string]: string | undefined }
+}
+
+/** Defaults, then the directory, then `CILIUM_*` of the environment, then flags. All problems at once. */
+export function readSettings({ args, env }: SettingSources): Result<AgentSettings> {
+  const problems: string[] = []
+  const flags = readFlags(args, agentOptions, known)
+  problems.push(...flags.problems)
+  const texts = new Map<string, string>()
+  const dir = flags.texts.get('config-dir') ?? env['CILIUM_CONFIG_DIR'] ?? ''
+  const ignored: string[] = []
+  if (dir !== '')
+    for (const [name, value] of readDirectory(dir, problems)) {
+      if (agentOptions.has(name) || known.has(name)) texts.set(name, value)
+      else {
+        const like = nearest(name, agentOptions.keys())
+        ignored.push(like ? `${name} (did you mean ${like}?)` : name)
+      }
+    }
+  for (const name of agentOptions.keys()) {
+    const value = env[`CILIUM_${name.toUpperCase().replaceAll('-', '_')}`]
+    if (value !== undefined) texts.set(name, value)
+  }
+  for (const [name, value] of flags.texts) texts.set(name, value)
+
+  const options: { [name: string]: OptionValue } = {}
+  for (const option of table) {
+    const given = texts.get(option.name)
+    const value = given === undefined ? ok(option.initial) : parseOption(option, given)
+    if (value.ok) options[option.name] = Object.freeze(value.value) as OptionValue
+    else problems.push(`--${problemText(value.error)}`)
+  }
+  for (const name of refused)
+    if (['true', '1', 'enabled'].includes(texts.get(name) ?? ''))
+      problems.push(`--${name}: this version does not have it; unset it to start without`)
+  for (const [name] of flags.texts) if (acceptedOptions.has(name) && !agentOptions.has(name)) ignored.push(name)
+  if (problems.length > 0) return fail({ field: '', message: problems.join('; ') })
+  const node = nodeSettings(options, env['K8S_NODE_NAME'] || hostname())
+  if (!node.enableIpv4 && !node.enableIpv6) return fail({ field: 'enable-ipv4', message: 'both IPv4 and IPv6 are off' })
+  return ok(Object.freeze({ node: Object.freeze(node), options: Object.freeze(options), ignored }))
+}
+
+function readDirectory(dir: string, problems: string[]): [string, string][] {
+  const entries: [string, string][] = []
+  let names: string[]
+  try {
+    names = readdirSync(dir).filter((n) => !n.startsWith('.'))
+  } catch (e) {
+    problems.push(`--config-dir: ${(e as Error).message}`)
+    return []
+  }
+  for (const name of names.sort()) {
+    const path = join(dir, name)
+    if (statSync(path).isFile()) entries.push([name, readFileSync(path, 'utf8').trim()])
+  }
+  return entries
+}
+
+function nodeSettings(o: { readonly [name: string]: OptionValue }, nodeName: string): Settings {
+  return {
+    nodeName,
+    clusterName: o['cluster-name'] as string,
+    clusterId: o['cluster-id'] as number,
+    routingMode: o['routing-mode'] as Settings['routingMode'],
+    tunnelProtocol: 'vxlan',
+    tunnelPort: o['tunnel-port'] as number,
+    autoDirectNodeRoutes: o['auto-direct-node-routes'] as boolean,
+    enableIpv4: o['enable-ipv4'] as boolean,
+    enableIpv6: o['enable-ipv6'] as boolean,
+    enableIpv4Masquerade: o['enable-ipv4-masquerade'] as boolean,
+    enableIpv6Masquerade: o['enable-ipv6-masquerade'] as boolean,
+    ipv4NativeRoutingCidr: o['ipv4-native-routing-cidr'] as string,
+    ipv6NativeRoutingCidr: o['ipv6-native-routing-cidr'] as string,
+    ipam: o['ipam'] as Settings['ipam'],
+    mtu: o['mtu'] as number,
+    enablePolicy: o['enable-policy'] as Settings['enablePolicy'],
+    allowLocalhost: o['allow-localhost'] as Settings['allowLocalhost'],
+    policyAuditMode: o['policy-audit-mode'] as boolean,
+    labels: o['labels'] as readonly string[],
+    kubeProxyReplacement: o['kube-proxy-replacement'] as boolean,
+  }
+}
+
+/** One line per option with its default: `--help`. */
+export function optionsHelp(): string {
+  const lines = table.map((o) => {
+    const initial = o.kind === 'list' ? '[]' : o.kind === 'duration' ? `${o.initial}s` : JSON.stringify(o.initial)
+    return `  --${o.name.padEnd(34)} ${o.help} (${o.kind === 'choice' ? `${o.values.join(' | ')}; ` : ''}${initial})`
+  })
+  return `cilium-agent: networking and security of one node\n\nOptions, also as files of --config-dir or CILIUM_* variables:\n${lines.join('\n')}\n`
+}
