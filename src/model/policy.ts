@@ -8,7 +8,7 @@ export type PolicyKind = 'NetworkPolicy' | 'CiliumNetworkPolicy' | 'CiliumCluste
 /** A policy object as it came; what it says is read in derive/policy, where a bad one becomes a condition on itself. */
 export interface PolicyObject extends Meta {
   readonly kind: PolicyKind
-  /** The whole object, `status` and `resourceVersion` left out so that writing a status changes no row. */
+  /** The object without `status` and `metadata`, so that writing a status changes no row. */
   readonly object: JsonObject
 }
 
@@ -25,6 +25,6 @@ export const policyName = objectKey
 export function parsePolicyObject(kind: PolicyKind, object_: unknown): Result<PolicyObject> {
   const meta = parseMeta(object_)
   if (!meta.ok) return meta
-  const { status: _, ...rest } = object(object_)
+  const { status: _status, metadata: _metadata, ...rest } = object(object_)
   return ok({ ...meta.value, resourceVersion: '', kind, object: rest })
 }

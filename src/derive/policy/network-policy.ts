@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+import { canonicalPrefix, contains, prefix } from '../../base/ip.ts'
+import { namespaceLabelsKey, podNamespaceKey } from '../../model/labels.ts'
+import { parseKubernetesPorts } from './ports.ts'
+import { child, elements, type Field, fields, isAbsent, problem, textOf } from './read.ts'
+import type { Direction, Peer, PolicySpec, Requirement, Rule } from './rule.ts'
+import { parseSelector, sortedRequirements } from './selector.ts'
+
+/** A NetworkPolicy of networking.k8s.io/v1, as its specification says. */
+export function parseNetworkPolicy(key: string, namespace: string, spec: Field): readonly PolicySpec[] {
+  fields(spec, ['podSelector', 'policyTypes', 'ingress', 'egress'])
+  if (isAbsent(spec)) problem(spec, 'required')
+  const subject = sortedRequirements([inNamespace(namespace), ...parseSelector(child(spec, 'podSelector'), podLabel)])
+  const types = policyTypes(spec)
+  const rules = [
+    ...(types.ingress ? parseRules(key, namespace, child(spec, 'ingress'), 'ingress') : []),
+    ...(types.egress ? parseRules(key, namespace, child(spec, 'egress'), 'egress') : []),
+  ]
+  return [{ key: `${key}#spec`, subject, enforce: types, rules }]
+}
+
+/** Absent: ingress always, egress when there are egress rules. */
+function policyTypes(spec: Field): { readonly ingress: boolean; readonly egress: boolean } {
+  const at = child(spec, 'policyTypes')
+  if (isAbsent(at) || (Array.isArray(at.value) && at.value.length === 0))
+    return { ingress: true, egress: elements(child(spec, 'egress')).length > 0 }
+  const types = elements(at).map((t) => {
+    const type = textOf(t)
+    if (type !== 'Ingress' && type !== 'Egress') problem(t, `'${type}' is not a policy type`, 'one of: Ingress, Egress')
+    return type
+  })
+  return { ingress: types.includes('Ingress'), egress: types.includes('Egress') }
+}
+
+function parseRules(policy: string, namespace: string, at: Field, direction: Direction): readonly Rule[] {
+  const peersName = direction === 'ingress' ? 'from' : 'to'
+  return elements(at).map((e) => {
+    fields(e, [peersName, 'ports'])
+    const from = elements(child(e, peersName))
+    const ports = child(e, 'ports')
+    return {
+      key: `${policy}#${e.path}`,
+      policy,
+      path: e.path,
+      direction,
+      action: 'allow',
+      peers: from.length === 0 ? 'all' : from.flatMap((p) => parsePeer(namespace, p)),
+      ports: elements(ports).length === 0 ? 'all' : parseKubernetesPorts(ports),
+    }
+  })
+}
+
+function parsePeer(namespace: string, at: Field): readonly Peer[] {
+  fields(at, ['podSelector', 'namespaceSelector', 'ipBlock'])
+  const pods = child(at, 'podSelector')
+  const namespaces = child(at, 'namespaceSelector')
+  const block = child(at, 'ipBlock')
+  if (!isAbsent(block)) {
+    if (!isAbsent(pods) || !isAbsent(namespaces))
+      problem(at, 'ipBlock can not go with podSelector or namespaceSelector', 'make it an element of its own')
+    return parseBlock(block)
+  }
+  if (isAbsent(pods) && isAbsent(namespaces)) {
+    problem(at, 'a peer needs podSelector, namespaceSelector or ipBlock', 'leave the whole list out to mean everybody')
+    return []
+  }
+  const where = isAbsent(namespaces)
+    ? [inNamespace(namespace)]
+    : [
+        // Only pods have a namespace: without this, 'not in' and 'does not exist' would select the world too.
+        { source: 'k8s', key: podNamespaceKey, operator: 'Exists', values: [] } as const,
+        ...parseSelector(namespaces, namespaceLabel),
+      ]
+  return [{ kind: 'labels', requirements: sortedRequirements([...where, ...parseSelector(pods, podLabel)]) }]
+}
+
+function parseBlock(at: Field): readonly Peer[] {
+  fields(at, ['cidr', 'except'])
+  return parseCidr(child(at, 'cidr'), child(at, 'except'))
+}
+
+/** A prefix and what is taken out of it. */
+export function parseCidr(cidrAt: Field, exceptAt: Field): readonly Peer[] {
+  const text = textOf(cidrAt)
+  const cidr = canonicalPrefix(text)
+  if (cidr === undefined) {
+    problem(cidrAt, text === '' ? 'required' : `'${text}' is not a prefix`, 'as in 10.0.0.0/8 or fd00::/8')
+    return []
+  }
+  const except: string[] = []
+  for (const e of elements(exceptAt)) {
+    const inner = canonicalPrefix(textOf(e))
+    if (inner === undefined) problem(e, `'${textOf(e)}' is not a prefix`, 'as in 10.1.0.0/16')
+    else if (!contains(prefix(cidr), prefix(inner))) problem(e, `${inner} is not inside ${cidr}`)
+    else except.push(inner)
+  }
+  return [{ kind: 'cidr', cidr, except: [...new Set(except)].sort() }]
+}
+
+const podLabel = (key: string) => ({ source: 'k8s', key })
+const namespaceLabel = (key: string) => ({ source: 'k8s', key: `${namespaceLabelsKey}.${key}` })
+
+export const inNamespace = (namespace: string): Requirement => ({
+  source: 'k8s',
+  key: podNamespaceKey,
+  operator: 'In',
+  values: [namespace],
+})

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import { child, elements, type Field, fields, isAbsent, problem, textOf, wholeNumberOf } from './read.ts'
+import type { Port, PortRange } from './rule.ts'
+
+const namePattern = /^(?=.{1,15}$)(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
+const hasLetter = /[a-z]/
+const protocols = ['TCP', 'UDP', 'SCTP'] as const
+
+const range = (space: PortRange['space'], first: number, last: number): PortRange => ({ space, first, last })
+
+/** `ports` of a CiliumNetworkPolicy's toPorts element. Absent or empty: every port of every protocol that has ports. */
+export function parseCiliumPorts(at: Field): readonly Port[] {
+  const out: Port[] = []
+  const list = elements(at)
+  if (list.length > 40) problem(at, `at most 40 ports, not ${list.length}`, 'use endPort, or several toPorts elements')
+  for (const p of list) {
+    fields(p, ['port', 'endPort', 'protocol'])
+    const protocolAt = child(p, 'protocol')
+    const written = isAbsent(protocolAt) ? 'ANY' : textOf(protocolAt).toUpperCase() || 'ANY'
+    const protocol = [...protocols, 'ANY' as const].find((known) => known === written)
+    if (!protocol) {
+      problem(protocolAt, `'${written}' is not a protocol`, 'one of: TCP, UDP, SCTP, ANY')
+      continue
+    }
+    const spaces = protocol === 'ANY' ? protocols : [protocol]
+    const portAt = child(p, 'port')
+    const port = textOf(portAt)
+    const last = wholeNumberOf(child(p, 'endPort'), 0, 65535)
+    if (/^[0-9]+$/.test(port)) {
+      const first = Number(port)
+      if (first > 65535) problem(portAt, `port ${port} is out of range`, '0 to 65535; 0 is every port')
+      else if (last !== undefined && last !== 0 && last < first)
+        problem(child(p, 'endPort'), `endPort ${last} is below port ${first}`)
+      else if (first === 0)
+        for (const s of spaces) out.push(range(s, 0, last === undefined || last === 0 ? 65535 : last))
+      else for (const s of spaces) out.push(range(s, first, last || first))
+    } else if (!isPortName(port.toLowerCase()))
+      problem(portAt, port === '' ? 'required' : `'${port}' is neither a port number nor a port name`)
+    else out.push({ name: port.toLowerCase(), protocol })
+  }
+  return list.length === 0 ? protocols.map((s) => range(s, 0, 65535)) : out
+}
+
+/** `ports` of a NetworkPolicy rule; the caller has dealt with the absent list, which is everything. */
+export function parseKubernetesPorts(at: Field): readonly Port[] {
+  const out: Port[] = []
+  for (const p of elements(at)) {
+    fields(p, ['port', 'endPort', 'protocol'])
+    const protocolAt = child(p, 'protocol')
+    const written = isAbsent(protocolAt) ? 'TCP' : textOf(protocolAt)
+    const protocol = protocols.find((known) => known === written)
+    if (!protocol) {
+      problem(protocolAt, `'${written}' is not a protocol`, 'one of: TCP, UDP, SCTP')
+      continue
+    }
+    const portAt = child(p, 'port')
+    const lastAt = child(p, 'endPort')
+    if (isAbsent(portAt)) {
+      if (!isAbsent(lastAt)) problem(lastAt, 'endPort needs a port')
+      out.push(range(protocol, 0, 65535))
+    } else if (typeof portAt.value === 'string') {
+      if (!isAbsent(lastAt)) problem(lastAt, 'endPort can not go with the name of a port')
+      if (isPortName(portAt.value)) out.push({ name: portAt.value, protocol })
+      else problem(portAt, `'${portAt.value}' is not the name of a port`, 'a number has no quotes')
+    } else {
+      const first = wholeNumberOf(portAt, 1, 65535)
+      const last = wholeNumberOf(lastAt, 1, 65535)
+      if (first === undefined) continue
+      if (last !== undefined && last < first) problem(lastAt, `endPort ${last} is below port ${first}`)
+      else out.push(range(protocol, first, last ?? first))
+    }
+  }
+  return out
+}
+
+const isPortName = (name: string): boolean => namePattern.test(name) && hasLetter.test(name)
+
+const icmpNames: { readonly [family: string]: { readonly [name: string]: number } } = {
+  IPv4: {
+    EchoReply: 0,
+    DestinationUnreachable: 3,
+    Redirect: 5,
+    Echo: 8,
+    EchoRequest: 8,
+    RouterAdvertisement: 9,
+    RouterSelection: 10,
+    TimeExceeded: 11,
+    ParameterProblem: 12,
+    Timestamp: 13,
+    TimestampReply: 14,
+    Photuris: 40,
+    ExtendedEchoRequest: 42,
+    ExtendedEchoReply: 43,
+  },
+  IPv6: {
+    DestinationUnreachable: 1,
+    PacketTooBig: 2,
+    TimeExceeded: 3,
+    ParameterProblem: 4,
+    EchoRequest: 128,
+    EchoReply: 129,
+    MulticastListenerQuery: 130,
+    MulticastListenerReport: 131,
+    MulticastListenerDone: 132,
+    RouterSolicitation: 133,
+    RouterAdvertisement: 134,
+    NeighborSolicitation: 135,
+    NeighborAdvertisement: 136,
+    RedirectMessage: 137,
+  },
+}
+
+/** `icmps` of a rule: every code of each named type. */
+export function parseIcmps(at: Field): readonly Port[] {
+  const out: Port[] = []
+  for (const element of elements(at)) {
+    fields(element, ['fields'])
+    for (const f of elements(child(element, 'fields'))) {
+      fields(f, ['family', 'type'])
+      const family = isAbsent(child(f, 'family')) ? 'IPv4' : textOf(child(f, 'family'))
+      const names = icmpNames[family]
+      if (!names) {
+        problem(child(f, 'family'), `'${family}' is not a family`, 'one of: IPv4, IPv6')
+        continue
+      }
+      const typeAt = child(f, 'type')
+      const type =
+        typeof typeAt.value === 'string'
+          ? /^[0-9]+$/.test(typeAt.value)
+            ? Number(typeAt.value)
+            : names[typeAt.value]
+          : wholeNumberOf(typeAt, 0, 255)
+      if (type === undefined || type > 255)
+        problem(typeAt, `${JSON.stringify(typeAt.value ?? null)} is not an ${family} ICMP type`)
+      else out.push(range(family === 'IPv4' ? 'ICMP' : 'ICMPv6', type << 8, (type << 8) | 255))
+    }
+  }
+  return out
+}

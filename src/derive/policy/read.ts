@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Problem } from '../../base/result.ts'
+
+/** A value somewhere in an object, with the path to it and where findings about it go. */
+export interface Field {
+  readonly value: unknown
+  readonly path: string
+  readonly findings: Findings
+}
+
+export interface Findings {
+  /** The object is not valid. */
+  readonly problems: Problem[]
+  /** It is valid, and probably not what was meant, or not enforced yet. */
+  readonly warnings: Problem[]
+}
+
+export const field = (value: unknown, path: string, findings: Findings): Field => ({ value, path, findings })
+
+const finding = (at: Field, message: string, fix: string | undefined): Problem =>
+  fix === undefined ? { field: at.path, message } : { field: at.path, message, fix }
+
+export function problem(at: Field, message: string, fix?: string): void {
+  at.findings.problems.push(finding(at, message, fix))
+}
+
+export function warning(at: Field, message: string, fix?: string): void {
+  at.findings.warnings.push(finding(at, message, fix))
+}
+
+export const isAbsent = (at: Field): boolean => at.value === undefined || at.value === null
+
+/** The fields of an object. Those not in `known` are a problem each; all is known without it. */
+export function fields(at: Field, known?: readonly string[]): { readonly [name: string]: unknown } {
+  if (isAbsent(at)) return {}
+  if (typeof at.value !== 'object' || Array.isArray(at.value)) {
+    problem(at, `must be an object, not ${typeOf(at.value)}`)
+    return {}
+  }
+  const found = at.value as { readonly [name: string]: unknown }
+  if (known)
+    for (const name of Object.keys(found))
+      if (!known.includes(name)) {
+        const near = known.find((k) => isNear(k, name))
+        problem(child(at, name), 'unknown field', near ? `did you mean '${near}'?` : `one of: ${known.join(', ')}`)
+      }
+  return found
+}
+
+export const child = (at: Field, name: string): Field =>
+  field(
+    typeof at.value === 'object' && at.value !== null ? (at.value as { [name: string]: unknown })[name] : undefined,
+    at.path === '' ? name : `${at.path}.${name}`,
+    at.findings,
+  )
+
+/** The elements of a list; an absent one has none. */
+export function elements(at: Field): readonly Field[] {
+  if (isAbsent(at)) return []
+  if (!Array.isArray(at.value)) {
+    problem(at, `must be a list, not ${typeOf(at.value)}`)
+    return []
+  }
+  return at.value.map((value, i) => field(value, `${at.path}[${i}]`, at.findings))
+}
+
+export function textOf(at: Field): string {
+  if (typeof at.value === 'string') return at.value
+  if (!isAbsent(at)) problem(at, `must be a string, not ${typeOf(at.value)}`)
+  return ''
+}
+
+export function flagOf(at: Field): boolean | undefined {
+  if (typeof at.value === 'boolean') return at.value
+  if (!isAbsent(at)) problem(at, `must be true or false, not ${typeOf(at.value)}`)
+  return undefined
+}
+
+export function wholeNumberOf(at: Field, first: number, last: number): number | undefined {
+  if (isAbsent(at)) return undefined
+  if (typeof at.value === 'number' && Number.isInteger(at.value) && at.value >= first && at.value <= last)
+    return at.value
+  problem(at, `must be a whole number from ${first} to ${last}, not ${JSON.stringify(at.value)}`)
+  return undefined
+}
+
+const typeOf = (v: unknown): string => (v === null ? 'null' : Array.isArray(v) ? 'a list' : `a ${typeof v}`)
+
+/** Same letters but for case, or one letter more, less or other, or two swapped. */
+function isNear(a: string, b: string): boolean {
+  const x = a.toLowerCase()
+  const y = b.toLowerCase()
+  if (x === y || `${x}s` === y || x === `${y}s`) return true
+  if (Math.abs(x.length - y.length) > 1) return false
+  let i = 0
+  while (i < x.length && x[i] === y[i]) i++
+  const restX = x.slice(i + 1)
+  const restY = y.slice(i + 1)
+  return restX === restY || x.slice(i) === restY || restX === y.slice(i) || x.slice(i + 2) === y.slice(i + 2)
+}

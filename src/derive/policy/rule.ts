@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Problem } from '../../base/result.ts'
+import type { PortSpace } from '../../model/datapath.ts'
+import type { PolicyKind } from '../../model/policy.ts'
+
+export type Direction = 'ingress' | 'egress'
+export const directions: readonly Direction[] = ['ingress', 'egress']
+
+/** One condition on labels; `source` 'any' matches labels of every source. */
+export interface Requirement {
+  readonly source: string
+  readonly key: string
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist'
+  readonly values: readonly string[]
+}
+
+/** Who is meant, as a set of identities. */
+export type Peer =
+  | { readonly kind: 'labels'; readonly requirements: readonly Requirement[] }
+  | { readonly kind: 'cidr'; readonly cidr: string; readonly except: readonly string[] }
+
+/** Ports first to last of one space; for ICMP `type << 8 | code`. */
+export interface PortRange {
+  readonly space: PortSpace
+  readonly first: number
+  readonly last: number
+}
+
+/** A port by the name a container gives it: the subject's own on ingress, the peer's on egress. */
+export interface PortName {
+  readonly name: string
+  readonly protocol: 'TCP' | 'UDP' | 'SCTP' | 'ANY'
+}
+
+export type Port = PortRange | PortName
+
+/**
+ * One element of a policy's list of rules. `closed` is what a rule asks for that is not enforced yet: where no other
+ * rule allows, it drops, and says so under its own name.
+ */
+export interface Rule {
+  /** `kind/namespace/name#path`. */
+  readonly key: string
+  readonly policy: string
+  /** Field path in the object: `spec.ingress[0]`. */
+  readonly path: string
+  readonly direction: Direction
+  readonly action: 'allow' | 'deny' | 'closed'
+  /** 'all' is everybody, known or not; an empty list is nobody. */
+  readonly peers: 'all' | readonly Peer[]
+  /** 'all' includes protocols without ports. */
+  readonly ports: 'all' | readonly Port[]
+}
+
+/** One `spec`: whom it is about, and what it says. */
+export interface PolicySpec {
+  /** `kind/namespace/name#spec` or `…#specs[1]`. */
+  readonly key: string
+  readonly subject: readonly Requirement[]
+  /** Directions in which whoever is selected may do only what is allowed. */
+  readonly enforce: { readonly ingress: boolean; readonly egress: boolean }
+  readonly rules: readonly Rule[]
+}
+
+/** What a policy object says, once read. */
+export interface Policy {
+  readonly key: string
+  readonly kind: PolicyKind
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly generation: number
+  readonly specs: readonly PolicySpec[]
+  /** The object is not valid: nothing of this version takes effect. */
+  readonly problems: readonly Problem[]
+  /** Valid, and in effect as written, but probably not as meant; or a part that is not enforced yet and stays closed. */
+  readonly warnings: readonly Problem[]
+}
+
+export const isPortRange = (p: Port): p is PortRange => 'space' in p

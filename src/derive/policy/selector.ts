@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type LabelSet, namespaceLabelsKey, parseLabel, podNamespaceKey } from '../../model/labels.ts'
+import { child, elements, type Field, fields, problem, textOf, warning } from './read.ts'
+import type { Requirement } from './rule.ts'
+
+/** How a selector's keys are meant: the source and key a label would have. */
+export type KeyMeaning = (key: string) => { readonly source: string; readonly key: string }
+
+const operators = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const
+const valuePattern = /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/
+const namePattern = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/
+const prefixPattern = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
+
+/** A Kubernetes LabelSelector as requirements, sorted; `{}` gives none, which everyone meets. */
+export function parseSelector(at: Field, meaning: KeyMeaning): readonly Requirement[] {
+  const found = fields(at, ['matchLabels', 'matchExpressions'])
+  const out: Requirement[] = []
+  if (found['matchLabels'] !== undefined) {
+    const labels = child(at, 'matchLabels')
+    for (const key of Object.keys(fields(labels))) {
+      const value = child(labels, key)
+      checkKey(value, key)
+      out.push({ ...meaning(key), operator: 'In', values: [checkedValue(value)] })
+    }
+  }
+  for (const e of elements(child(at, 'matchExpressions'))) {
+    fields(e, ['key', 'operator', 'values'])
+    const key = textOf(child(e, 'key'))
+    if (key === '') problem(child(e, 'key'), 'required')
+    else checkKey(child(e, 'key'), key)
+    const text = textOf(child(e, 'operator'))
+    const operator = operators.find((o) => o === text)
+    if (!operator) {
+      problem(child(e, 'operator'), `'${text}' is not an operator`, `one of: ${operators.join(', ')}`)
+      continue
+    }
+    const values = elements(child(e, 'values')).map(checkedValue)
+    const needsValues = operator === 'In' || operator === 'NotIn'
+    if (needsValues && values.length === 0) problem(child(e, 'values'), `${operator} needs at least one value`)
+    if (!needsValues && values.length > 0)
+      problem(child(e, 'values'), `${operator} takes no values`, 'leave values out, or use In / NotIn')
+    out.push({ ...meaning(key), operator, values: [...new Set(values)].sort() })
+  }
+  checkContradictions(at, out)
+  return sortedRequirements(out)
+}
+
+function checkKey(at: Field, key: string): void {
+  const colon = key.indexOf(':')
+  const unsourced = colon > 0 ? key.slice(colon + 1) : key
+  const ofNamespace = `${namespaceLabelsKey}.`
+  const bare = unsourced.startsWith(ofNamespace) ? unsourced.slice(ofNamespace.length) : unsourced
+  const slash = bare.lastIndexOf('/')
+  const name = bare.slice(slash + 1)
+  const prefix = slash < 0 ? undefined : bare.slice(0, slash)
+  if (
+    !namePattern.test(name) ||
+    name.length > 63 ||
+    (prefix !== undefined && (prefix.length > 253 || !prefixPattern.test(prefix)))
+  )
+    problem(at, `'${key}' is not a label key`, 'letters, digits, - _ . ; an optional DNS name and / before it')
+}
+
+function checkedValue(at: Field): string {
+  const value = textOf(at)
+  if (value.length > 63 || !valuePattern.test(value))
+    problem(at, `'${value}' is not a label value`, 'at most 63 letters, digits, - _ .')
+  return value
+}
+
+/** A selector that nobody can meet is valid, and a mistake of the writer. */
+function checkContradictions(at: Field, requirements: readonly Requirement[]): void {
+  for (const [i, a] of requirements.entries())
+    for (const b of requirements.slice(i + 1)) {
+      if (a.key !== b.key || a.source !== b.source) continue
+      if (contradict(a, b) || contradict(b, a))
+        warning(at, `selects nobody: '${requirementText(a)}' and '${requirementText(b)}' can not both hold`)
+    }
+}
+
+function contradict(a: Requirement, b: Requirement): boolean {
+  if (a.operator === 'DoesNotExist') return b.operator === 'In' || b.operator === 'Exists'
+  if (a.operator !== 'In') return false
+  if (b.operator === 'In') return !a.values.some((v) => b.values.includes(v))
+  return b.operator === 'NotIn' && a.values.every((v) => b.values.includes(v))
+}
+
+const byText = (a: Requirement, b: Requirement): number => (requirementText(a) < requirementText(b) ? -1 : 1)
+
+/** Sorted and without repetition, so that equal selectors are equal texts. */
+export function sortedRequirements(requirements: readonly Requirement[]): readonly Requirement[] {
+  const byName = new Map(requirements.map((r) => [requirementText(r), r]))
+  return [...byName.values()].sort(byText)
+}
+
+export function requirementText(r: Requirement): string {
+  const key = `${r.source}:${r.key}`
+  switch (r.operator) {
+    case 'In':
+      return r.values.length === 1 ? `${key}=${r.values[0]}` : `${key} in (${r.values.join(',')})`
+    case 'NotIn':
+      return `${key} notin (${r.values.join(',')})`
+    case 'Exists':
+      return `${key} exists`
+    case 'DoesNotExist':
+      return `${key} absent`
+  }
+}
+
+export const selectorText = (requirements: readonly Requirement[]): string =>
+  requirements.map(requirementText).join(', ')
+
+/** Labels of one identity, split once, to be asked many times. */
+export interface LabelIndex {
+  /** key to its `[source, value]` pairs. */
+  readonly byKey: ReadonlyMap<string, readonly (readonly [source: string, value: string])[]>
+}
+
+const indexes = new WeakMap<LabelSet, LabelIndex>()
+
+export function labelIndex(labels: LabelSet): LabelIndex {
+  const known = indexes.get(labels)
+  if (known) return known
+  const byKey = new Map<string, (readonly [string, string])[]>()
+  for (const text of labels) {
+    const l = parseLabel(text)
+    const there = byKey.get(l.key)
+    if (there) there.push([l.source, l.value])
+    else byKey.set(l.key, [[l.source, l.value]])
+  }
+  const made = { byKey }
+  indexes.set(labels, made)
+  return made
+}
+
+export const selects = (requirements: readonly Requirement[], labels: LabelIndex): boolean =>
+  requirements.every((r) => meets(r, labels))
+
+function meets(r: Requirement, labels: LabelIndex): boolean {
+  const found = labels.byKey.get(r.key)?.filter(([source]) => r.source === 'any' || r.source === source) ?? []
+  switch (r.operator) {
+    case 'In':
+      return found.some(([, value]) => r.values.includes(value))
+    case 'NotIn':
+      return !found.some(([, value]) => r.values.includes(value))
+    case 'Exists':
+      return found.length > 0
+    case 'DoesNotExist':
+      return found.length === 0
+  }
+}
+
+/**
+ * The label texts (`key=value`, or `key` alone) of which whoever is selected has at least one: where to look instead of
+ * asking everybody. Undefined when nothing narrows it. The namespace is the last choice, many share it.
+ */
+export function anchors(requirements: readonly Requirement[]): readonly string[] | undefined {
+  let best: Requirement | undefined
+  for (const r of requirements)
+    if ((r.operator === 'In' || r.operator === 'Exists') && (!best || cost(r) < cost(best))) best = r
+  if (!best) return undefined
+  const { key } = best
+  return best.operator === 'In' ? best.values.map((v) => `${key}=${v}`) : [key]
+}
+
+const cost = (r: Requirement): number =>
+  (r.key === podNamespaceKey ? 1000 : 0) + (r.operator === 'Exists' ? 500 : 0) + r.values.length
+
+/** Every anchor a set of labels can be found under. */
+export function anchorsOf(labels: LabelSet): readonly string[] {
+  const out: string[] = []
+  for (const text of labels) {
+    const l = parseLabel(text)
+    out.push(`${l.key}=${l.value}`, l.key)
+  }
+  return out
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { KernelTable } from '../../model/datapath.ts'
+import { freeRange, nextFree, type Range } from '../numbers.ts'
+import { pagesOf } from './columns.ts'
+import type { Decision } from './decision.ts'
+
+/** Sizes of the kernel's maps that limit what can be held; those of bpf/contract/maps.h. */
+export const limits = { tables: 4096, pages: 4096, cells: 1048576, classes: 1048576, columns: 65535 } as const
+
+/** Where a decision lives in the kernel. Its number and its place never change: another content is another table. */
+export interface PlacedTable {
+  readonly kind: 'table'
+  readonly table: number
+  /** First cell. */
+  readonly cells: number
+  /** Page text to its number, for each distinct page. */
+  readonly pages: { readonly [page: string]: number }
+  readonly decision: Decision
+  /** No program wants it any more; it stays until the kernel has let go of it. */
+  readonly retired: boolean
+}
+
+/** A decision that found no place: who wants it stays closed. */
+export interface UnplacedTable {
+  readonly kind: 'unplaced'
+  readonly decision: Decision
+  readonly problem: string
+}
+
+/** Where the search for free places goes on, so that a place is not taken again while its release is under way. */
+export interface TableCursor {
+  readonly kind: 'cursor'
+  readonly table: number
+  readonly page: number
+  readonly cell: number
+}
+
+export type TableRow = PlacedTable | UnplacedTable | TableCursor
+
+export const tableRowKey = (r: TableRow): string =>
+  r.kind === 'table' ? String(r.table) : r.kind === 'unplaced' ? `unplaced ${r.decision.key}` : 'cursor'
+
+/** Places for the wanted decisions. `kernel` is what the kernel uses now; nothing of that is given to another. */
+export function placeTables(
+  wanted: readonly Decision[],
+  held: readonly TableRow[],
+  kernel: readonly KernelTable[],
+): readonly TableRow[] {
+  const inKernel = new Set(kernel.map((t) => t.table))
+  const heldTables = held.filter((r): r is PlacedTable => r.kind === 'table')
+  const heldByProgram = new Map<string, PlacedTable[]>()
+  for (const t of heldTables) {
+    const same = heldByProgram.get(t.decision.key)
+    if (same) same.push(t)
+    else heldByProgram.set(t.decision.key, [t])
+  }
+  const kept = new Map<number, PlacedTable>()
+  const fresh: Decision[] = []
+  for (const decision of wanted) {
+    const same = heldByProgram
+      .get(decision.key)
+      ?.find((t) => t.decision === decision || t.decision.content === decision.content)
+    if (!same) fresh.push(decision)
+    else
+      kept.set(same.table, same.decision === decision && !same.retired ? same : { ...same, decision, retired: false })
+  }
+  for (const t of heldTables)
+    if (!kept.has(t.table) && inKernel.has(t.table)) kept.set(t.table, t.retired ? t : { ...t, retired: true })
+
+  const space = spaceOf(
+    [...kept.values()],
+    kernel,
+    held.find((r): r is TableCursor => r.kind === 'cursor'),
+  )
+  const unplaced: UnplacedTable[] = []
+  for (const decision of fresh) {
+    const placed = place(decision, space)
+    if (placed.kind === 'table') kept.set(placed.table, placed)
+    else unplaced.push(placed)
+  }
+  return [...kept.values(), ...unplaced, space.cursor]
+}
+
+interface Space {
+  readonly tables: Set<number>
+  readonly ranges: Range[]
+  /** Numbers in use, with the text where it is known. */
+  readonly pageNumbers: Set<number>
+  readonly pages: Map<string, number>
+  cursor: TableCursor
+  classes: number
+}
+
+function spaceOf(kept: readonly PlacedTable[], kernel: readonly KernelTable[], cursor: TableCursor | undefined): Space {
+  const known = new Set(kept.map((t) => t.table))
+  const foreign = kernel.filter((t) => !known.has(t.table))
+  const pages = new Map(kept.flatMap((t) => Object.entries(t.pages)))
+  return {
+    tables: new Set([...known, ...foreign.map((t) => t.table)]),
+    ranges: [
+      ...kept.map((t) => ({ first: t.cells, count: t.decision.cells.length })),
+      ...foreign.map((t) => ({ first: t.cells, count: t.count })),
+    ],
+    pages,
+    pageNumbers: new Set([...pages.values(), ...foreign.flatMap((t) => t.pages)]),
+    cursor: cursor ?? { kind: 'cursor', table: 1, page: 0, cell: 0 },
+    classes: kept.reduce((sum, t) => sum + t.decision.classes.size, 0),
+  }
+}
+
+function place(decision: Decision, space: Space): PlacedTable | UnplacedTable {
+  const unplaced = (problem: string): UnplacedTable => ({ kind: 'unplaced', decision, problem })
+  if (decision.columns.entries.length > limits.columns)
+    return unplaced(`needs ${decision.columns.entries.length} columns of at most ${limits.columns}`)
+  if (space.classes + decision.classes.size > limits.classes)
+    return unplaced(`needs ${decision.classes.size} class entries, ${limits.classes - space.classes} are left`)
+  const table = nextFree(1, limits.tables - 1, space.cursor.table, (n) => space.tables.has(n))
+  const cells = freeRange(space.ranges, decision.cells.length, limits.cells, space.cursor.cell)
+  if (table === undefined) return unplaced(`all ${limits.tables - 1} decision tables are in use`)
+  if (cells === undefined) return unplaced(`needs ${decision.cells.length} cells, which are not free in one piece`)
+  const pages: { [page: string]: number } = {}
+  const taken = new Set<number>()
+  let nextPage = space.cursor.page
+  for (const text of new Set(decision.columns.runs.flatMap(pagesOf))) {
+    const shared = space.pages.get(text)
+    const page = shared ?? nextFree(0, limits.pages - 1, nextPage, (n) => space.pageNumbers.has(n) || taken.has(n))
+    if (page === undefined) return unplaced(`all ${limits.pages} pages of ports are in use`)
+    pages[text] = page
+    if (shared === undefined) {
+      taken.add(page)
+      nextPage = page + 1
+    }
+  }
+  space.tables.add(table)
+  space.ranges.push({ first: cells, count: decision.cells.length })
+  for (const [text, page] of Object.entries(pages)) {
+    space.pages.set(text, page)
+    space.pageNumbers.add(page)
+  }
+  space.classes += decision.classes.size
+  space.cursor = { kind: 'cursor', table: table + 1, page: nextPage, cell: cells + decision.cells.length }
+  return { kind: 'table', table, cells, pages, decision, retired: false }
+}
