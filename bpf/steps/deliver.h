@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Where a judged packet goes. Nothing here writes into it: a program with one direct write makes the kernel copy every
+ * cloned packet (that is, all of TCP) at its entry, so whatever writes is a tail call away. */
+#pragma once
+#include "conntrack.h"
+
+enum call {
+	CALL_JUDGE,
+	CALL_TUNNEL,
+	CALL_MASQUERADE,
+	CALL_SERVICE,
+	CALL_SERVICE_REPLY,
+	CALL_ANSWER,
+	CALL_NEIGHBOUR,
+	CALL_DECAPSULATE,
+	CALL_UNMASQUERADE,
+	CALLS
+};
+
+enum answer { ANSWER_NONE, ANSWER_ECHO, ANSWER_TOO_BIG, ANSWER_TTL };
+
+/* Each object defines `calls`, its own table. */
+#define call(skb, index) bpf_tail_call_static(skb, &CALL_TABLE, index)
+
+/* Mark and priority of the sender would be seen by the receiving pod's own rules. */
+static __always_inline int into_pod(struct __sk_buff *skb, __u32 interface)
+{
+	skb->mark = 0;
+	skb->priority = 0;
+	return bpf_redirect_peer(interface, 0);
+}
+
+static __always_inline int to_neighbour(__u32 interface, const struct address *next_hop)
+{
+	struct bpf_redir_neigh hop = {};
+	if (is_mapped(next_hop)) {
+		hop.nh_family = 2; /* AF_INET */
+		hop.ipv4_nh = next_hop->word[3];
+	} else {
+		hop.nh_family = 10; /* AF_INET6 */
+		__builtin_memcpy(hop.ipv6_nh, next_hop, sizeof(hop.ipv6_nh));
+	}
+	return bpf_redirect_neigh(interface, &hop, sizeof(hop), 0);
+}
+
+static __always_inline bool too_big(struct __sk_buff *skb, __u32 mtu)
+{
+	return skb->len > mtu + ETH_HLEN && !skb->gso_size;
+}
+
+static __always_inline void load_hop(struct hop *hop, const struct flow *flow, __u32 side)
+{
+	hop->action = flow->action[side & 1];
+	hop->out = flow->out[side & 1];
+	hop->identity = flow->identity[side & 1];
+	hop->nat_port = flow->nat_port;
+	hop->service_port = flow->service_port;
+	hop->next_hop = flow->next_hop;
+	hop->tunnel = flow->tunnel;
+	hop->service = flow->service;
+}
+
+/* `direction` as metrics see it: what a pod sends leaves, and arrives too when its receiver is on this node. */
+static __always_inline void count_forwarded(__u32 action, const __u32 direction, __u32 bytes)
+{
+	count_metric(METRIC_FORWARDED, direction, bytes);
+	if (direction == DIRECTION_EGRESS && action == ACTION_PEER)
+		count_metric(METRIC_FORWARDED, DIRECTION_INGRESS, bytes);
+}
+
+/* From the slow path: p->hop says where to. */
+static __always_inline int act(struct __sk_buff *skb, struct packet *p, const __u32 direction)
+{
+	switch (p->hop.action) {
+	case ACTION_PEER:
+		count_forwarded(ACTION_PEER, direction, skb->len);
+		return into_pod(skb, p->hop.out);
+	case ACTION_STACK:
+		count_forwarded(ACTION_STACK, direction, skb->len);
+		return TC_ACT_OK;
+	case ACTION_NEIGHBOUR:
+		if (too_big(skb, config.wire_mtu)) {
+			p->answer = ANSWER_TOO_BIG;
+			p->mtu = config.wire_mtu;
+			call(skb, CALL_ANSWER);
+			break;
+		}
+		count_forwarded(ACTION_NEIGHBOUR, direction, skb->len);
+		return to_neighbour(p->hop.out, &p->hop.next_hop);
+	case ACTION_TUNNEL:
+		call(skb, CALL_TUNNEL);
+		break;
+	case ACTION_MASQUERADE:
+		call(skb, CALL_MASQUERADE);
+		break;
+	case ACTION_SERVICE:
+		call(skb, CALL_SERVICE);
+		break;
+	case ACTION_SERVICE_REPLY:
+		call(skb, CALL_SERVICE_REPLY);
+		break;
+	case ACTION_ECHO:
+		p->answer = ANSWER_ECHO;
+		call(skb, CALL_ANSWER);
+		break;
+	}
+	return drop(skb, p, DROP_MISSED_TAIL_CALL);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The established packet: plain headers, one look-up, a few compares, counters, gone. Anything else is judged. */
+#pragma once
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include "deliver.h"
+
+/* TCP or UDP without options, extensions or fragments, headers within the linear part: -1 if not so, else its side. */
+static __always_inline int parse_plain(struct __sk_buff *skb, struct flow_key *key, __u8 *tcp_flags, const bool v6)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	const __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	struct address source, destination;
+	__u8 protocol;
+
+	if (data + ETH_HLEN + header + 8 > end)
+		return -1;
+	if (v6) {
+		struct ipv6hdr *ip = data + ETH_HLEN;
+		if (ip->version != 6)
+			return -1;
+		protocol = ip->nexthdr;
+		__builtin_memcpy(&source, &ip->saddr, sizeof(source));
+		__builtin_memcpy(&destination, &ip->daddr, sizeof(destination));
+	} else {
+		struct iphdr *ip = data + ETH_HLEN;
+		if (*(__u8 *)ip != 0x45 || ip->frag_off & bpf_htons(0x3fff))
+			return -1;
+		protocol = ip->protocol;
+		map_v4(&source, ip->saddr);
+		map_v4(&destination, ip->daddr);
+	}
+	if (protocol == IPPROTO_TCP) {
+		if (data + ETH_HLEN + header + 14 > end)
+			return -1;
+		*tcp_flags = *(__u8 *)(data + ETH_HLEN + header + 13);
+	} else if (protocol == IPPROTO_UDP) {
+		*tcp_flags = 0;
+	} else {
+		return -1;
+	}
+	__be16 *ports = data + ETH_HLEN + header;
+	return sort_key(key, &source, ports[0], &destination, ports[1], protocol, v6);
+}
+
+/* The verdict for a packet whose flow is known, or -1. Actions that write are tail calls. */
+static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *key, __u32 side, __u8 tcp_flags,
+				__u32 entry, __u32 tunnel_identity, const __u32 direction)
+{
+	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, key);
+	if (!flow || !established(flow, side, entry, key->protocol, tcp_flags))
+		return -1;
+	if (tunnel_identity && flow->identity[side & 1] != tunnel_identity)
+		return -1;
+	__u32 action = flow->action[side & 1];
+	if (action == ACTION_NEIGHBOUR && too_big(skb, config.wire_mtu))
+		return -1;
+	count(flow, side, tcp_flags, skb->len);
+	switch (action) {
+	case ACTION_PEER:
+		count_forwarded(ACTION_PEER, direction, skb->len);
+		return into_pod(skb, flow->out[side & 1]);
+	case ACTION_STACK:
+		count_forwarded(ACTION_STACK, direction, skb->len);
+		return TC_ACT_OK;
+	case ACTION_NEIGHBOUR:
+		count_forwarded(ACTION_NEIGHBOUR, direction, skb->len);
+		return to_neighbour(flow->out[side & 1], &flow->next_hop);
+	}
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	/* What the programs that write need to know; IPv4 and IPv6 without anything between IP and transport. */
+	p->key = *key;
+	p->side = side;
+	p->flags = skb->protocol == bpf_htons(ETH_P_IPV6) ? PACKET_V6 : 0;
+	p->l4 = ETH_HLEN + (p->flags & PACKET_V6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	p->protocol = key->protocol;
+	p->entry = entry;
+	p->source = side ? key->b : key->a;
+	p->destination = side ? key->a : key->b;
+	p->source_port = side ? key->port_b : key->port_a;
+	p->destination_port = side ? key->port_a : key->port_b;
+	p->tcp_flags = tcp_flags;
+	p->length = skb->len - ETH_HLEN;
+	p->tunnel_identity = tunnel_identity;
+	p->direction = direction;
+	p->rule[0] = flow->rule[0];
+	p->rule[1] = flow->rule[1];
+	p->audit = p->icmp = p->inner = 0;
+	p->end[0].identity = flow->identity[side & 1];
+	p->end[1].identity = flow->identity[(side & 1) ^ 1];
+	p->end[0].endpoint = flow->endpoint[side & 1];
+	p->end[1].endpoint = flow->endpoint[(side & 1) ^ 1];
+	load_hop(&p->hop, flow, side);
+	switch (action) {
+	case ACTION_TUNNEL:
+		call(skb, CALL_TUNNEL);
+		break;
+	case ACTION_MASQUERADE:
+		call(skb, CALL_MASQUERADE);
+		break;
+	case ACTION_SERVICE:
+		call(skb, CALL_SERVICE);
+		break;
+	case ACTION_SERVICE_REPLY:
+		call(skb, CALL_SERVICE_REPLY);
+		break;
+	}
+	return TC_ACT_SHOT;
+}

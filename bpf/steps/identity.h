@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who is behind an address: endpoints and nodes by exact look-up, then prefixes, else the world. */
+#pragma once
+#include "packet.h"
+
+static __noinline int find_owner(struct packet *p, __u32 which)
+{
+	struct owner *end = &p->end[which & 1];
+	const struct address *address = which & 1 ? &p->destination : &p->source;
+	struct prefix_key key = {.bits = 128, .address = *address};
+	const struct owner *owner = bpf_map_lookup_elem(&cilium_owners, &key.address);
+
+	if (!owner)
+		owner = bpf_map_lookup_elem(&cilium_ipcache, &key);
+	if (owner) {
+		*end = *owner;
+	} else {
+		__builtin_memset(end, 0, sizeof(*end));
+	}
+	if (!end->identity)
+		end->identity = !config.dual_world	? IDENTITY_WORLD
+				: p->flags & PACKET_V6 ? IDENTITY_WORLD_IPV6
+							: IDENTITY_WORLD_IPV4;
+	return 0;
+}

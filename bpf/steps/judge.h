@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The slow path: who sends, who receives, may it, which way; the answer becomes the flow entry. */
+#pragma once
+#include "deliver.h"
+#include "fib.h"
+#include "identity.h"
+#include "parse.h"
+#include "policy.h"
+
+enum way { WAY_FROM_POD, WAY_FROM_WIRE, WAY_TO_POD };
+
+static __always_inline bool is_multicast(const struct address *a, bool v6)
+{
+	__u32 v4 = bpf_ntohl(a->word[3]);
+	return v6 ? (bpf_ntohl(a->word[0]) >> 24) == 0xff : v4 >> 28 == 0xe || v4 == 0xffffffff;
+}
+
+static __always_inline bool is_link_local(const struct address *a)
+{
+	return bpf_ntohl(a->word[0]) >> 22 == 0xfe80 >> 6;
+}
+
+/* Who may have sent it, given where it came in. Returns 0 or a drop code. */
+static __always_inline int check_sender(struct __sk_buff *skb, struct packet *p, const enum way way)
+{
+	struct owner *sender = &p->end[0];
+
+	if (way == WAY_FROM_POD) {
+		__u32 number = skb->ifindex;
+		const struct interface *pod = bpf_map_lookup_elem(&cilium_interfaces, &number);
+		if (!pod)
+			return DROP_UNKNOWN_SENDER;
+		sender->identity = pod->identity;
+		sender->policy = pod->policy;
+		sender->endpoint = pod->endpoint;
+		sender->interface = number;
+		sender->flags = OWNER_LOCAL;
+		if (!equal(&p->source, p->flags & PACKET_V6 ? &pod->ipv6 : &pod->ipv4))
+			return DROP_INVALID_SOURCE_IP;
+		return 0;
+	}
+	find_owner(p, 0);
+	if (way == WAY_TO_POD) {
+		sender->flags &= ~OWNER_LOCAL; /* what it may send was judged when it sent */
+		return 0;
+	}
+	p->direction = DIRECTION_INGRESS;
+	if (sender->flags & (OWNER_LOCAL | OWNER_HOST))
+		return DROP_INVALID_SOURCE_IP;
+	if (p->tunnel_identity) {
+		sender->identity = p->tunnel_identity;
+		sender->node = p->tunnel_source;
+	} else if (config.tunnel && !is_zero(&sender->node) && !(p->entry & ENTRY_NAT)) {
+		return DROP_INVALID_SOURCE_IP; /* behind a tunnel, yet not through it */
+	}
+	return 0;
+}
+
+static __always_inline bool in_cluster(__u32 identity)
+{
+	return identity >= 256 && identity < 1 << 24;
+}
+
+static __always_inline bool is_masqueraded(const struct packet *p)
+{
+	const struct owner *to = &p->end[1];
+	bool v6 = p->flags & PACKET_V6;
+
+	if (!(v6 ? config.masquerade_ipv6 : config.masquerade_ipv4) || in_cluster(to->identity))
+		return false;
+	if (to->flags & OWNER_NODE)
+		return config.tunnel; /* by native routing other nodes know the way back */
+	if (v6)
+		return !config.native_ipv6_bits || !within(&p->destination, &config.native_ipv6, config.native_ipv6_bits);
+	return !config.native_ipv4_bits || !within(&p->destination, &config.native_ipv4, config.native_ipv4_bits);
+}
+
+/* The way of the sender's packets, into p->hop. Returns 0 or a drop code. */
+static __always_inline int find_way(struct __sk_buff *skb, struct packet *p, const struct flow *flow, bool reply,
+				    const enum way way)
+{
+	const struct owner *to = &p->end[1];
+	struct hop *hop = &p->hop;
+
+	hop->identity = p->end[0].identity;
+	hop->out = 0;
+	if (way == WAY_TO_POD) {
+		hop->action = ACTION_STACK;
+		return 0;
+	}
+	if (to->flags & OWNER_LOCAL) {
+		hop->action = ACTION_PEER;
+		hop->out = to->interface;
+		return hop->out ? 0 : DROP_ENDPOINT_NOT_READY;
+	}
+	if (way == WAY_FROM_WIRE) {
+		hop->action = ACTION_STACK;
+		return 0;
+	}
+	if (to->flags & OWNER_HOST) {
+		hop->action = to->flags & OWNER_GATEWAY && p->flags & PACKET_ECHO_REQUEST ? ACTION_ECHO : ACTION_STACK;
+		return 0;
+	}
+	bool back = reply && flow && flow->flags & FLOW_TUNNELLED;
+	if (back || !is_zero(&to->node)) {
+		struct address node;
+		hop->action = ACTION_TUNNEL;
+		hop->tunnel = back ? flow->tunnel : to->node;
+		if (!config.tunnel)
+			return DROP_NO_TUNNEL_ENDPOINT;
+		copy_const(&node, is_mapped(&hop->tunnel) ? &config.node_ipv4 : &config.node_ipv6);
+		return find_route(skb, p, &node, &hop->tunnel) ? 0 : DROP_FIB_FAILED;
+	}
+	if (!find_route(skb, p, &p->source, &p->destination)) {
+		hop->action = ACTION_STACK; /* the kernel knows whether it is its own, and answers if it is nobody's */
+		return 0;
+	}
+	hop->action = !reply && is_masqueraded(p) ? ACTION_MASQUERADE : ACTION_NEIGHBOUR;
+	return 0;
+}
+
+/* What the other side's packets will meet, as far as it is known now. */
+static __always_inline void expect_replies(struct __sk_buff *skb, struct packet *p, struct flow *f, const enum way way)
+{
+	__u32 side = p->side & 1, other = side ^ 1;
+
+	if (way == WAY_FROM_WIRE) {
+		f->entry[other] = p->end[1].interface; /* the first reply finds its way */
+		return;
+	}
+	if (way == WAY_TO_POD) {
+		f->entry[other] = skb->ifindex;
+		f->action[other] = p->end[0].flags & OWNER_HOST ? ACTION_STACK : ACTION_ROUTE;
+		return;
+	}
+	f->action[other] = ACTION_PEER;
+	f->out[other] = skb->ifindex;
+	switch (p->hop.action) {
+	case ACTION_PEER:
+		f->entry[other] = p->hop.out;
+		break;
+	case ACTION_TUNNEL:
+		f->entry[other] = p->hop.out | ENTRY_TUNNEL;
+		break;
+	case ACTION_NEIGHBOUR:
+		f->entry[other] = p->hop.out;
+		break;
+	case ACTION_MASQUERADE:
+		f->entry[other] = p->hop.out | ENTRY_NAT;
+		break;
+	default:
+		f->entry[other] = skb->ifindex | ENTRY_TO_POD;
+		f->action[other] = ACTION_STACK;
+		f->out[other] = 0;
+	}
+}
+
+static __always_inline __u32 observed_at(__u32 action)
+{
+	switch (action) {
+	case ACTION_PEER:
+		return AT_TO_ENDPOINT;
+	case ACTION_TUNNEL:
+		return AT_TO_OVERLAY;
+	case ACTION_NEIGHBOUR:
+	case ACTION_MASQUERADE:
+		return AT_TO_NETWORK;
+	case ACTION_ECHO:
+		return AT_TO_HOST;
+	default:
+		return AT_TO_STACK;
+	}
+}
+
+/* Known and in order: needs nothing but what the fast path did not want to look at (ICMP, fragments, odd headers). */
+static __always_inline int pass_established(struct __sk_buff *skb, struct packet *p, struct flow *flow,
+					    const __u32 direction)
+{
+	count(flow, p->side, p->tcp_flags, skb->len);
+	load_hop(&p->hop, flow, p->side);
+	return act(skb, p, direction);
+}
+
+/* Last words of a connection: pass, report, forget. */
+static __always_inline int pass_closing(struct __sk_buff *skb, struct packet *p, struct flow *flow,
+					const __u32 direction)
+{
+	__u32 side = p->side & 1;
+
+	count(flow, side, p->tcp_flags, skb->len);
+	load_hop(&p->hop, flow, side);
+	p->end[0].identity = flow->identity[side];
+	p->end[0].endpoint = flow->endpoint[side];
+	p->end[1].identity = flow->identity[side ^ 1];
+	p->end[1].endpoint = flow->endpoint[side ^ 1];
+	p->rule[0] = flow->rule[0];
+	p->rule[1] = flow->rule[1];
+	notify(skb, p, EVENT_CLOSE, observed_at(p->hop.action), flow);
+	bpf_map_delete_elem(&cilium_flows, &p->key);
+	return act(skb, p, direction);
+}
+
+/* An ICMP error goes where replies of the flow it tells of go; without a flow it is a packet like any other. */
+static __always_inline int pass_related(struct __sk_buff *skb, struct packet *p, const enum way way,
+					const __u32 direction)
+{
+	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
+	__u32 side = p->side & 1;
+
+	if (!flow || !flow->action[side])
+		return -1;
+	if (way == WAY_FROM_POD ? flow->entry[side] != p->entry : flow->endpoint[side])
+		return -1;
+	if (flow->epoch != current_epoch())
+		return drop_quietly(p); /* its next packet is judged; the error will come again */
+	p->flags |= PACKET_RELATED;
+	load_hop(&p->hop, flow, side);
+	return act(skb, p, direction);
+}
+
+static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const enum way way)
+{
+	const __u32 direction = way == WAY_FROM_POD ? DIRECTION_EGRESS : DIRECTION_INGRESS;
+	bool icmp = p->protocol == IPPROTO_ICMP || p->protocol == PROTOCOL_ICMPV6;
+	__u32 now = coarse_clock(), side, opener, reason;
+	int error;
+
+	if (p->inner) {
+		struct flow_key own = p->key;
+		__u32 own_side = p->side;
+		if (way == WAY_FROM_POD) {
+			error = check_sender(skb, p, way);
+			if (error)
+				return drop(skb, p, error);
+		}
+		if (relate(skb, p)) {
+			int passed = pass_related(skb, p, way, direction);
+			if (passed >= 0)
+				return passed;
+			p->key = own;
+			p->side = own_side;
+		}
+	}
+
+	side = p->side & 1;
+	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
+	if (flow && !(p->tunnel_identity && flow->identity[side] != p->tunnel_identity)) {
+		if (established(flow, side, p->entry, p->protocol, p->tcp_flags))
+			return pass_established(skb, p, flow, direction);
+		bool closing = p->tcp_flags & TCP_RST || (flow->closing == 3 && !opens(p->protocol, p->tcp_flags));
+		if (closing && flow->epoch == current_epoch() && flow->entry[side] == p->entry && flow->action[side])
+			return pass_closing(skb, p, flow, direction);
+	}
+
+	error = check_sender(skb, p, way);
+	if (error)
+		return drop(skb, p, error);
+	find_owner(p, 1);
+	if (way == WAY_FROM_POD && is_multicast(&p->destination, p->flags & PACKET_V6))
+		return drop_quietly(p);
+	if (way != WAY_FROM_POD && !(p->end[1].flags & OWNER_LOCAL)) {
+		if (way == WAY_TO_POD || p->tunnel_identity)
+			return p->end[1].flags & OWNER_HOST && way == WAY_FROM_WIRE
+				       ? TC_ACT_OK
+				       : drop(skb, p, DROP_STALE_OR_UNROUTABLE);
+		return TC_ACT_OK;
+	}
+
+	/* A flow is judged the way it was opened, whichever side's packet comes first after a change of policy. */
+	bool opening = opens(p->protocol, p->tcp_flags);
+	bool known = flow && !expired(flow, p->protocol, now) && flow->closing != 3 &&
+		     !(opening && flow->origin != side);
+	__u32 origin = known ? flow->origin & 1 : side;
+	__u32 port = icmp ? p->icmp : bpf_ntohs(p->destination_port);
+	__u32 reverse_port = bpf_ntohs(p->source_port);
+
+	opener = origin == side ? 0 : 1;
+	error = judge_policy(p, opener, opener ? reverse_port : port);
+	if (error && !known && p->protocol == IPPROTO_TCP && !opening) {
+		/* Perhaps a reply whose entry was lost. */
+		__u32 rules[2] = {p->rule[0], p->rule[1]}, decided = p->direction;
+		if (!judge_policy(p, 1, reverse_port)) {
+			error = 0;
+			opener = 1;
+			origin = side ^ 1;
+		} else {
+			p->rule[0] = rules[0];
+			p->rule[1] = rules[1];
+			p->direction = decided;
+		}
+	}
+	if (error) {
+		if (known)
+			bpf_map_delete_elem(&cilium_flows, &p->key);
+		return drop(skb, p, error);
+	}
+	error = find_way(skb, p, flow, opener, way);
+	if (error)
+		return drop(skb, p, error);
+
+	struct flow *f = &p->fresh;
+	if (known) {
+		*f = *flow;
+	} else {
+		__builtin_memset(f, 0, sizeof(*f));
+		f->created = now;
+	}
+	bool same = known && f->epoch == current_epoch();
+	f->epoch = current_epoch();
+	f->seen = now;
+	f->origin = origin;
+	f->entry[side] = p->entry;
+	f->out[side] = p->hop.out;
+	f->action[side] = p->hop.action;
+	f->rule[0] = p->rule[0];
+	f->rule[1] = p->rule[1];
+	f->identity[side] = p->end[0].identity;
+	f->identity[side ^ 1] = p->end[1].identity;
+	f->endpoint[side] = p->end[0].endpoint;
+	f->endpoint[side ^ 1] = p->end[1].endpoint;
+	if (p->audit)
+		f->flags |= FLOW_AUDIT;
+	else
+		f->flags &= ~FLOW_AUDIT;
+	if (opener && !known)
+		f->flags |= FLOW_REVERSED;
+	if (p->tunnel_identity) {
+		f->tunnel = p->tunnel_source;
+		if (!opener)
+			f->flags |= FLOW_TUNNELLED;
+	}
+	if (p->hop.action == ACTION_TUNNEL)
+		f->tunnel = p->hop.tunnel;
+	if (p->hop.action >= ACTION_NEIGHBOUR && p->hop.action <= ACTION_MASQUERADE)
+		f->next_hop = p->hop.next_hop;
+	if (!known || (!same && opener == 0))
+		expect_replies(skb, p, f, way);
+	count(f, side, p->tcp_flags, skb->len);
+
+	/* A lone FIN or RST is passed but not remembered: it belongs to a connection that was closed and forgotten. */
+	reason = observed_at(p->hop.action);
+	if (known || !(p->tcp_flags & (TCP_FIN | TCP_RST))) {
+		if (bpf_map_update_elem(&cilium_flows, &p->key, f, BPF_ANY))
+			return drop(skb, p, DROP_CT_INSERT_FAILED);
+		if (!known)
+			notify(skb, p, EVENT_NEW, reason, f);
+	}
+	p->hop.nat_port = f->nat_port;
+	p->hop.service = f->service;
+	p->hop.service_port = f->service_port;
+	return act(skb, p, direction);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* May it: constant-time look-up in the decision tables that user space compiled. No table, no passage. */
+#pragma once
+#include "packet.h"
+
+static __always_inline int port_space(__u8 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+		return PORTS_TCP;
+	case IPPROTO_UDP:
+		return PORTS_UDP;
+	case IPPROTO_SCTP:
+		return PORTS_SCTP;
+	case IPPROTO_ICMP:
+		return PORTS_ICMP;
+	case PROTOCOL_ICMPV6:
+		return PORTS_ICMPV6;
+	default:
+		return -1;
+	}
+}
+
+/* Looks one side up. Returns 0 or a drop code; leaves the deciding rule in p->rule[direction]. `port` in host order. */
+static __noinline int decide(struct packet *p, __u32 policy_id, __u32 direction, __u32 identity, __u32 port)
+{
+	struct class_key key;
+	__u32 column, index;
+
+	p->rule[direction & 1] = 0;
+	const struct policy *policy = policy_id ? bpf_map_lookup_elem(&cilium_policies, &policy_id) : 0;
+	if (!policy)
+		return DROP_ENDPOINT_NOT_READY;
+	key.table = direction == DIRECTION_EGRESS ? policy->egress : policy->ingress;
+	key.identity = identity;
+	const struct policy_table *table = key.table ? bpf_map_lookup_elem(&cilium_policy_tables, &key.table) : 0;
+	if (!table)
+		return DROP_ENDPOINT_NOT_READY;
+
+	int space = port_space(p->protocol);
+	if (space < 0) {
+		column = table->other;
+	} else {
+		__u32 page_id = table->page[space][port >> 8 & 0xff];
+		const struct policy_page *page = bpf_map_lookup_elem(&cilium_policy_pages, &page_id);
+		if (!page)
+			return DROP_ENDPOINT_NOT_READY;
+		column = page->column[port & 0xff];
+	}
+
+	const __u32 *class = bpf_map_lookup_elem(&cilium_policy_classes, &key);
+	index = table->cells + (class ? *class : 0) * table->columns + column;
+	const struct policy_cell *cell = bpf_map_lookup_elem(&cilium_policy_cells, &index);
+	if (!cell)
+		return DROP_ENDPOINT_NOT_READY;
+
+	p->rule[direction & 1] = cell->rule;
+	switch (cell->verdict) {
+	case VERDICT_AUDIT:
+		p->audit = 1;
+		return 0;
+	case VERDICT_ALLOW:
+		return 0;
+	case VERDICT_DENY:
+		return DROP_POLICY_DENY;
+	case VERDICT_REDIRECT: /* no proxy to send it to: better closed than unchecked */
+		return DROP_PROXY_UNSUPPORTED;
+	default:
+		return DROP_POLICY_DENIED;
+	}
+}
+
+/* Both ends of a connection opened by p->end[opener] to `port`. Both are looked up, so that the event names both rules. */
+static __noinline int judge_policy(struct packet *p, __u32 opener, __u32 port)
+{
+	const struct owner *from = &p->end[opener & 1], *to = &p->end[(opener & 1) ^ 1];
+	int egress = 0, ingress = 0;
+
+	p->audit = 0;
+	p->rule[DIRECTION_EGRESS] = p->rule[DIRECTION_INGRESS] = 0;
+	if (from->flags & OWNER_LOCAL)
+		egress = decide(p, from->policy, DIRECTION_EGRESS, to->identity, port);
+	if (to->flags & OWNER_LOCAL && !(config.host_always_allowed && from->identity == IDENTITY_HOST))
+		ingress = decide(p, to->policy, DIRECTION_INGRESS, from->identity, port);
+	p->direction = egress || !(to->flags & OWNER_LOCAL) ? DIRECTION_EGRESS : DIRECTION_INGRESS;
+	return egress ?: ingress;
+}
