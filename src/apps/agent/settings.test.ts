@@ -4,10 +4,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { durationSeconds } from './options.ts'
+import { optionDirectory } from '../../edge/disk/files.ts'
+import { durationSeconds } from '../../model/options.ts'
 import { readSettings } from './settings.ts'
 
-const read = (args: string[], env: Record<string, string> = { K8S_NODE_NAME: 'n1' }) => readSettings({ args, env })
+const read = (args: string[], env: Record<string, string> = { K8S_NODE_NAME: 'n1' }) =>
+  readSettings({ args, env, directory: optionDirectory })
 const problem = (args: string[]): string => {
   const result = read(args)
   return result.ok ? '' : result.error.message

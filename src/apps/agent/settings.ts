@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
-import { fail, ok, problemText, type Result } from '../../base/result.ts'
+import { fail, ok, type Result } from '../../base/result.ts'
+import { collectOptions, type Option, type OptionSources, type OptionValues, optionsHelp } from '../../model/options.ts'
 import type { Settings } from '../../model/settings.ts'
-import { acceptedOptions } from './accepted.ts'
-import { nearest, type Option, type OptionValue, parseOption, readFlags } from './options.ts'
 
 const CIDR = /^([0-9.]+|[0-9a-fA-F:.]+)\/[0-9]{1,3}$/
 const flag = (name: string, initial: boolean, help: string): Option => ({ kind: 'switch', name, initial, help })
@@ -125,78 +122,25 @@ const refused: readonly string[] = [
   'enable-high-scale-ipcache',
 ]
 
-export const agentOptions: ReadonlyMap<string, Option> = new Map(table.map((o) => [o.name, o]))
-const known: ReadonlySet<string> = new Set([...acceptedOptions, ...refused])
-
 /** The configuration of the agent, frozen: it changes only by a restart. */
 export interface AgentSettings {
   readonly node: Settings
-  readonly options: { readonly [name: string]: OptionValue }
+  readonly options: OptionValues
   /** Options that were given and have no effect here; told once at start. */
   readonly ignored: readonly string[]
 }
 
-export interface SettingSources {
-  readonly args: readonly string[]
-  readonly env: { readonly [name: string]: string | undefined }
-}
-
-/** Defaults, then the directory, then `CILIUM_*` of the environment, then flags. All problems at once. */
-export function readSettings({ args, env }: SettingSources): Result<AgentSettings> {
-  const problems: string[] = []
-  const flags = readFlags(args, agentOptions, known)
-  problems.push(...flags.problems)
-  const texts = new Map<string, string>()
-  const dir = flags.texts.get('config-dir') ?? env['CILIUM_CONFIG_DIR'] ?? ''
-  const ignored: string[] = []
-  if (dir !== '')
-    for (const [name, value] of readDirectory(dir, problems)) {
-      if (agentOptions.has(name) || known.has(name)) texts.set(name, value)
-      else {
-        const like = nearest(name, agentOptions.keys())
-        ignored.push(like ? `${name} (did you mean ${like}?)` : name)
-      }
-    }
-  for (const name of agentOptions.keys()) {
-    const value = env[`CILIUM_${name.toUpperCase().replaceAll('-', '_')}`]
-    if (value !== undefined) texts.set(name, value)
-  }
-  for (const [name, value] of flags.texts) texts.set(name, value)
-
-  const options: { [name: string]: OptionValue } = {}
-  for (const option of table) {
-    const given = texts.get(option.name)
-    const value = given === undefined ? ok(option.initial) : parseOption(option, given)
-    if (value.ok) options[option.name] = Object.freeze(value.value) as OptionValue
-    else problems.push(`--${problemText(value.error)}`)
-  }
-  for (const name of refused)
-    if (['true', '1', 'enabled'].includes(texts.get(name) ?? ''))
-      problems.push(`--${name}: this version does not have it; unset it to start without`)
-  for (const [name] of flags.texts) if (acceptedOptions.has(name) && !agentOptions.has(name)) ignored.push(name)
-  if (problems.length > 0) return fail({ field: '', message: problems.join('; ') })
-  const node = nodeSettings(options, env['K8S_NODE_NAME'] || hostname())
+/** The agent's configuration out of flags, environment and directory; all problems at once. */
+export function readSettings(sources: OptionSources): Result<AgentSettings> {
+  const collected = collectOptions(table, refused, sources)
+  if (!collected.ok) return collected
+  const { values, ignored } = collected.value
+  const node = nodeSettings(values, sources.env['K8S_NODE_NAME'] || hostname())
   if (!node.enableIpv4 && !node.enableIpv6) return fail({ field: 'enable-ipv4', message: 'both IPv4 and IPv6 are off' })
-  return ok(Object.freeze({ node: Object.freeze(node), options: Object.freeze(options), ignored }))
+  return ok(Object.freeze({ node: Object.freeze(node), options: values, ignored }))
 }
 
-function readDirectory(dir: string, problems: string[]): [string, string][] {
-  const entries: [string, string][] = []
-  let names: string[]
-  try {
-    names = readdirSync(dir).filter((n) => !n.startsWith('.'))
-  } catch (e) {
-    problems.push(`--config-dir: ${(e as Error).message}`)
-    return []
-  }
-  for (const name of names.sort()) {
-    const path = join(dir, name)
-    if (statSync(path).isFile()) entries.push([name, readFileSync(path, 'utf8').trim()])
-  }
-  return entries
-}
-
-function nodeSettings(o: { readonly [name: string]: OptionValue }, nodeName: string): Settings {
+function nodeSettings(o: OptionValues, nodeName: string): Settings {
   return {
     nodeName,
     clusterName: o['cluster-name'] as string,
@@ -221,11 +165,4 @@ function nodeSettings(o: { readonly [name: string]: OptionValue }, nodeName: str
   }
 }
 
-/** One line per option with its default: `--help`. */
-export function optionsHelp(): string {
-  const lines = table.map((o) => {
-    const initial = o.kind === 'list' ? '[]' : o.kind === 'duration' ? `${o.initial}s` : JSON.stringify(o.initial)
-    return `  --${o.name.padEnd(34)} ${o.help} (${o.kind === 'choice' ? `${o.values.join(' | ')}; ` : ''}${initial})`
-  })
-  return `cilium-agent: networking and security of one node\n\nOptions, also as files of --config-dir or CILIUM_* variables:\n${lines.join('\n')}\n`
-}
+export const agentHelp = (): string => `cilium-agent: networking and security of one node\n\n${optionsHelp(table)}`

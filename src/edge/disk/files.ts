@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fail, ok, type Result } from '../../base/result.ts'
 
 /** Replaces the file as a whole; makes its directory (0700) if needed. Survives the end of the process, not of the machine. */
 export function writeWhole(path: string, text: string, mode = 0o600): void {
@@ -35,5 +36,17 @@ export function namesIn(path: string): readonly string[] {
   } catch (e) {
     if ((e as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw e
+  }
+}
+
+/** A directory with one file for each option, as a ConfigMap is mounted: names and trimmed contents. */
+export function optionDirectory(path: string): Result<readonly (readonly [name: string, text: string])[]> {
+  try {
+    const files = readdirSync(path)
+      .filter((name) => !name.startsWith('.') && statSync(join(path, name)).isFile())
+      .sort()
+    return ok(files.map((name) => [name, readFileSync(join(path, name), 'utf8').trim()] as const))
+  } catch (e) {
+    return fail({ field: path, message: (e as Error).message })
   }
 }

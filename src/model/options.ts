@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { fail, ok, type Result } from '../../base/result.ts'
+import { fail, ok, problemText, type Result } from '../base/result.ts'
+import { acceptedOptions } from './accepted_options.ts'
 
 /** One option this program acts on. The name is the flag, the key in cilium-config and the file in the directory. */
 export type Option = {
@@ -86,6 +87,71 @@ function edits(a: string, b: string, limit: number): number {
 export interface Given {
   readonly texts: ReadonlyMap<string, string>
   readonly problems: readonly string[]
+}
+
+export type OptionValues = { readonly [name: string]: OptionValue }
+
+export interface OptionSources {
+  readonly args: readonly string[]
+  readonly env: { readonly [name: string]: string | undefined }
+  /** Entries of the directory that --config-dir names. */
+  readonly directory: (path: string) => Result<readonly (readonly [name: string, text: string])[]>
+}
+
+/**
+ * Defaults, then the directory, then `CILIUM_*` of the environment, then flags. All problems at once. `refused` are
+ * features whose absence would leave something unprotected: set, they are a problem and not just ignored.
+ */
+export function collectOptions(
+  declared: readonly Option[],
+  refused: readonly string[],
+  { args, env, directory }: OptionSources,
+): Result<{ readonly values: OptionValues; readonly ignored: readonly string[] }> {
+  const options = new Map(declared.map((o) => [o.name, o]))
+  const known = new Set([...acceptedOptions, ...refused])
+  const flags = readFlags(args, options, known)
+  const problems = [...flags.problems]
+  const texts = new Map<string, string>()
+  const ignored: string[] = []
+  const dir = flags.texts.get('config-dir') ?? env['CILIUM_CONFIG_DIR'] ?? ''
+  const entries = dir === '' ? ok([]) : directory(dir)
+  if (!entries.ok) problems.push(`--config-dir: ${problemText(entries.error)}`)
+  else
+    for (const [name, text] of entries.value) {
+      if (options.has(name) || known.has(name)) texts.set(name, text)
+      else {
+        const like = nearest(name, options.keys())
+        ignored.push(like ? `${name} (did you mean ${like}?)` : name)
+      }
+    }
+  for (const name of options.keys()) {
+    const value = env[`CILIUM_${name.toUpperCase().replaceAll('-', '_')}`]
+    if (value !== undefined) texts.set(name, value)
+  }
+  for (const [name, value] of flags.texts) texts.set(name, value)
+
+  const values: { [name: string]: OptionValue } = {}
+  for (const option of declared) {
+    const given = texts.get(option.name)
+    const value = given === undefined ? ok(option.initial) : parseOption(option, given)
+    if (value.ok) values[option.name] = Object.freeze(value.value) as OptionValue
+    else problems.push(`--${problemText(value.error)}`)
+  }
+  for (const name of refused)
+    if (YES.has((texts.get(name) ?? '').toLowerCase()))
+      problems.push(`--${name}: this version does not have it; unset it to start without`)
+  for (const name of flags.texts.keys()) if (!options.has(name)) ignored.push(name)
+  if (problems.length > 0) return fail({ field: '', message: problems.join('; ') })
+  return ok({ values: Object.freeze(values), ignored })
+}
+
+/** One line per option with its default: for `--help`. */
+export function optionsHelp(declared: readonly Option[]): string {
+  const line = (o: Option): string => {
+    const initial = o.kind === 'duration' ? `${o.initial}s` : JSON.stringify(o.initial)
+    return `  --${o.name.padEnd(36)} ${o.help} (${o.kind === 'choice' ? `${o.values.join(' | ')}; ` : ''}${initial})`
+  }
+  return `Options, also as files of --config-dir or as CILIUM_* variables:\n${declared.map(line).join('\n')}\n`
 }
 
 /** Splits `--name=value`, `--name value` and `--switch`. What is no known option is a problem that names the nearest. */
