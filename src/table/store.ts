@@ -149,6 +149,7 @@ export function openCursor(store: Store, revision: () => number): Cursor<Row> {
     },
     next() {
       seen = revision()
+      if (pending?.size === 0) return []
       const first = pending === undefined
       const taken = pending
       if (taken) store.pending.delete(taken)
