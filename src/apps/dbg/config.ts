@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Agent } from './agent.ts'
+import { columns, print, printed } from './output.ts'
+
+interface Config {
+  readonly spec?: { readonly options?: Readonly<Record<string, string>> }
+  readonly status?: {
+    readonly realized?: { readonly options?: Readonly<Record<string, string>> }
+    readonly daemonConfigurationMap?: Readonly<Record<string, unknown>>
+  }
+}
+
+/** Run-time options; with `all`, everything the agent was started with. */
+export async function config(
+  agent: Agent,
+  options: { all?: boolean; readOnly?: boolean; output?: string },
+): Promise<void> {
+  const found = await agent.get<Config>('/config')
+  if (printed(found, options.output)) return
+  const mutable = Object.entries(found.status?.realized?.options ?? found.spec?.options ?? {})
+  const fixed = Object.entries(found.status?.daemonConfigurationMap ?? {})
+  const table = (entries: readonly (readonly [string, unknown])[]): string =>
+    columns([...entries].sort().map(([k, v]) => [k, typeof v === 'object' ? JSON.stringify(v) : String(v)]))
+  if (options.all || options.readOnly) print(`#### Read-only configurations ####\n${table(fixed)}`)
+  if (options.all) print('')
+  if (!options.readOnly) print(`##### Read-write configurations #####\n${table(mutable)}`)
+}
+
+export async function one(agent: Agent, name: string): Promise<void> {
+  const found = await agent.get<Config>('/config')
+  const all = { ...found.status?.daemonConfigurationMap, ...(found.status?.realized?.options ?? {}) }
+  const at = Object.entries(all).find(([k]) => k.toLowerCase() === name.toLowerCase())
+  if (at === undefined)
+    throw new Error(`config ${name}: the agent has no option of that name (see: cilium-dbg config --all)`)
+  print(typeof at[1] === 'object' ? JSON.stringify(at[1]) : String(at[1]))
+}
+
+/** `NAME=enable|disable`, several at once. */
+export async function set(agent: Agent, changes: readonly string[]): Promise<void> {
+  const options: Record<string, string> = {}
+  for (const change of changes) {
+    const [name, value] = change.split('=')
+    if (!name || !value) throw new Error(`config ${change}: expected NAME=enable or NAME=disable`)
+    options[name] = /^(enabled?|true|on|1)$/i.test(value)
+      ? 'Enabled'
+      : /^(disabled?|false|off|0)$/i.test(value)
+        ? 'Disabled'
+        : value
+  }
+  await agent.send('PATCH', '/config', { options })
+}

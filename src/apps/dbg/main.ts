@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `cilium-dbg`, also called `cilium` inside the agent's container: shows what an agent knows and does. */
+import { Command } from 'commander'
+import { agentAt } from './agent.ts'
+
+const program = new Command('cilium-dbg')
+  .description('Shows and changes what the agent of this node knows')
+  .option('-H, --host <socket>', 'the agent’s socket', process.env['CILIUM_SOCK'] ?? '/var/run/cilium/cilium.sock')
+  .option('--config <file>', 'accepted for compatibility; nothing is read from it')
+  .option('--bpf-root <dir>', 'the BPF file system of the node', '/sys/fs/bpf')
+  .option('-D, --debug', 'also prints where an error came from')
+  .showHelpAfterError()
+
+interface Common {
+  readonly output?: string
+}
+const agent = () => agentAt((program.opts() as { host: string }).host.replace(/^unix:\/\//, ''))
+
+const root = () => (program.opts() as { bpfRoot: string }).bpfRoot
+
+/** A command that only shows: takes `-o json` and `-o jsonpath=…`. */
+function shows(parent: Command, usage: string, about: string): Command {
+  return parent.command(usage).description(about).option('-o, --output <form>', 'json or jsonpath=TEMPLATE')
+}
+
+const endpoint = program.command('endpoint').description('Endpoints of this node')
+shows(endpoint, 'list', 'All endpoints')
+  .option('--no-headers', 'without the heading')
+  .action(async (o: Common & { headers: boolean }) =>
+    (await import('./endpoint.ts')).list(agent(), o.output, o.headers),
+  )
+shows(endpoint, 'get <id>', 'One endpoint, by number, pod-name:ns:name, ipv4:… or container-id:…').action(
+  async (id: string, o: Common) => (await import('./endpoint.ts')).get(agent(), id, o.output),
+)
+shows(endpoint, 'health <id>', 'Whether an endpoint works').action(async (id: string, o: Common) =>
+  (await import('./endpoint.ts')).health(agent(), id, o.output),
+)
+shows(endpoint, 'log <id>', 'What happened to an endpoint').action(async (id: string, o: Common) =>
+  (await import('./endpoint.ts')).log(agent(), id, o.output),
+)
+
+const identity = program.command('identity').description('Security identities')
+shows(identity, 'list', 'All identities this agent knows').action(async (o: Common) =>
+  (await import('./lists.ts')).identities(agent(), o.output),
+)
+shows(identity, 'get <id>', 'The labels of one identity').action(async (id: string, o: Common) =>
+  (await import('./lists.ts')).identity(agent(), id, o.output),
+)
+
+const policy = program.command('policy').description('Policies')
+shows(policy, 'get [labels...]', 'The rules in force').action(async (labels: string[], o: Common) =>
+  (await import('./lists.ts')).policy(agent(), labels, o.output),
+)
+shows(policy, 'selectors', 'Selectors and the identities they select')
+  .option('-v, --verbose', 'accepted for compatibility')
+  .action(async (o: Common) => (await import('./lists.ts')).selectors(agent(), o.output))
+policy
+  .command('import <path>')
+  .description('Rules from a JSON file or a directory of them')
+  .action(async (path: string) => (await import('./policy.ts')).importRules(agent(), path))
+policy
+  .command('delete [labels...]')
+  .option('--all', 'all imported rules')
+  .description('Removes imported rules by their labels')
+  .action(async (labels: string[], o: { all?: boolean }) =>
+    (await import('./policy.ts')).deleteRules(agent(), labels, o.all ?? false),
+  )
+policy
+  .command('wait <revision>')
+  .option('--max-wait-time <seconds>', 'how long', '360')
+  .description('Until all endpoints enforce a revision')
+  .action(async (revision: string, o: { maxWaitTime: string }) =>
+    (await import('./policy.ts')).wait(agent(), Number(revision), Number(o.maxWaitTime)),
+  )
+
+shows(program, 'status', 'How the agent is')
+  .option('--brief', 'one word')
+  .option('--verbose', 'everything')
+  .option('--all-addresses', 'allocated addresses')
+  .option('--all-controllers', 'also those that are well')
+  .option('--all-health', 'accepted for compatibility')
+  .option('--all-nodes', 'accepted for compatibility')
+  .option('--all-redirects', 'accepted for compatibility')
+  .option('--all-clusters', 'accepted for compatibility')
+  .option('--timeout <duration>', 'accepted for compatibility')
+  .action(async (o) => {
+    process.exitCode = await (await import('./status.ts')).status(agent(), o)
+  })
+const config = shows(program, 'config [changes...]', 'Options, or change them: NAME=enable')
+  .option('-a, --all', 'also what is fixed at start')
+  .option('-r, --read-only', 'only what is fixed at start')
+  .action(async (changes: string[], o: { all?: boolean; readOnly?: boolean; output?: string }) => {
+    const room = await import('./config.ts')
+    if (changes.length > 0) await room.set(agent(), changes)
+    else await room.config(agent(), o)
+  })
+config.command('get <name>').action(async (name: string) => (await import('./config.ts')).one(agent(), name))
+
+shows(program.command('node').description('Nodes of the cluster'), 'list', 'All nodes').action(async (o: Common) =>
+  (await import('./lists.ts')).nodes(agent(), o.output),
+)
+shows(program.command('ip').description('Addresses and their identities'), 'list', 'All addresses').action(
+  async (o: Common) => (await import('./lists.ts')).addresses(agent(), o.output),
+)
+shows(program.command('service').description('Services'), 'list', 'All services')
+  .option('--clustermesh-affinity', 'accepted for compatibility')
+  .action(async (o: Common) => (await import('./lists.ts')).services(agent(), o.output))
+shows(program.command('metrics').description('Metrics'), 'list', 'All metrics')
+  .option('-p, --match-pattern <regex>', 'only metrics whose name matches')
+  .action(async (o: Common & { matchPattern?: string }) =>
+    (await import('./lists.ts')).metrics(agent(), o.matchPattern, o.output),
+  )
+
+const map = program.command('map').description('BPF maps')
+shows(map, 'list', 'All maps')
+  .option('--verbose', 'accepted for compatibility')
+  .action(async (o: Common) => (await import('./lists.ts')).maps(agent(), o.output))
+shows(map, 'get <name>', 'The entries of a map').action(async (name: string, o: Common) =>
+  (await import('./lists.ts')).map(agent(), name, o.output),
+)
+
+const bpf = program.command('bpf').description('What is in the kernel')
+for (const [noun, verb, about] of [
+  ['ipcache', 'list', 'Addresses and their identities'],
+  ['endpoint', 'list', 'Local endpoints by address'],
+  ['ct', 'list [scope] [id]', 'Tracked connections: global, or of one endpoint'],
+  ['nat', 'list', 'Translated connections'],
+  ['lb', 'list', 'Services and their backends'],
+  ['metrics', 'list', 'Packets by reason'],
+  ['config', 'list', 'Constants the programs were loaded with'],
+] as const) {
+  const at = bpf.command(noun).description(about)
+  const command = shows(at, verb, about)
+    .option('-d, --time-diff', 'accepted for compatibility')
+    .option('--backends', 'lb: by backend')
+    .option('--frontends', 'lb: by frontend')
+    .option('--revnat', 'lb: reverse translation')
+  command.action(async (...args: unknown[]) => {
+    const o = command.opts() as Common
+    await (await import('./bpf.ts')).show(
+      agent(),
+      noun,
+      args.filter((a): a is string => typeof a === 'string'),
+      o.output,
+      root(),
+    )
+  })
+}
+const bpfPolicy = bpf.command('policy').description('Decision tables of endpoints')
+shows(bpfPolicy, 'get [endpoint]', 'What an endpoint allows and denies, and how often')
+  .option('--all', 'of all endpoints')
+  .option('-n, --numeric', 'identities as numbers')
+  .action(async (id: string | undefined, o: Common & { all?: boolean; numeric?: boolean }) =>
+    (await import('./decisions.ts')).policy(agent(), o.all ? undefined : id, o, root()),
+  )
+
+program
+  .command('monitor')
+  .description('Events of the datapath as they happen')
+  .option('-t, --type <type...>', 'drop, trace, policy-verdict, trace-sock')
+  .option('-j, --json', 'one JSON object a line')
+  .option('--from <endpoint...>', 'only from these endpoints')
+  .option('--to <endpoint...>', 'only to these endpoints')
+  .option('--related-to <endpoint...>', 'only of these endpoints')
+  .option('--timeout <seconds>', 'how long, without end if not given')
+  .option('-n, --numeric', 'accepted for compatibility')
+  .option('-v, --verbose', 'accepted for compatibility')
+  .action(async (o) => (await import('./monitor.ts')).monitor(agent(), o))
+
+shows(program, 'debuginfo', 'All a report needs').action(async (o: Common) =>
+  (await import('./debuginfo.ts')).debuginfo(agent(), o.output),
+)
+shows(program, 'version', 'Versions of client and agent').action(async (o: Common) =>
+  (await import('./version.ts')).version(agent(), o.output),
+)
+
+try {
+  await program.parseAsync()
+} catch (e) {
+  const debug = (program.opts() as { debug?: boolean }).debug
+  process.stderr.write(`Error: ${e instanceof Error ? (debug ? e.stack : e.message) : e}\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Agent, AgentError } from './agent.ts'
+import { columns, print, printed } from './output.ts'
+
+interface State {
+  readonly state?: string
+  readonly msg?: string
+}
+/** The parts of the agent's status model that are printed. */
+interface Status {
+  readonly cilium?: State
+  readonly kvstore?: State
+  readonly kubernetes?: State & { readonly 'k8s-api-versions'?: readonly string[] }
+  readonly 'kube-proxy-replacement'?: { readonly mode?: string; readonly features?: unknown }
+  readonly 'host-firewall'?: { readonly mode?: string }
+  readonly 'cni-chaining'?: { readonly mode?: string }
+  readonly 'cni-file'?: State
+  readonly nodeMonitor?: { readonly cpus?: number; readonly pages?: number; readonly lost?: number }
+  readonly ipam?: {
+    readonly status?: string
+    readonly ipv4?: readonly string[]
+    readonly ipv6?: readonly string[]
+    readonly allocations?: Readonly<Record<string, string>>
+  }
+  readonly routing?: {
+    readonly 'intra-host-routing-mode'?: string
+    readonly 'inter-host-routing-mode'?: string
+    readonly 'tunnel-protocol'?: string
+  }
+  readonly 'attach-mode'?: string
+  readonly 'datapath-mode'?: string
+  readonly masquerading?: {
+    readonly mode?: string
+    readonly 'enabled-protocols'?: { readonly ipv4?: boolean; readonly ipv6?: boolean }
+  }
+  readonly 'clock-source'?: { readonly mode?: string }
+  readonly controllers?: readonly Controller[]
+  readonly proxy?: {
+    readonly ip?: string
+    readonly 'envoy-deployment-mode'?: string
+    readonly 'total-redirects'?: number
+  }
+  readonly 'identity-range'?: { readonly 'min-identity'?: number; readonly 'max-identity'?: number }
+  readonly hubble?: State
+  readonly 'bpf-maps'?: {
+    readonly maps?: readonly { readonly name: string; readonly size: number; readonly entries?: number }[]
+  }
+  readonly encryption?: { readonly mode?: string }
+  readonly cluster?: { readonly ciliumHealth?: State; readonly nodes?: readonly unknown[] }
+  readonly conditions?: readonly { readonly name: string; readonly message: string }[]
+}
+interface Controller {
+  readonly name: string
+  readonly status?: {
+    readonly 'consecutive-failure-count'?: number
+    readonly 'success-count'?: number
+    readonly 'last-failure-msg'?: string
+    readonly 'last-success-timestamp'?: string
+  }
+}
+
+export interface StatusOptions {
+  readonly brief?: boolean
+  readonly verbose?: boolean
+  readonly allControllers?: boolean
+  readonly allAddresses?: boolean
+  readonly output?: string
+}
+
+/** 0 when the agent is healthy; 1 with the reason printed otherwise. */
+export async function status(agent: Agent, options: StatusOptions): Promise<number> {
+  let s: Status
+  try {
+    s = await agent.get<Status>('/healthz')
+  } catch (e) {
+    if (options.brief && e instanceof AgentError) {
+      print(`error: ${e.message}`)
+      return 1
+    }
+    throw e
+  }
+  const healthy = s.cilium?.state === 'Ok' || s.cilium?.state === 'Warning'
+  if (printed(s, options.output)) return 0
+  if (options.brief) {
+    print(healthy ? 'OK' : `error: ${s.cilium?.state ?? 'unknown'}: ${s.cilium?.msg ?? ''}`)
+    return healthy ? 0 : 1
+  }
+  print(columns(lines(s, options).map(([name, value]) => [`${name}:`, value])))
+  for (const c of s.conditions ?? []) print(`Condition:   ${c.name}: ${c.message}`)
+  const failing = (s.controllers ?? []).filter((c) => (c.status?.['consecutive-failure-count'] ?? 0) > 0)
+  const shown = options.allControllers || options.verbose ? (s.controllers ?? []) : failing
+  for (const c of shown) print(`  ${c.name}   ${c.status?.['last-failure-msg'] || 'no error'}`)
+  if (options.verbose || options.allAddresses)
+    for (const [ip, owner] of Object.entries(s.ipam?.allocations ?? {})) print(`  ${ip} (${owner})`)
+  if (options.verbose && s['bpf-maps']?.maps) {
+    print('BPF Maps:')
+    print(columns([['  Name', 'Size'], ...s['bpf-maps'].maps.map((m) => [`  ${m.name}`, String(m.size)])]))
+  }
+  return healthy ? 0 : 1
+}
+
+const state = (s: State | undefined): string =>
+  s === undefined ? 'Disabled' : `${s.state ?? ''}   ${s.msg ?? ''}`.trimEnd()
+
+function lines(s: Status, options: StatusOptions): [string, string][] {
+  const controllers = s.controllers ?? []
+  const good = controllers.filter((c) => (c.status?.['consecutive-failure-count'] ?? 0) === 0).length
+  const protocols = s.masquerading?.['enabled-protocols']
+  const on = (b: boolean | undefined): string => (b ? 'Enabled' : 'Disabled')
+  const tunnel = s.routing?.['tunnel-protocol']
+  const network = s.routing?.['inter-host-routing-mode'] ?? ''
+  const monitor = s.nodeMonitor
+  return [
+    ['KVStore', state(s.kvstore)],
+    ['Kubernetes', state(s.kubernetes)],
+    ['Kubernetes APIs', `["${(s.kubernetes?.['k8s-api-versions'] ?? []).join('", "')}"]`],
+    ['KubeProxyReplacement', s['kube-proxy-replacement']?.mode ?? 'False'],
+    ['Host firewall', s['host-firewall']?.mode ?? 'Disabled'],
+    ['SRv6', 'Disabled'],
+    ['CNI Chaining', s['cni-chaining']?.mode ?? 'none'],
+    ['CNI Config file', s['cni-file']?.msg ?? ''],
+    ['Cilium', state(s.cilium)],
+    [
+      'NodeMonitor',
+      monitor === undefined
+        ? 'Disabled'
+        : `Listening for events on ${monitor.cpus ?? 0} CPUs, ${monitor.lost ?? 0} lost`,
+    ],
+    ['Cilium health daemon', state(s.cluster?.ciliumHealth)],
+    ['IPAM', s.ipam?.status ?? ''],
+    ['IPv4 BIG TCP', 'Disabled'],
+    ['IPv6 BIG TCP', 'Disabled'],
+    ['BandwidthManager', 'Disabled'],
+    [
+      'Routing',
+      `Network: ${network}${tunnel ? ` [${tunnel}]` : ''}   Host: ${s.routing?.['intra-host-routing-mode'] ?? ''}`,
+    ],
+    ['Attach Mode', s['attach-mode'] ?? ''],
+    ['Device Mode', s['datapath-mode'] ?? ''],
+    ['Masquerading', `${s.masquerading?.mode ?? ''} [IPv4: ${on(protocols?.ipv4)}, IPv6: ${on(protocols?.ipv6)}]`],
+    ['Clock Source for BPF', s['clock-source']?.mode ?? ''],
+    ['Controller Status', `${good}/${controllers.length} healthy`],
+    [
+      'Proxy Status',
+      s.proxy === undefined ? 'No managed proxy redirect' : `OK, ${s.proxy['total-redirects'] ?? 0} redirects`,
+    ],
+    [
+      'Global Identity Range',
+      `min ${s['identity-range']?.['min-identity'] ?? 256}, max ${s['identity-range']?.['max-identity'] ?? 65535}`,
+    ],
+    ['Hubble', state(s.hubble)],
+    ['Encryption', s.encryption?.mode ?? 'Disabled'],
+    ...(options.verbose ? ([['Cluster nodes', String(s.cluster?.nodes?.length ?? 0)]] as [string, string][]) : []),
+  ]
+}
