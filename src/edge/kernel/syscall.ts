@@ -7,8 +7,12 @@ import koffi from 'koffi'
 
 if (endianness() !== 'LE') throw new Error('the kernel layouts of this project are little endian')
 
-const codeByNumber = new Map(Object.entries(constants.errno).map(([code, number]) => [number, code]))
-codeByNumber.set(524, 'ENOTSUPP') // internal to the kernel, yet bpf() returns it
+const ENOTSUPP = 524 // internal to the kernel, yet bpf() returns it
+const numbers: ReadonlyMap<string, number> = new Map([...Object.entries(constants.errno), ['ENOTSUPP', ENOTSUPP]])
+const synonyms: readonly string[] = ['EWOULDBLOCK', 'ENOTSUP', 'EDEADLOCK']
+const codeByNumber = new Map(
+  [...numbers].filter(([code]) => !synonyms.includes(code)).map(([code, number]) => [number, code]),
+)
 
 /** A system call that failed. `code` is the symbolic errno (`E2BIG`), `call` what was tried on what. */
 export class KernelError extends Error {
@@ -25,9 +29,10 @@ export class KernelError extends Error {
   }
 }
 
-export const errnoNumber = (code: string): number => {
-  for (const [number, name] of codeByNumber) if (name === code) return number
-  throw new Error(`no such errno: ${code}`)
+export function errnoNumber(code: string): number {
+  const number = numbers.get(code)
+  if (number === undefined) throw new Error(`no such errno: ${code}`)
+  return number
 }
 
 const libc = koffi.load('libc.so.6')
