@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { control } from './control.ts'
 import type { Section } from './figure.ts'
 import { path } from './path.ts'
 
 /** In the order of running. */
-export const sections: readonly Section[] = [path]
+export const sections: readonly Section[] = [path, control]
