@@ -11,7 +11,7 @@ export function equal(a: unknown, b: unknown): boolean {
   if (ArrayBuffer.isView(a)) return ArrayBuffer.isView(b) && equalViews(a, b)
   if (a instanceof Map) return b instanceof Map && equalMaps(a, b)
   if (a instanceof Set) return b instanceof Set && a.size === b.size && [...a].every((member) => b.has(member))
-  return !Array.isArray(b) && !ArrayBuffer.isView(b) && equalObjects(a as Fields, b as Fields)
+  return Object.getPrototypeOf(a) === Object.getPrototypeOf(b) && equalObjects(a as Fields, b as Fields)
 }
 
 interface Fields {
