@@ -15,7 +15,7 @@ import {
 } from '../../../protocol/kubeapi/status.ts'
 import { type Change, type History, openHistory, seen } from './history.ts'
 import { born, changed, checkPreconditions, dying, released } from './lifecycle.ts'
-import type { Admit, Draft, Filter, Store, WatchEvent } from './store.ts'
+import type { Admit, Draft, Filter, PatchOptions, Store, WatchEvent } from './store.ts'
 
 export interface StoreOptions {
   readonly clock: Clock
@@ -225,12 +225,18 @@ export function openStore(options: StoreOptions): Store {
       const old = store.get(name, draft.metadata.namespace ?? '', draft.metadata.name ?? '')
       return replace(kind, old, draft, 'status', dryRun) as T
     },
-    patch<T extends KubeObject>(resource: string, namespace: string, name: string, patch: Patch, how = {}): T {
+    patch<T extends KubeObject>(
+      resource: string,
+      namespace: string,
+      name: string,
+      patch: Patch,
+      how: PatchOptions = {},
+    ): T {
       const kind = kindOf(resource)
       const old = store.find(resource, namespace, name)
       if (!old && patch.type !== 'apply') throw notFound(kind.resource, name)
-      const { subresource, dryRun = false } = how as { subresource?: 'status'; dryRun?: boolean }
-      const made = makePatched(options, kind.resource, old, patch, clock.now(), subresource)
+      const { subresource, dryRun = false, check = (draft: Draft) => draft } = how
+      const made = check(makePatched(options, kind.resource, old, patch, clock.now(), subresource))
       if (!old)
         return store.create<T>(resource, { ...made, metadata: { ...made.metadata, namespace, name } }, { dryRun })
       return replace(kind, old, made, subresource, dryRun) as T

@@ -37,7 +37,7 @@ export interface Store {
     namespace: string,
     name: string,
     patch: Patch,
-    options?: WriteOptions & { readonly subresource?: 'status' },
+    options?: PatchOptions,
   ): T
   /** Writes what `edit` makes of the stored object; `edit` may return undefined to leave it. No conflict is possible. */
   modify<T extends KubeObject = KubeObject>(
@@ -77,6 +77,12 @@ export interface WriteOptions {
   readonly dryRun?: boolean
   /** Who writes, for managedFields. */
   readonly manager?: string
+}
+
+export interface PatchOptions extends WriteOptions {
+  readonly subresource?: 'status'
+  /** Sees the patched object before it is stored; may return a cleaned one or throw. */
+  readonly check?: (draft: Draft) => Draft
 }
 
 export interface DeleteOptions extends WriteOptions {

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import { createHash } from 'node:crypto'
+import { aggregated, apiGroup, groupsOf, resourceList } from '../../../protocol/kubeapi/discovery.ts'
+import { openApiDocument } from '../../../protocol/kubeapi/openapi.ts'
+import { StatusError } from '../../../protocol/kubeapi/status.ts'
+import { servedKinds } from './kinds.ts'
+import { type Call, sendJson } from './message.ts'
+import type { ServerOptions } from './server.ts'
+import type { Store } from './store.ts'
+
+const json = 'application/json'
+
+/** Answers true when the path was one of discovery. */
+export function sendDiscovery({ store }: ServerOptions, call: Call, path: string): boolean {
+  const kinds = servedKinds(store)
+  const accept = String(call.incoming.headers.accept ?? '')
+  const wanted = /g=apidiscovery\.k8s\.io;v=(v2|v2beta1);as=APIGroupDiscoveryList/.exec(accept)?.[1] as
+    | 'v2'
+    | 'v2beta1'
+    | undefined
+  const parts = path.split('/').slice(1)
+  const core = parts[0] === 'api'
+  if (parts.length === 1) {
+    if (wanted) {
+      const chosen = kinds.filter((k) => (k.group === '') === core)
+      sendTagged(
+        call,
+        JSON.stringify(aggregated(wanted, chosen)),
+        `${json};g=apidiscovery.k8s.io;v=${wanted};as=APIGroupDiscoveryList`,
+      )
+    } else if (core)
+      sendJson(call, 200, JSON.stringify({ kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] }))
+    else {
+      const groups = [...groupsOf(kinds)].filter(([g]) => g !== '').map(([g, v]) => apiGroup(g, v))
+      sendJson(call, 200, JSON.stringify({ kind: 'APIGroupList', apiVersion: 'v1', groups }))
+    }
+    return true
+  }
+  const group = core ? '' : parts[1]!
+  const versions = groupsOf(kinds).get(group)
+  if (!versions) return false
+  if (!core && parts.length === 2) {
+    sendJson(call, 200, JSON.stringify({ kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group, versions) }))
+    return true
+  }
+  const version = parts.at(-1)!
+  if (!versions.includes(version)) return false
+  const chosen = kinds.filter((k) => k.group === group && k.version === version)
+  sendJson(call, 200, JSON.stringify(resourceList(core ? version : `${group}/${version}`, chosen)))
+  return true
+}
+
+/** Answers with an ETag; 304 to a client that has it. */
+function sendTagged(call: Call, body: string, type: string): void {
+  const tag = `"${hash(body)}"`
+  call.outgoing.setHeader('etag', tag)
+  call.outgoing.setHeader('vary', 'Accept')
+  if (call.incoming.headers['if-none-match'] === tag) {
+    call.outgoing.statusCode = 304
+    call.outgoing.end()
+  } else sendJson(call, 200, body, type)
+}
+
+const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32).toUpperCase()
+
+const documents = new WeakMap<Store, { readonly changes: number; readonly byPath: Map<string, string> }>()
+
+export function sendOpenApi({ store, crds }: ServerOptions, call: Call): void {
+  let held = documents.get(store)
+  if (held?.changes !== crds.changes) documents.set(store, (held = { changes: crds.changes, byPath: new Map() }))
+  const kinds = servedKinds(store)
+  const paths = new Map<string, string>()
+  for (const [group, versions] of groupsOf(kinds))
+    for (const v of versions) paths.set(group ? `apis/${group}/${v}` : `api/${v}`, group ? `${group}/${v}` : v)
+  const documentOf = (path: string): string => {
+    let text = held.byPath.get(path)
+    if (text !== undefined) return text
+    const groupVersion = paths.get(path)!
+    const chosen = kinds.filter(
+      (k) => (k.group ? `${k.group}/${k.version}` : k.version) === groupVersion && k.verbs.includes('get'),
+    )
+    text = JSON.stringify(
+      openApiDocument(
+        groupVersion,
+        chosen,
+        (s) => crds.version(store.resource(`${s.plural}.${s.group}`), s.version)?.schema?.openAPIV3Schema,
+      ),
+    )
+    held.byPath.set(path, text)
+    return text
+  }
+  const path = call.path.replace(/^\/openapi\/v3\/?/, '').replace(/\/+$/, '')
+  if (call.path.startsWith('/openapi/v3') && path === '') {
+    const entry = (p: string) => ({ serverRelativeURL: `/openapi/v3/${p}?hash=${hash(documentOf(p))}` })
+    sendJson(call, 200, JSON.stringify({ paths: Object.fromEntries([...paths.keys()].map((p) => [p, entry(p)])) }))
+  } else if (call.path.startsWith('/openapi/v3/') && paths.has(path)) {
+    if (call.query.has('hash')) call.outgoing.setHeader('cache-control', 'public, immutable')
+    sendJson(call, 200, documentOf(path))
+  } else throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
+}
