@@ -9,6 +9,7 @@ import {
   encodeAddressDump,
   type InterfaceAddress,
   type NewAddress,
+  SCOPE,
 } from '../../protocol/netlink/address.ts'
 import {
   decodeLink,
@@ -215,8 +216,16 @@ export function routes(netlink: Netlink, only: { readonly table?: number; readon
 export const putRoute = (netlink: Netlink, route: NewRoute): void =>
   netlink.change(ROUTE.NEW, FLAG.CREATE | FLAG.REPLACE, encodeRoute(route), `route to ${route.prefix}`)
 
+/** Removes the route that has all that is given; of any scope, unless that is given too. */
 export const deleteRoute = (netlink: Netlink, route: NewRoute): void =>
-  unlessMissing(() => netlink.change(ROUTE.DELETE, 0, encodeRoute(route), `removal of the route to ${route.prefix}`))
+  unlessMissing(() =>
+    netlink.change(
+      ROUTE.DELETE,
+      0,
+      encodeRoute({ scope: SCOPE.NOWHERE, ...route }),
+      `removal of the route to ${route.prefix}`,
+    ),
+  )
 
 export const rules = (netlink: Netlink): Rule[] =>
   [AF_INET, AF_INET6]

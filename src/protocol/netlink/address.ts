@@ -12,7 +12,7 @@ export const wireBytes = (of: Address): Uint8Array => (isIpv4(of) ? ipv4Bytes(of
 
 const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const
 const IFA_FLAG = { NODAD: 0x02, NOPREFIXROUTE: 0x200 } as const
-export const SCOPE = { UNIVERSE: 0, LINK: 253, HOST: 254 } as const
+export const SCOPE = { UNIVERSE: 0, LINK: 253, HOST: 254, NOWHERE: 255 } as const
 
 /** An address on a device. `address` with its prefix length, host bits kept: `10.0.0.5/24`. */
 export interface InterfaceAddress {

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows of src/model/datapath.ts as entries of the maps of bpf/contract, one target for each map.
+import * as contract from '../../../gen/contract.ts'
+import { address, addressFrom, isIpv4, prefix, printAddress } from '../../base/ip.ts'
+import type * as rows from '../../model/datapath.ts'
+import { macBytes, macText } from '../../protocol/netlink/message.ts'
+import type { Table } from '../../table/definition.ts'
+import type { Target } from '../../table/target.ts'
+import { contractMap } from './map.ts'
+import type { Mapping } from './syscall.ts'
+import { arrayTarget, mapTarget, rangeTarget, type TargetOptions } from './target.ts'
+
+const { maps } = contract
+type Rows<Row> = Table<Row>
+
+const nowhere = new Uint8Array(16)
+const noMac = new Uint8Array(6)
+const addressBytes = (text: string): Uint8Array => (text === '' ? nowhere : address(text))
+const addressText = (bytes: Uint8Array): string =>
+  bytes.every((byte) => byte === 0) ? '' : printAddress(addressFrom(bytes))
+const macOf = (text: string): Uint8Array => (text === '' ? noMac : macBytes(text))
+const macTextOf = (bytes: Uint8Array): string => (bytes.every((byte) => byte === 0) ? '' : macText(bytes))
+
+const ownerValue = ({ identity, interface: index, policy, endpoint, flags, node }: rows.OwnerRow): contract.Owner => ({
+  identity,
+  interface: index,
+  policy,
+  endpoint,
+  flags,
+  node: addressBytes(node),
+})
+const ownerRow = (at: string, value: contract.Owner): rows.OwnerRow => ({
+  address: at,
+  ...value,
+  node: addressText(value.node),
+})
+
+/** cilium_owners: exact addresses. */
+export const ownersTarget = (table: Rows<rows.OwnerRow>, fd: number, options?: TargetOptions): Target<rows.OwnerRow> =>
+  mapTarget(
+    table,
+    contractMap(maps.cilium_owners, fd),
+    {
+      encode: (row) => [address(row.address), ownerValue(row)],
+      decode: (key, value) => ownerRow(printAddress(key), value),
+    },
+    options,
+  )
+
+/** cilium_ipcache: prefixes. */
+export const ipcacheTarget = (table: Rows<rows.OwnerRow>, fd: number, options?: TargetOptions): Target<rows.OwnerRow> =>
+  mapTarget(
+    table,
+    contractMap(maps.cilium_ipcache, fd),
+    {
+      encode: (row) => {
+        const { address: start, length } = prefix(row.address)
+        return [{ bits: length, address: start }, ownerValue(row)]
+      },
+      decode: ({ bits, address: start }, value) => {
+        const length = isIpv4(start) && bits >= 96 ? bits - 96 : bits
+        return ownerRow(`${printAddress(start)}/${length}`, value)
+      },
+    },
+    options,
+  )
+
+/** cilium_interfaces. */
+export const interfacesTarget = (
+  table: Rows<rows.InterfaceRow>,
+  fd: number,
+  options?: TargetOptions,
+): Target<rows.InterfaceRow> =>
+  mapTarget(
+    table,
+    contractMap(maps.cilium_interfaces, fd),
+    {
+      encode: ({ index, ipv4, ipv6, mac, ...rest }) => [
+        index,
+        { ...rest, ipv4: addressBytes(ipv4), ipv6: addressBytes(ipv6), mac: macOf(mac) },
+      ],
+      decode: (index, { ipv4, ipv6, mac, ...rest }) => ({
+        index,
+        ...rest,
+        ipv4: addressText(ipv4),
+        ipv6: addressText(ipv6),
+        mac: macTextOf(mac),
+      }),
+    },
+    options,
+  )
+
+/** cilium_policies, through its memory: both table numbers change in one store. */
+export function policiesTarget(
+  table: Rows<rows.PolicyRow>,
+  fd: number,
+  options: TargetOptions = {},
+): Target<rows.PolicyRow> {
+  const map = contractMap(maps.cilium_policies, fd)
+  const target = arrayTarget(table, map, {
+    encode: ({ policy, ingress, egress }) => [policy, { ingress, egress }],
+    decode: (policy, { ingress, egress }) => ({ policy, ingress, egress }),
+  })
+  const words = new BigUint64Array(map.memory().bytes)
+  const store = (row: rows.PolicyRow, value: bigint) => {
+    if (row.policy >= map.info.maxEntries)
+      return { ok: false, error: `${map.name} has room for ${map.info.maxEntries} policies`, permanent: true } as const
+    Atomics.store(words, row.policy, value)
+    return { ok: true } as const
+  }
+  const change = (all: readonly rows.PolicyRow[], value: (row: rows.PolicyRow) => bigint) => {
+    const result = all.map((row) => store(row, value(row)))
+    if (result.some((outcome) => outcome.ok)) options.changed?.()
+    return result
+  }
+  return {
+    ...target,
+    write: (all) => change(all, ({ ingress, egress }) => BigInt(ingress) | (BigInt(egress) << 32n)),
+    remove: (all) => change(all, () => 0n),
+  }
+}
+
+/** cilium_policy_tables. */
+export const policyTablesTarget = (
+  table: Rows<rows.PolicyTableRow>,
+  fd: number,
+  options?: TargetOptions,
+): Target<rows.PolicyTableRow> =>
+  arrayTarget(
+    table,
+    contractMap(maps.cilium_policy_tables, fd),
+    {
+      encode: ({ table: index, ...value }) => [index, value],
+      decode: (index, value) => ({ table: index, ...value }),
+    },
+    options,
+  )
+
+/** cilium_policy_pages. */
+export const policyPagesTarget = (
+  table: Rows<rows.PolicyPageRow>,
+  fd: number,
+  options?: TargetOptions,
+): Target<rows.PolicyPageRow> =>
+  arrayTarget(
+    table,
+    contractMap(maps.cilium_policy_pages, fd),
+    { encode: ({ page, column }) => [page, { column }], decode: (page, { column }) => ({ page, column }) },
+    options,
+  )
+
+/** cilium_policy_classes. */
+export const classesTarget = (table: Rows<rows.ClassRow>, fd: number, options?: TargetOptions): Target<rows.ClassRow> =>
+  mapTarget(
+    table,
+    contractMap(maps.cilium_policy_classes, fd),
+    {
+      encode: (row) => [{ table: row.table, identity: row.identity }, row.class],
+      decode: (key, value) => ({ ...key, class: value }),
+    },
+    options,
+  )
+
+/** cilium_policy_cells: runs. */
+export const cellsTarget = (table: Rows<rows.CellsRow>, fd: number, options?: TargetOptions): Target<rows.CellsRow> =>
+  rangeTarget(
+    table,
+    contractMap(maps.cilium_policy_cells, fd),
+    ({ first, cells }) => ({ first, values: cells }),
+    options,
+  )
+
+/** cilium_services. */
+export const servicesTarget = (
+  table: Rows<rows.ServiceRow>,
+  fd: number,
+  options?: TargetOptions,
+): Target<rows.ServiceRow> =>
+  mapTarget(
+    table,
+    contractMap(maps.cilium_services, fd),
+    {
+      encode: ({ address: at, port, protocol, scope, slots, count, flags, id }) => [
+        { address: address(at), port, protocol, scope },
+        { slots, count, flags, id },
+      ],
+      decode: ({ address: at, ...key }, value) => ({ address: printAddress(at), ...key, ...value }),
+    },
+    options,
+  )
+
+/** cilium_backend_slots: runs. */
+export const slotsTarget = (table: Rows<rows.SlotsRow>, fd: number, options?: TargetOptions): Target<rows.SlotsRow> =>
+  rangeTarget(
+    table,
+    contractMap(maps.cilium_backend_slots, fd),
+    ({ first, backends }) => ({ first, values: backends }),
+    options,
+  )
+
+/** cilium_backends. */
+export const backendsTarget = (
+  table: Rows<rows.BackendRow>,
+  fd: number,
+  options?: TargetOptions,
+): Target<rows.BackendRow> =>
+  arrayTarget(
+    table,
+    contractMap(maps.cilium_backends, fd),
+    {
+      encode: ({ backend, address: at, ...value }) => [backend, { address: address(at), ...value }],
+      decode: (backend, { address: at, ...value }) => ({ backend, address: printAddress(at), ...value }),
+    },
+    options,
+  )
+
+/** cilium_epoch: moving it on makes the datapath judge every flow once more. */
+export function openEpoch(fd: number): { read(): number; bump(): void; readonly mapping: Mapping } {
+  const mapping = contractMap(maps.cilium_epoch, fd).memory()
+  const words = new Uint32Array(mapping.bytes)
+  // 0 is what a flow entry holds that was never judged.
+  if (Atomics.load(words, 0) === 0) Atomics.store(words, 0, 1)
+  return {
+    mapping,
+    read: () => Atomics.load(words, 0),
+    bump: () => void (Atomics.add(words, 0, 1) === 0xffffffff && Atomics.store(words, 0, 1)),
+  }
+}

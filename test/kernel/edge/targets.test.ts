@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict'
+import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { maps } from '../../../gen/contract.ts'
+import * as kernel from '../../../src/edge/kernel/contract.ts'
+import { type LinkRow, linkTarget, routeTarget } from '../../../src/edge/kernel/devices.ts'
+import { contractMap } from '../../../src/edge/kernel/map.ts'
+import { inNamespace, newNamespace } from '../../../src/edge/kernel/namespace.ts'
+import * as net from '../../../src/edge/kernel/netlink.ts'
+import { loadObject } from '../../../src/edge/kernel/object.ts'
+import type * as rows from '../../../src/model/datapath.ts'
+import { table } from '../../../src/table/definition.ts'
+import { conforms } from './conformance.ts'
+import { compile } from './fixture.ts'
+
+type Cleaner = { after(fn: () => void): void }
+
+/** The maps of the contract alone, small, each made by a private object. */
+function contractMaps(t: Cleaner, maxEntries: Readonly<Record<string, number>> = {}): ReadonlyMap<string, number> {
+  const object = loadObject(contractObject(), {
+    maxEntries: { cilium_events: 4096, cilium_flows: 64, cilium_nat: 64, ...maxEntries },
+  })
+  t.after(() => object.close())
+  return object.maps
+}
+
+let compiled: string | undefined
+function contractObject(): string {
+  if (compiled) return compiled
+  const dir = mkdtempSync(join(tmpdir(), 'kt-'))
+  process.on('exit', () => rmSync(dir, { recursive: true }))
+  const source = join(dir, 'maps.c')
+  writeFileSync(
+    source,
+    `#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "contract/maps.h"
+SEC("tc") int nothing(struct __sk_buff *skb) { return 0; }
+char _license[] SEC("license") = "GPL";`,
+  )
+  compiled = compile(dir, source, ['bpf'])
+  return compiled
+}
+
+const owner = (address: string, identity: number): rows.OwnerRow => ({
+  address,
+  identity,
+  interface: 3,
+  policy: 4,
+  endpoint: 5,
+  flags: 1,
+  node: '',
+})
+const owners = table<rows.OwnerRow>('owners', { key: (row) => row.address })
+
+conforms('cilium_owners', (t) => {
+  const fd = contractMaps(t).get('cilium_owners')!
+  return {
+    target: kernel.ownersTarget(owners, fd),
+    again: () => kernel.ownersTarget(owners, fd),
+    rows: [owner('10.0.0.1', 300), { ...owner('fd00::1', 301), node: 'fd00:1::9' }, owner('10.0.0.2', 1 << 24)],
+    changed: { ...owner('10.0.0.1', 300), node: '192.168.1.2' },
+  }
+})
+
+conforms('cilium_ipcache', (t) => {
+  const fd = contractMaps(t).get('cilium_ipcache')!
+  return {
+    target: kernel.ipcacheTarget(owners, fd),
+    again: () => kernel.ipcacheTarget(owners, fd),
+    rows: [owner('10.0.0.0/8', 300), owner('fd00::/48', 301), owner('0.0.0.0/0', 2), owner('::/0', 2)],
+    changed: owner('10.0.0.0/8', 9),
+  }
+})
+
+conforms('cilium_interfaces', (t) => {
+  const fd = contractMaps(t).get('cilium_interfaces')!
+  const interfaces = table<rows.InterfaceRow>('interfaces', { key: (row) => String(row.index) })
+  const row: rows.InterfaceRow = {
+    index: 7,
+    ipv4: '10.0.0.1',
+    ipv6: '',
+    identity: 300,
+    policy: 4,
+    endpoint: 5,
+    flags: 1,
+    mac: '02:00:00:00:00:07',
+  }
+  return {
+    target: kernel.interfacesTarget(interfaces, fd),
+    again: () => kernel.interfacesTarget(interfaces, fd),
+    rows: [row, { ...row, index: 8, ipv6: 'fd00::8', mac: '' }],
+    changed: { ...row, policy: 9 },
+  }
+})
+
+conforms('cilium_policies', (t) => {
+  const fd = contractMaps(t).get('cilium_policies')!
+  const policies = table<rows.PolicyRow>('policies', { key: (row) => String(row.policy) })
+  return {
+    target: kernel.policiesTarget(policies, fd),
+    again: () => kernel.policiesTarget(policies, fd),
+    rows: [
+      { policy: 1, ingress: 7, egress: 0 },
+      { policy: 4095, ingress: 0, egress: 0xffffffff },
+    ],
+    changed: { policy: 1, ingress: 8, egress: 9 },
+  }
+})
+
+conforms('cilium_policy_tables', (t) => {
+  const fd = contractMaps(t).get('cilium_policy_tables')!
+  const tables = table<rows.PolicyTableRow>('policyTables', { key: (row) => String(row.table) })
+  const page = Array.from({ length: 5 }, (_, space) => Array.from({ length: 256 }, (_, i) => (space * 256 + i) % 7))
+  const row: rows.PolicyTableRow = { table: 1, cells: 100, columns: 3, other: 2, page }
+  return {
+    target: kernel.policyTablesTarget(tables, fd),
+    again: () => kernel.policyTablesTarget(tables, fd),
+    rows: [row, { ...row, table: 4095 }],
+    changed: { ...row, page: [...page.slice(1), page[0]!] },
+  }
+})
+
+conforms('cilium_policy_classes', (t) => {
+  const fd = contractMaps(t).get('cilium_policy_classes')!
+  const classes = table<rows.ClassRow>('classes', { key: (row) => `${row.table}/${row.identity}` })
+  const target = () => kernel.classesTarget(classes, fd)
+  const all = Array.from({ length: 2500 }, (_, i) => ({ table: 1 + (i % 3), identity: i, class: i % 9 }))
+  return { target: target(), again: target, rows: all, changed: { ...all[0]!, class: 77 } }
+})
+
+conforms('cilium_services', (t) => {
+  const fd = contractMaps(t).get('cilium_services')!
+  const services = table<rows.ServiceRow>('services', { key: (row) => `${row.address} ${row.port} ${row.protocol}` })
+  const row: rows.ServiceRow = {
+    address: '10.96.0.10',
+    port: 53,
+    protocol: 17,
+    scope: 0,
+    slots: 10,
+    count: 2,
+    flags: 1,
+    id: 5,
+  }
+  return {
+    target: kernel.servicesTarget(services, fd),
+    again: () => kernel.servicesTarget(services, fd),
+    rows: [row, { ...row, protocol: 6 }, { ...row, address: 'fd00:10:96::a' }],
+    changed: { ...row, count: 3 },
+  }
+})
+
+conforms('cilium_backends', (t) => {
+  const fd = contractMaps(t).get('cilium_backends')!
+  const backends = table<rows.BackendRow>('backends', { key: (row) => String(row.backend) })
+  const row: rows.BackendRow = { backend: 1, address: '10.244.0.9', port: 8080, protocol: 6, state: 0 }
+  return {
+    target: kernel.backendsTarget(backends, fd),
+    again: () => kernel.backendsTarget(backends, fd),
+    rows: [row, { ...row, backend: 65535, address: 'fd00::9' }],
+    changed: { ...row, state: 1 },
+  }
+})
+
+test('rows that do not fit into a full map say so for good, the others are written', async (t) => {
+  const fd = contractMaps(t, { cilium_owners: 2 }).get('cilium_owners')!
+  const target = kernel.ownersTarget(owners, fd)
+  const outcomes = await target.write([
+    owner('10.0.0.1', 1),
+    owner('10.0.0.2', 2),
+    owner('10.0.0.3', 3),
+    owner('10.0.0.1', 4),
+  ])
+  const full = { ok: false, error: 'cilium_owners is full: it has room for 2 entries', permanent: true }
+  assert.deepEqual(outcomes, [{ ok: true }, { ok: true }, full, { ok: true }])
+  const policies = table<rows.PolicyRow>('policies', { key: (row) => String(row.policy) })
+  const refused = await kernel
+    .policiesTarget(policies, contractMaps(t, { cilium_policies: 8 }).get('cilium_policies')!)
+    .write([{ policy: 8, ingress: 1, egress: 1 }])
+  assert.deepEqual(refused, [{ ok: false, error: 'cilium_policies has room for 8 policies', permanent: true }])
+})
+
+test('cells and slots are written as runs, and a run past the end is refused', async (t) => {
+  const fds = contractMaps(t)
+  let changes = 0
+  const cells = kernel.cellsTarget(
+    table<rows.CellsRow>('cells', { key: (row) => String(row.first) }),
+    fds.get('cilium_policy_cells')!,
+    {
+      changed: () => void changes++,
+    },
+  )
+  const cell = (rule: number): rows.Cell => ({ rule, shadowRule: 0, verdict: 1, shadowVerdict: 0, proxyPort: 0 })
+  const outcomes = await cells.write([
+    { first: 100, cells: [cell(1), cell(2), cell(3)] },
+    { first: (1 << 20) - 1, cells: [cell(4), cell(5)] },
+    { first: 0, cells: [] },
+  ])
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.ok),
+    [true, false, true],
+  )
+  const map = contractMap(maps.cilium_policy_cells, fds.get('cilium_policy_cells')!)
+  assert.deepEqual(
+    [99, 100, 102, 103].map((i) => map.get(i)!.rule),
+    [0, 1, 3, 0],
+  )
+  assert.equal(changes, 1)
+
+  const slots = kernel.slotsTarget(
+    table<rows.SlotsRow>('slots', { key: (row) => String(row.first) }),
+    fds.get('cilium_backend_slots')!,
+  )
+  assert.deepEqual(await slots.write([{ first: 7, backends: [3, 1, 2] }]), [{ ok: true }])
+  assert.equal(contractMap(maps.cilium_backend_slots, fds.get('cilium_backend_slots')!).get(9), 2)
+})
+
+test('the epoch moves on and never becomes what an unjudged flow has', (t) => {
+  const fd = contractMaps(t).get('cilium_epoch')!
+  const map = contractMap(maps.cilium_epoch, fd)
+  const epoch = kernel.openEpoch(fd)
+  assert.equal(epoch.read(), 1)
+  epoch.bump()
+  assert.equal(map.get(0), 2)
+  map.put(0, 0xffffffff)
+  epoch.bump()
+  assert.equal(map.get(0), 1)
+})
+
+const routesTable = table<rows.RouteRow>('routes', { key: (row) => row.prefix })
+function routePlace(t: Cleaner) {
+  const fd = newNamespace()
+  const netlink = inNamespace(fd, net.openNetlink)
+  t.after(() => {
+    netlink.close()
+    closeSync(fd)
+  })
+  return netlink
+}
+
+conforms('routes', (t) => {
+  const netlink = routePlace(t)
+  net.createLink(netlink, { kind: 'bridge', name: 'kt-a', up: true })
+  const device = net.linkByName(netlink, 'kt-a')!.index
+  for (const address of ['10.1.2.3/24', 'fd00::5/64']) net.putAddress(netlink, { device, address, noDad: true })
+  net.putRoute(netlink, { prefix: '10.99.0.0/16', device, protocol: 4 })
+  const target = () => routeTarget(routesTable, netlink)
+  return {
+    target: target(),
+    again: target,
+    rows: [
+      { prefix: '10.244.1.0/24', via: '10.1.2.9', device: 'kt-a', source: '', mtu: 0 },
+      { prefix: '10.244.0.7/32', via: '', device: 'kt-a', source: '', mtu: 0 },
+      { prefix: 'fd00:10:244:1::/64', via: 'fd00::9', device: 'kt-a', source: '', mtu: 1430 },
+      { prefix: 'fd00:10:244::7/128', via: '', device: 'kt-a', source: '', mtu: 0 },
+    ],
+    changed: { prefix: '10.244.1.0/24', via: '10.1.2.8', device: 'kt-a', source: '10.1.2.3', mtu: 1450 },
+  }
+})
+
+test('routes: the device that is not there fails its row alone, and the routes of others stay', async (t) => {
+  const netlink = routePlace(t)
+  net.createLink(netlink, { kind: 'bridge', name: 'kt-a', up: true })
+  const device = net.linkByName(netlink, 'kt-a')!.index
+  net.putRoute(netlink, { prefix: '10.99.0.0/16', device, protocol: 4 })
+  const target = routeTarget(routesTable, netlink)
+  const row = (prefix: string, name: string) => ({ prefix, via: '', device: name, source: '', mtu: 0 })
+  const outcomes = await target.write([row('10.1.0.0/16', 'kt-none'), row('10.2.0.0/16', 'kt-a')])
+  assert.deepEqual(outcomes, [{ ok: false, error: 'device kt-none: ENODEV' }, { ok: true }])
+  assert.deepEqual(
+    (await target.load()).map((r) => r.prefix),
+    ['10.2.0.0/16'],
+  )
+  assert.ok(net.routes(netlink).some((route) => route.prefix === '10.99.0.0/16'))
+})
+
+conforms('devices', (t) => {
+  const netlink = routePlace(t)
+  net.createLink(netlink, { kind: 'bridge', name: 'kt-other' })
+  const devices = table<LinkRow>('devices', { key: (row) => row.name })
+  const target = () => linkTarget(devices, netlink, 77)
+  const row: LinkRow = {
+    name: 'kt-host',
+    kind: 'veth',
+    peer: 'kt-net',
+    mac: '02:00:00:00:00:01',
+    mtu: 1450,
+    addresses: ['10.0.0.1/32', 'fd00::1/128'],
+  }
+  return {
+    target: target(),
+    again: target,
+    rows: [row, { name: 'kt-br', kind: 'bridge', peer: '', mac: '', mtu: 1500, addresses: [] }],
+    changed: { ...row, mtu: 1400, addresses: ['10.0.0.2/32'] },
+  }
+})
