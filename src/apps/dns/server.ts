@@ -21,6 +21,8 @@ export interface Sources {
   readonly upstream?: Upstream
   /** Answers localhost itself. */
   readonly local: boolean
+  /** False while the zone is not complete: its names get SERVFAIL, which clients ask again. */
+  readonly known?: () => boolean
 }
 
 const rcode = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const
@@ -46,6 +48,7 @@ export const respond = async (
   if (query.opcode !== 'QUERY') return errorReply(bytes, rcode.NOTIMP)
   const limit = transport === 'tcp' ? 65535 : payloadLimit(query)
   const own = (sources.local ? localAnswer(question) : undefined) ?? sources.zone?.answer(question)
+  if (own && sources.known?.() === false) return errorReply(bytes, rcode.SERVFAIL)
   if (
     own?.code === 'NOERROR' &&
     own.alias !== undefined &&

@@ -30,7 +30,10 @@ export const addressesOf = (index: number, node: number, ipv6Only: boolean): Add
 })
 
 /** Addresses to try, the family of the lab first. */
-export const addressList = (addresses: Addresses): readonly string[] => [...(addresses.ipv4 ? [addresses.ipv4] : []), addresses.ipv6]
+export const addressList = (addresses: Addresses): readonly string[] => [
+  ...(addresses.ipv4 ? [addresses.ipv4] : []),
+  addresses.ipv6,
+]
 
 /** Makes the lab's bridge with the first /24 and /64 that nobody on this machine uses. */
 export const makeBridge = (lab: string, ipv6Only: boolean): Promise<LabNetwork> =>
@@ -48,7 +51,11 @@ export const makeBridge = (lab: string, ipv6Only: boolean): Promise<LabNetwork> 
   })
 
 const usedText = async (): Promise<string> => {
-  const outputs = await Promise.all([['addr'], ['-4', 'route', 'show', 'table', 'all'], ['-6', 'route', 'show', 'table', 'all']].map((a) => run('ip', ['-o', ...a])))
+  const outputs = await Promise.all(
+    [['addr'], ['-4', 'route', 'show', 'table', 'all'], ['-6', 'route', 'show', 'table', 'all']].map((a) =>
+      run('ip', ['-o', ...a]),
+    ),
+  )
   return outputs.map((o) => o.stdout).join('\n')
 }
 
@@ -71,7 +78,13 @@ const sysctls = [
 ]
 
 /** Joins a node (its init's process id) to the bridge by eth0, with addresses and default routes. */
-export const joinBridge = async (lab: string, network: LabNetwork, number: number, pid: number, ipv6Only: boolean): Promise<Addresses> => {
+export const joinBridge = async (
+  lab: string,
+  network: LabNetwork,
+  number: number,
+  pid: number,
+  ipv6Only: boolean,
+): Promise<Addresses> => {
   const port = portName(lab, number)
   const own = addressesOf(network.index, number, ipv6Only)
   const mac = `0a:c1:${hex(network.index)}:00:00:${hex(number)}`

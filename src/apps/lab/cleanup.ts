@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { execFileSync } from 'node:child_process'
 import { removeBridge } from './bridge.ts'
 import { removeCgroups, unifiedRoot } from './kubelet/cgroups.ts'
 import { labPaths, labsDirectory } from './state.ts'
@@ -24,11 +25,14 @@ export const removeLab = async (name: string): Promise<readonly string[]> => {
 }
 
 /** Process ids in a lab's cgroup tree: all of the lab, agents and pods too. */
-export const labProcesses = (name: string): readonly number[] => processesBelow(join(unifiedRoot(), labPaths(name).cgroup))
+export const labProcesses = (name: string): readonly number[] =>
+  processesBelow(join(unifiedRoot(), labPaths(name).cgroup))
 
 const processesBelow = (directory: string): readonly number[] => {
   try {
-    const own = readFileSync(join(directory, 'cgroup.procs'), 'utf8').split('\n').filter((l) => l !== '')
+    const own = readFileSync(join(directory, 'cgroup.procs'), 'utf8')
+      .split('\n')
+      .filter((l) => l !== '')
     const below = readdirSync(directory, { withFileTypes: true }).filter((e) => e.isDirectory())
     return [...own.map(Number), ...below.flatMap((e) => processesBelow(join(directory, e.name)))]
   } catch {
@@ -38,7 +42,9 @@ const processesBelow = (directory: string): readonly number[] => {
 
 /** The v2 tree first: killing there ends the processes of the others. */
 const cgroupRoots = (): readonly string[] => {
-  const mounts = readFileSync('/proc/mounts', 'utf8').split('\n').map((l) => l.split(' '))
+  const mounts = readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .map((l) => l.split(' '))
   const v1 = mounts.filter((m) => m[2] === 'cgroup').map((m) => m[1] ?? '')
   return [unifiedRoot(), ...v1]
 }

@@ -22,21 +22,29 @@ export const up = (settings: LabSettings): Promise<void> =>
     checkMachine(settings.bare)
     const paths = labPaths(settings.name)
     if (await askLab(paths.control, ['status']))
-      throw new Complaint(`the lab ${settings.name} is up already; \`cilium-lab down --name ${settings.name}\` ends it, another --name starts a second one`)
+      throw new Complaint(
+        `the lab ${settings.name} is up already; \`cilium-lab down --name ${settings.name}\` ends it, another --name starts a second one`,
+      )
     await removeLab(settings.name)
     makeDirectory(paths)
     const begun = performance.now()
     const log = openSync(paths.log, 'a', 0o600)
-    const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', 'serve', JSON.stringify(settings)], {
-      detached: true,
-      cwd: '/',
-      stdio: ['ignore', log, log, 'pipe'],
-    })
+    const child = spawn(
+      process.execPath,
+      [...process.execArgv, process.argv[1] ?? '', 'serve', JSON.stringify(settings)],
+      {
+        detached: true,
+        cwd: '/',
+        stdio: ['ignore', log, log, 'pipe'],
+      },
+    )
     const trouble = await started(child)
     if (trouble !== undefined) {
       const said = lastLines(paths.log, 15)
       await removeLab(settings.name)
-      throw new Complaint(`the lab ${settings.name} did not start: ${trouble}${said === '' ? '' : `\nIts last words:\n${said}`}`)
+      throw new Complaint(
+        `the lab ${settings.name} did not start: ${trouble}${said === '' ? '' : `\nIts last words:\n${said}`}`,
+      )
     }
     child.unref()
     console.log(`ready after ${((performance.now() - begun) / 1000).toFixed(1)} s`)
@@ -79,19 +87,34 @@ const started = (child: ChildProcess): Promise<string | undefined> =>
   })
 
 const checkMachine = (bare: boolean) => {
-  if (process.getuid?.() !== 0) throw new Complaint('cilium-lab makes namespaces and loads programs into the kernel: run it as root')
+  if (process.getuid?.() !== 0)
+    throw new Complaint('cilium-lab makes namespaces and loads programs into the kernel: run it as root')
   const root = projectRoot()
-  const needed = ['build/native/lab-node', ...(bare ? [] : ['build/agent.js', 'build/operator.js', 'build/dns.js', 'build/cilium-cni'])]
+  const needed = [
+    'build/native/lab-node',
+    ...(bare ? [] : ['build/agent.js', 'build/operator.js', 'build/dns.js', 'build/cilium-cni']),
+  ]
   const lacking = needed.filter((f) => !existsSync(join(root, f)))
-  if (lacking.length > 0) throw new Complaint(`not built yet, ${lacking.join(', ')} missing: run \`make build\` in ${root}`)
+  if (lacking.length > 0)
+    throw new Complaint(`not built yet, ${lacking.join(', ')} missing: run \`make build\` in ${root}`)
   for (const tool of ['ip', 'nsenter', 'sysctl'])
     if (!inPath(tool)) throw new Complaint(`${tool} is missing: apt-get install iproute2 util-linux procps`)
   const kernel = readFileSync('/proc/filesystems', 'utf8')
-  for (const [name, option] of [['bpf', 'CONFIG_BPF_SYSCALL'], ['overlay', 'CONFIG_OVERLAY_FS'], ['cgroup2', 'CONFIG_CGROUP_BPF']] as const)
-    if (!new RegExp(`\\b${name}$`, 'm').test(kernel)) throw new Complaint(`the kernel has no ${name} file system: ${option} is needed (modprobe ${name} if it is a module)`)
-  if (!bare && !existsSync('/sys/kernel/btf/vmlinux')) throw new Complaint('the kernel has no BTF (/sys/kernel/btf/vmlinux): CONFIG_DEBUG_INFO_BTF is needed')
+  for (const [name, option] of [
+    ['bpf', 'CONFIG_BPF_SYSCALL'],
+    ['overlay', 'CONFIG_OVERLAY_FS'],
+    ['cgroup2', 'CONFIG_CGROUP_BPF'],
+  ] as const)
+    if (!new RegExp(`\\b${name}$`, 'm').test(kernel))
+      throw new Complaint(
+        `the kernel has no ${name} file system: ${option} is needed (modprobe ${name} if it is a module)`,
+      )
+  if (!bare && !existsSync('/sys/kernel/btf/vmlinux'))
+    throw new Complaint('the kernel has no BTF (/sys/kernel/btf/vmlinux): CONFIG_DEBUG_INFO_BTF is needed')
   if (!/ cgroup2 /.test(readFileSync('/proc/mounts', 'utf8')))
-    throw new Complaint('cgroup v2 is not mounted: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified')
+    throw new Complaint(
+      'cgroup v2 is not mounted: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified',
+    )
 }
 
 const inPath = (tool: string): string | undefined =>
@@ -140,11 +163,15 @@ export const status = async (name: string | undefined): Promise<void> => {
   for (const lab of names) {
     const found = await askLab<LabStatus>(labPaths(lab).control, ['status'])
     if (!found) {
-      console.log(`${lab}: ${existingLabs().includes(lab) ? `not running; \`cilium-lab down --name ${lab}\` removes what is left` : 'not up'}`)
+      console.log(
+        `${lab}: ${existingLabs().includes(lab) ? `not running; \`cilium-lab down --name ${lab}\` removes what is left` : 'not up'}`,
+      )
       process.exitCode = 1
       continue
     }
-    console.log(`${lab}: ${found.missing.length === 0 ? 'ready' : 'not ready'}, API ${found.url}, KUBECONFIG ${labPaths(lab).kubeconfig}`)
+    console.log(
+      `${lab}: ${found.missing.length === 0 ? 'ready' : 'not ready'}, API ${found.url}, KUBECONFIG ${labPaths(lab).kubeconfig}`,
+    )
     for (const node of found.nodes) console.log(`  ${node.name}  ${node.addresses.join('  ')}  pid ${node.pid}`)
     for (const line of found.missing) console.log(`  waits: ${line}`)
   }
@@ -180,7 +207,11 @@ export const nsenter = async (name: string, where: string, command: readonly str
   const at = where.indexOf('/')
   if (at < 0) return runInNode((await nodeOf(name, where)).pid, argv)
   await running(name)
-  const [program = '', ...args] = await askLab<readonly string[]>(labPaths(name).control, ['enter', where.slice(0, at), where.slice(at + 1)]).then(
+  const [program = '', ...args] = await askLab<readonly string[]>(labPaths(name).control, [
+    'enter',
+    where.slice(0, at),
+    where.slice(at + 1),
+  ]).then(
     (prefix) => [...(prefix ?? []), ...argv],
     (error: Error) => {
       throw new Complaint(error.message)
@@ -200,7 +231,11 @@ const runInNode = (pid: number, argv: readonly string[]): number => {
   const enter = ['-t', String(pid), '-m', '-u', '-i', '-n', '-p']
   const seen = existsSync(`/proc/${pid}/root${path}`)
   const stdio = seen ? 'inherit' : (['inherit', 'inherit', 'inherit', openSync(path, 'r')] as const)
-  return exitCode(spawnSync('nsenter', [...enter, '--', seen ? path : '/proc/self/fd/3', ...args], { stdio: typeof stdio === 'string' ? stdio : [...stdio] }))
+  return exitCode(
+    spawnSync('nsenter', [...enter, '--', seen ? path : '/proc/self/fd/3', ...args], {
+      stdio: typeof stdio === 'string' ? stdio : [...stdio],
+    }),
+  )
 }
 
 const exitCode = (ended: ReturnType<typeof spawnSync>): number => {

@@ -35,12 +35,15 @@ export const serveControl = (socket: string, answers: Answers): Promise<{ close(
 /** Asks a running lab; undefined when none listens. Throws what the lab answers with. */
 export const askLab = <T>(socket: string, path: readonly string[]): Promise<T | undefined> =>
   new Promise((resolve, reject) => {
-    const asked = request({ socketPath: socket, path: `/${path.map(encodeURIComponent).join('/')}`, timeout: 5000 }, (reply) => {
-      let text = ''
-      reply.setEncoding('utf8')
-      reply.on('data', (part: string) => (text += part))
-      reply.on('end', () => (reply.statusCode === 200 ? resolve(JSON.parse(text) as T) : reject(new Error(text))))
-    })
+    const asked = request(
+      { socketPath: socket, path: `/${path.map(encodeURIComponent).join('/')}`, timeout: 5000 },
+      (reply) => {
+        let text = ''
+        reply.setEncoding('utf8')
+        reply.on('data', (part: string) => (text += part))
+        reply.on('end', () => (reply.statusCode === 200 ? resolve(JSON.parse(text) as T) : reject(new Error(text))))
+      },
+    )
     asked.on('timeout', () => asked.destroy())
     asked.on('error', () => resolve(undefined))
     asked.end()

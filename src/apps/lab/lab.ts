@@ -56,11 +56,16 @@ export const startLab = async (settings: LabSettings, tell: (progress: Progress)
     ...Array.from({ length: settings.nodes }, (_, i) => openWiredNode(settings, network, i + 1, root)),
   ])
   const { store } = api
-  writeWhole(paths.kubeconfig, api.kubeconfig(settings.name === 'default' ? 'cilium-lab' : `cilium-lab-${settings.name}`))
+  writeWhole(
+    paths.kubeconfig,
+    api.kubeconfig(settings.name === 'default' ? 'cilium-lab' : `cilium-lab-${settings.name}`),
+  )
   tell({ step: `${settings.nodes} nodes and the API at ${api.url}` })
 
   for (const object of apiServiceObjects(settings, hosts.slice(0, 1), api.port)) createObject(store, object)
-  const controllers = runControllers(store, allControllers(store, api.authority), (name, key, error) => report(`${name} ${key}`, error))
+  const controllers = runControllers(store, allControllers(store, api.authority), (name, key, error) =>
+    report(`${name} ${key}`, error),
+  )
   const images = imageTable({ root, map: settings.images })
   nodes.forEach(({ node, cgroups, addresses }, i) => {
     const kubelet = createKubelet({
@@ -90,11 +95,16 @@ export const startLab = async (settings: LabSettings, tell: (progress: Progress)
     status: () => ({
       name: settings.name,
       url: api.url,
-      nodes: nodes.map(({ node, addresses }) => ({ name: node.name, pid: node.pid, addresses: addressList(addresses) })),
+      nodes: nodes.map(({ node, addresses }) => ({
+        name: node.name,
+        pid: node.pid,
+        addresses: addressList(addresses),
+      })),
       missing: missing(store, settings.nodes, settings.bare),
     }),
     enterPod: (namespace, name) => {
-      const node = store.get<{ spec: { nodeName?: string } } & ReturnType<typeof store.get>>('pods', namespace, name).spec.nodeName
+      const node = store.get<{ spec: { nodeName?: string } } & ReturnType<typeof store.get>>('pods', namespace, name)
+        .spec.nodeName
       const kubelet = kubelets.get(node ?? '')
       if (!kubelet) throw new Error(`pod ${namespace}/${name} runs on no node yet`)
       return kubelet.enterPod(namespace, name, [])

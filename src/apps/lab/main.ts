@@ -3,7 +3,7 @@
 import { Command } from 'commander'
 import { cni, down, kubeconfig, logs, nsenter, status, up } from './commands.ts'
 import { serve } from './serve.ts'
-import { checkName, Complaint, readSettings } from './settings.ts'
+import { Complaint, checkName, readSettings } from './settings.ts'
 import { existingLabs } from './state.ts'
 
 const collect = (value: string, held: readonly string[]): readonly string[] => [...held, value]

@@ -12,14 +12,24 @@ export const podPrefixes = { ipv4: '10.244.0.0/16', ipv6: 'fd00:10:244::/56' } a
 export const servicePrefixes = { ipv4: '10.96.0.0/16', ipv6: 'fd00:10:96::/112' } as const
 
 /** Addresses of the name server's Service, the first family of the lab first. */
-export const dnsAddresses = (settings: LabSettings): readonly string[] => [...(settings.ipv6Only ? [] : ['10.96.0.10']), 'fd00:10:96::a']
+export const dnsAddresses = (settings: LabSettings): readonly string[] => [
+  ...(settings.ipv6Only ? [] : ['10.96.0.10']),
+  'fd00:10:96::a',
+]
 /** Addresses of the Service default/kubernetes. */
-export const apiServiceAddresses = (settings: LabSettings): readonly string[] => [...(settings.ipv6Only ? [] : ['10.96.0.1']), 'fd00:10:96::1']
+export const apiServiceAddresses = (settings: LabSettings): readonly string[] => [
+  ...(settings.ipv6Only ? [] : ['10.96.0.1']),
+  'fd00:10:96::1',
+]
 
 const families = (settings: LabSettings) => (settings.ipv6Only ? ['IPv6'] : ['IPv4', 'IPv6'])
 
 /** The data of ConfigMap cilium-config, under Cilium's keys. */
-export const ciliumConfig = (settings: LabSettings, apiHost: string, apiPort: number): Readonly<Record<string, string>> => ({
+export const ciliumConfig = (
+  settings: LabSettings,
+  apiHost: string,
+  apiPort: number,
+): Readonly<Record<string, string>> => ({
   'agent-health-port': '9879',
   'auto-direct-node-routes': String(settings.nativeRouting),
   'cluster-id': '0',
@@ -81,12 +91,25 @@ export const systemObjects = (settings: LabSettings, at: Placement): readonly Dr
     metadata: { name: 'cilium-config', namespace: 'kube-system', labels: { 'app.kubernetes.io/part-of': 'cilium' } },
     data: ciliumConfig(settings, at.apiHost, at.apiPort),
   }
-  return [config, ...['cilium', 'operator', 'dns'].flatMap((file) => readManifest(join(at.root, 'src/apps/lab/manifests', `${file}.yaml`), values))]
+  return [
+    config,
+    ...['cilium', 'operator', 'dns'].flatMap((file) =>
+      readManifest(join(at.root, 'src/apps/lab/manifests', `${file}.yaml`), values),
+    ),
+  ]
 }
 
 /** Service default/kubernetes and where it leads. */
-export const apiServiceObjects = (settings: LabSettings, addresses: readonly string[], port: number): readonly Draft[] => {
-  const metadata = { name: 'kubernetes', namespace: 'default', labels: { component: 'apiserver', provider: 'kubernetes' } }
+export const apiServiceObjects = (
+  settings: LabSettings,
+  addresses: readonly string[],
+  port: number,
+): readonly Draft[] => {
+  const metadata = {
+    name: 'kubernetes',
+    namespace: 'default',
+    labels: { component: 'apiserver', provider: 'kubernetes' },
+  }
   const [first] = addresses
   const ip = apiServiceAddresses(settings)
   return [
@@ -105,7 +128,11 @@ export const apiServiceObjects = (settings: LabSettings, addresses: readonly str
     {
       apiVersion: 'v1',
       kind: 'Endpoints',
-      metadata: { name: 'kubernetes', namespace: 'default', labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+      metadata: {
+        name: 'kubernetes',
+        namespace: 'default',
+        labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' },
+      },
       subsets: [{ addresses: [{ ip: first }], ports: [{ name: 'https', port, protocol: 'TCP' }] }],
     },
     ...addresses.map((address) => {
@@ -113,7 +140,11 @@ export const apiServiceObjects = (settings: LabSettings, addresses: readonly str
       return {
         apiVersion: 'discovery.k8s.io/v1',
         kind: 'EndpointSlice',
-        metadata: { name: `kubernetes${family === 'IPv6' && !settings.ipv6Only ? '-v6' : ''}`, namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+        metadata: {
+          name: `kubernetes${family === 'IPv6' && !settings.ipv6Only ? '-v6' : ''}`,
+          namespace: 'default',
+          labels: { 'kubernetes.io/service-name': 'kubernetes' },
+        },
         addressType: family,
         endpoints: [{ addresses: [address], conditions: { ready: true } }],
         ports: [{ name: 'https', port, protocol: 'TCP' }],

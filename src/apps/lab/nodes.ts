@@ -18,7 +18,12 @@ export interface WiredNode {
 export const nodeName = (number: number): string => `node-${number}`
 
 /** Starts one node and joins it to the bridge. It ends with the process that opened it. */
-export const openWiredNode = async (settings: LabSettings, network: LabNetwork, number: number, root: string): Promise<WiredNode> => {
+export const openWiredNode = async (
+  settings: LabSettings,
+  network: LabNetwork,
+  number: number,
+  root: string,
+): Promise<WiredNode> => {
   const name = nodeName(number)
   const paths = labPaths(settings.name)
   const cgroups = makeCgroups(`${paths.cgroup}/${name}`)
@@ -35,6 +40,8 @@ export const openWiredNode = async (settings: LabSettings, network: LabNetwork, 
 
 const hostsFile = (settings: LabSettings, network: LabNetwork): string => {
   const nodes = Array.from({ length: settings.nodes }, (_, i) => i + 1)
-  const lines = nodes.flatMap((n) => addressList(addressesOf(network.index, n, settings.ipv6Only)).map((a) => `${a}\t${nodeName(n)}`))
+  const lines = nodes.flatMap((n) =>
+    addressList(addressesOf(network.index, n, settings.ipv6Only)).map((a) => `${a}\t${nodeName(n)}`),
+  )
   return ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback', ...lines, ''].join('\n')
 }

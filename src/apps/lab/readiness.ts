@@ -5,7 +5,9 @@ import { conditionOf, isReady } from './controllers/pods.ts'
 
 /** What a lab still waits for, in a person's words; empty when it is ready. */
 export const missing = (store: Store, nodes: number, bare: boolean): readonly string[] => {
-  const ready = store.list<Node>('nodes').filter((n) => conditionOf(n.status?.conditions, 'Ready')?.status === 'True').length
+  const ready = store
+    .list<Node>('nodes')
+    .filter((n) => conditionOf(n.status?.conditions, 'Ready')?.status === 'True').length
   if (bare) {
     const known = store.list('nodes').length
     return known < nodes ? [`${nodes - known} of ${nodes} nodes have not registered`] : []
@@ -20,7 +22,9 @@ export const missing = (store: Store, nodes: number, bare: boolean): readonly st
 }
 
 const stateOf = (pod: Pod): string => {
-  const statuses = (pod.status?.containerStatuses ?? []) as readonly { state?: { waiting?: { reason?: string; message?: string } } }[]
+  const statuses = (pod.status?.containerStatuses ?? []) as readonly {
+    state?: { waiting?: { reason?: string; message?: string } }
+  }[]
   const waiting = statuses.map((s) => s.state?.waiting).find((w) => w?.reason)
   if (waiting) return [waiting.reason, waiting.message].filter(Boolean).join(': ')
   const unplaced = conditionOf(pod.status?.conditions, 'PodScheduled')
@@ -29,7 +33,12 @@ const stateOf = (pod: Pod): string => {
 }
 
 /** Resolves when nothing is missing any more; looks again at each change of a node or system pod. */
-export const untilReady = (store: Store, nodes: number, bare: boolean, onChange: (missing: readonly string[]) => void): Promise<void> =>
+export const untilReady = (
+  store: Store,
+  nodes: number,
+  bare: boolean,
+  onChange: (missing: readonly string[]) => void,
+): Promise<void> =>
   new Promise((resolve) => {
     const stops: (() => void)[] = []
     let last = ''

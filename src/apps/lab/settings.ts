@@ -40,7 +40,8 @@ export const readSettings = (typed: {
   readonly bare?: boolean
 }): LabSettings => {
   const nodes = Number(typed.nodes)
-  if (!Number.isInteger(nodes) || nodes < 1 || nodes > 20) throw new Complaint(`--nodes ${typed.nodes}: a number from 1 to 20 is needed`)
+  if (!Number.isInteger(nodes) || nodes < 1 || nodes > 20)
+    throw new Complaint(`--nodes ${typed.nodes}: a number from 1 to 20 is needed`)
   return {
     name: checkName(typed.name),
     nodes,

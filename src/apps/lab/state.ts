@@ -83,6 +83,8 @@ export const withLock = async <T>(lock: string, work: () => Promise<T>): Promise
 const tryListen = (path: string): Promise<Server | undefined> =>
   new Promise((resolve, reject) => {
     const server = createServer()
-    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error)))
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
+    )
     server.listen(path, () => resolve(server))
   })
