@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { manualRuntime } from '../../src/edge/runtime/manual.ts'
+import { type Reconciliation, reconciliation } from '../../src/edge/runtime/reconcile.ts'
+import { type Database, openDatabase } from '../../src/table/database.ts'
+import type { Table } from '../../src/table/definition.ts'
+import {
+  type Allowed,
+  allowed,
+  apply,
+  history,
+  type Numbered,
+  numbers,
+  type Owner,
+  owners,
+  sayAll,
+  tables,
+} from './cluster.ts'
+import { type Fate, fakeTarget } from './fake-target.ts'
+
+/** What is outside, in three places. Owners carry a number only after the number and what it allows are there. */
+interface Outside {
+  readonly numbers: Map<string, Numbered>
+  readonly allowed: Map<string, Allowed>
+  readonly owners: Map<string, Owner>
+}
+const emptyOutside = (): Outside => ({ numbers: new Map(), allowed: new Map(), owners: new Map() })
+
+interface Life {
+  readonly db: Database
+  readonly run: Reconciliation
+  advance(ms: number): Promise<void>
+  end(): Promise<void>
+}
+
+interface Weather {
+  readonly fate?: () => Fate
+  readonly asynchronous?: () => boolean
+  readonly applied?: () => void
+}
+
+/** One life of an agent: a new database, held rows from the store, the targets as they were left. */
+function live(outside: Outside, weather: Weather = {}, held: readonly Numbered[] = []): Life {
+  const db = openDatabase(tables)
+  db.seed(numbers, held)
+  const { clock, scope, advance } = manualRuntime()
+  const run = reconciliation(db, scope, clock, { random: () => 0.5 })
+  const backOff = { first: 10, most: 100 }
+  const target = <Row>(name: keyof Outside, table: Table<Row>) =>
+    fakeTarget<Row>({ name, key: table.key, store: outside[name] as unknown as Map<string, Row>, ...weather })
+  run.add(numbers, target('numbers', numbers), { backOff })
+  run.add(allowed, target('allowed', allowed), { backOff, after: [numbers] })
+  run.add(owners, target('owners', owners), { backOff, after: [allowed], batch: 2 })
+  run.start()
+  return { db, run, advance, end: () => scope.close() }
+}
+
+const assertOutside = (outside: Outside, db: Database): void => {
+  for (const table of [numbers, allowed, owners] as readonly Table<unknown>[]) {
+    const there = outside[table.name as keyof Outside] as ReadonlyMap<string, unknown>
+    assert.deepEqual(there, new Map(db.all(table).map((row) => [table.key(row), row])), table.name)
+  }
+}
+
+/** Fates in turn, then only good ones: everything heals in the end. */
+const weather = fc
+  .record({
+    fates: fc.array(fc.constantFrom<Fate>('ok', 'ok', 'ok', 'refuse', 'lose', 'throw'), { maxLength: 40 }),
+    waits: fc.array(fc.boolean(), { maxLength: 40 }),
+  })
+  .map(({ fates, waits }) => () => {
+    const left = [...fates]
+    const waiting = [...waits]
+    return { fate: () => left.shift() ?? ('ok' as const), asynchronous: () => waiting.shift() ?? false }
+  })
+
+test('whatever fails and however answers come, the targets end with what the tables say', async () => {
+  await fc.assert(
+    fc.asyncProperty(history, weather, fc.array(fc.nat(30)), async (commits, weatherOf, pauses) => {
+      const outside = emptyOutside()
+      const life = live(outside, weatherOf())
+      for (const [i, events] of commits.entries()) {
+        apply(life.db, events)
+        await life.advance(pauses[i] ?? 0)
+      }
+      sayAll(life.db)
+      await life.advance(20_000)
+      await life.run.settled()
+      assertOutside(outside, life.db)
+      assert.deepEqual(
+        life.run.statuses().map(({ pending, failed, realised }) => ({ pending, failed, realised })),
+        Array.from({ length: 3 }, () => ({ pending: 0, failed: 0, realised: life.db.revision })),
+      )
+      await life.end()
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('a crash at any write leaves what a restart completes', async () => {
+  await fc.assert(
+    fc.asyncProperty(history, history, fc.nat(30), fc.boolean(), async (first, second, survives, waits) => {
+      const outside = emptyOutside()
+      let left = survives
+      const before = live(outside, { fate: () => (left-- > 0 ? 'ok' : 'crash'), asynchronous: () => waits })
+      sayAll(before.db)
+      for (const events of first) apply(before.db, events)
+      await before.advance(5)
+      await before.end()
+
+      const after = live(outside, {}, [...outside.numbers.values()])
+      for (const events of second) apply(after.db, events)
+      sayAll(after.db)
+      await after.run.settled()
+      assertOutside(outside, after.db)
+      await after.end()
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('nothing found outside is removed before every source has spoken', async () => {
+  await fc.assert(
+    fc.asyncProperty(history, history, async (first, second) => {
+      const outside = emptyOutside()
+      const before = live(outside)
+      sayAll(before.db)
+      for (const events of first) apply(before.db, events)
+      await before.end()
+      const found = new Set(outside.owners.keys())
+
+      const after = live(outside, {}, [...outside.numbers.values()])
+      const mentioned = new Set<string>()
+      for (const events of second) {
+        apply(after.db, events)
+        for (const { pod } of after.db.all(owners)) mentioned.add(pod)
+      }
+      for (const pod of found) if (!mentioned.has(pod)) assert.ok(outside.owners.has(pod), `${pod} is still there`)
+      sayAll(after.db)
+      assertOutside(outside, after.db)
+      await after.end()
+    }),
+  )
+})
+
+test('no owner ever carries a number that is not outside yet, and no number goes before its owners', async () => {
+  await fc.assert(
+    fc.asyncProperty(history, weather, async (commits, weatherOf) => {
+      const outside = emptyOutside()
+      const problems: string[] = []
+      const applied = () => {
+        const known = new Set([...outside.numbers.values()].map(({ number }) => number))
+        for (const { pod, number } of outside.owners.values()) {
+          if (!known.has(number)) problems.push(`${pod} carries ${number}`)
+        }
+        for (const { key, to, from } of outside.allowed.values()) {
+          if (!known.has(to) || !known.has(from)) problems.push(`${key} names a number that is gone`)
+        }
+      }
+      const life = live(outside, { ...weatherOf(), applied })
+      sayAll(life.db)
+      for (const events of commits) {
+        apply(life.db, events)
+        await life.advance(3)
+      }
+      await life.advance(20_000)
+      assert.deepEqual(problems, [])
+      assertOutside(outside, life.db)
+      await life.end()
+    }),
+    { numRuns: 150 },
+  )
+})
+
+test('a revision counts as realised only when what it asked for was outside', async () => {
+  await fc.assert(
+    fc.asyncProperty(history, weather, async (commits, weatherOf) => {
+      const outside = emptyOutside()
+      const life = live(outside, weatherOf())
+      sayAll(life.db)
+      for (const events of commits) {
+        apply(life.db, events)
+        if (life.run.realised() === life.db.revision) assertOutside(outside, life.db)
+        await life.advance(4)
+        if (life.run.realised() === life.db.revision) assertOutside(outside, life.db)
+      }
+      await life.end()
+    }),
+  )
+})
