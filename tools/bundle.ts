@@ -22,4 +22,4 @@ await build({
   minifySyntax: true,
   legalComments: 'none',
   logLevel: 'warning',
-})
+}).catch(() => process.exit(1))
