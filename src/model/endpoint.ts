@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ok, type Result } from '../base/result.ts'
 import { list, number, object, text } from './json.ts'
+import type { LabelSet } from './labels.ts'
 import { parseMeta } from './meta.ts'
 import { type NamedPort, protocolOf, sortedPorts } from './pod.ts'
 
@@ -23,6 +24,33 @@ export interface HeldEndpoint {
   readonly id: number
   readonly ipv4: string
   readonly ipv6: string
+}
+
+/** An endpoint of this node: what was asked for, and what has been decided about it. */
+export interface Endpoint {
+  readonly attachment: string
+  /** 1 to 65535, unique on the node. */
+  readonly id: number
+  readonly containerId: string
+  readonly ifname: string
+  readonly netns: string
+  readonly namespace: string
+  readonly podName: string
+  readonly podUid: string
+  /** '' when the family is off or the pool is empty. */
+  readonly ipv4: string
+  readonly ipv6: string
+  /** Labels of the identity; empty until the pod is known. */
+  readonly labels: LabelSet
+  /** 0 until there is one. */
+  readonly identity: number
+  readonly namedPorts: readonly NamedPort[]
+  /** Host side of the pair. */
+  readonly link: string
+  /** Its index, 0 until the kernel has it. */
+  readonly interface: number
+  /** Why it has no address. */
+  readonly problem: string
 }
 
 /** Cilium's `cni-attachment-id`. */
@@ -80,3 +108,7 @@ export function parseCiliumEndpoint(object_: unknown): Result<CiliumEndpoint> {
     ),
   })
 }
+
+/** Every pod's side of its pair has this MAC address, and every host side the other: nothing on the way rewrites them. */
+export const podMac = '02:00:00:00:00:02'
+export const gatewayMac = '02:00:00:00:00:01'

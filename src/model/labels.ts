@@ -46,3 +46,13 @@ export const podNamespaceKey = 'io.kubernetes.pod.namespace'
 export const namespaceLabelsKey = 'io.cilium.k8s.namespace.labels'
 export const serviceAccountKey = 'io.cilium.k8s.policy.serviceaccount'
 export const clusterKey = 'io.cilium.k8s.policy.cluster'
+
+/** Every text (`key=value`, and `key` alone) under which an index may find the set, whatever the labels' sources. */
+export function anchorsOf(labels: LabelSet): readonly string[] {
+  const out: string[] = []
+  for (const text of labels) {
+    const l = parseLabel(text)
+    out.push(`${l.key}=${l.value}`, l.key)
+  }
+  return out
+}

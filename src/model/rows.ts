@@ -3,7 +3,7 @@ import { table } from '../table/definition.ts'
 import type { KernelPolicy, KernelTable } from './datapath.ts'
 import { attachment, type CiliumEndpoint, type EndpointRequest } from './endpoint.ts'
 import type { CiliumIdentity } from './identity.ts'
-import { labelSetKey } from './labels.ts'
+import { anchorsOf, labelSetKey } from './labels.ts'
 import { objectKey } from './meta.ts'
 import type { CiliumNode, Device, KubeNode } from './node.ts'
 import type { Namespace, Pod } from './pod.ts'
@@ -51,7 +51,7 @@ export const pods = table<Pod>('pods', {
 
 export const ciliumIdentities = table<CiliumIdentity>('ciliumIdentities', {
   key: (i) => i.name,
-  indexes: { labels: (i) => [labelSetKey(i.labels)] },
+  indexes: { labels: (i) => [labelSetKey(i.labels)], label: (i) => anchorsOf(i.labels) },
   columns: [
     ['ID', (i) => String(i.number)],
     ['LABELS', (i) => i.labels.join(' ')],
@@ -60,7 +60,11 @@ export const ciliumIdentities = table<CiliumIdentity>('ciliumIdentities', {
 
 export const ciliumEndpoints = table<CiliumEndpoint>('ciliumEndpoints', {
   key: objectKey,
-  indexes: { identity: (e) => [String(e.identity)], node: (e) => [e.node] },
+  indexes: {
+    identity: (e) => [String(e.identity)],
+    node: (e) => [e.node],
+    portName: (e) => e.namedPorts.map((p) => p.name),
+  },
   columns: [
     ['NAMESPACE', (e) => e.namespace],
     ['NAME', (e) => e.name],

@@ -165,13 +165,3 @@ export function anchors(requirements: readonly Requirement[]): readonly string[]
 
 const cost = (r: Requirement): number =>
   (r.key === podNamespaceKey ? 1000 : 0) + (r.operator === 'Exists' ? 500 : 0) + r.values.length
-
-/** Every anchor a set of labels can be found under. */
-export function anchorsOf(labels: LabelSet): readonly string[] {
-  const out: string[] = []
-  for (const text of labels) {
-    const l = parseLabel(text)
-    out.push(`${l.key}=${l.value}`, l.key)
-  }
-  return out
-}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import { canonicalAddress } from '../../base/ip.ts'
+import { type OwnerRow, ownerFlag } from '../../model/datapath.ts'
+import type { CiliumEndpoint, Endpoint } from '../../model/endpoint.ts'
+import { reserved } from '../../model/identity.ts'
+import type { NodeAddress } from '../../model/node.ts'
+import { ciliumEndpoints, ciliumNodes, devices, endpointSlices, nodes, settings } from '../../model/rows.ts'
+import type { Settings } from '../../model/settings.ts'
+import { deriveAll, deriveEach, type Read } from '../../table/definition.ts'
+import { endpoints } from '../endpoints/tables.ts'
+import { pools } from '../ipam/tables.ts'
+import { type CidrIdentity, cidrIdentities } from '../policy/cidrs.ts'
+import { policyNumbers } from '../policy/decisions.ts'
+import { subjectKey } from '../policy/program.ts'
+
+const columns = [
+  ['ADDRESS', (o: OwnerRow) => o.address],
+  ['IDENTITY', (o: OwnerRow) => String(o.identity)],
+  ['ENDPOINT', (o: OwnerRow) => String(o.endpoint)],
+  ['NODE', (o: OwnerRow) => o.node],
+] as const
+const shape = { key: (o: OwnerRow) => o.address, columns }
+
+const owner = (address: string, of: Partial<OwnerRow>): OwnerRow => ({
+  address,
+  identity: 0,
+  interface: 0,
+  policy: 0,
+  endpoint: 0,
+  flags: 0,
+  node: '',
+  ...of,
+})
+
+/** Policy number of an endpoint; 0, which lets nothing pass, until its identity has one. */
+export const policyOf = (read: Read, e: Endpoint): number =>
+  e.identity === 0 ? 0 : (read.get(policyNumbers, subjectKey(e.identity, e.namedPorts))?.policy ?? 0)
+
+/** Addresses of this node's endpoints. Two endpoints can not have one address: the allocation gives each once. */
+export const localOwners = deriveEach<Endpoint, OwnerRow>('localOwners', endpoints, shape, (e, read) => {
+  if (e.interface === 0) return []
+  const of = {
+    identity: e.identity === 0 ? reserved.init : e.identity,
+    interface: e.interface,
+    policy: policyOf(read, e),
+    endpoint: e.id,
+    flags: ownerFlag.local,
+  }
+  return [e.ipv4, e.ipv6].filter((a) => a !== '').map((a) => owner(a, of))
+})
+
+/** Addresses of nodes, this one's and others'. */
+export const nodeOwners = deriveAll<OwnerRow>(
+  'nodeOwners',
+  [settings, nodes, ciliumNodes, devices, endpointSlices, pools],
+  shape,
+  (read) => {
+    const config = read.get(settings, 'settings')
+    if (!config) return []
+    const out = new Map<string, OwnerRow>()
+    const put = (text: string, of: Partial<OwnerRow>) => {
+      const address = canonicalAddress(text)
+      if (address !== undefined && wanted(address, config)) out.set(address, owner(address, of))
+    }
+    const apiServers = new Set(
+      read
+        .by(endpointSlices, 'service', 'default/kubernetes')
+        .flatMap((s) => s.endpoints.flatMap((e) => e.addresses.map((a) => canonicalAddress(a)))),
+    )
+    for (const n of [...read.all(nodes), ...read.all(ciliumNodes)]) {
+      if (n.name === config.nodeName) continue
+      const behind = config.routingMode === 'tunnel' ? internalAddress(n.addresses) : ''
+      for (const a of n.addresses) {
+        const identity = apiServers.has(canonicalAddress(a.address))
+          ? reserved['kube-apiserver']
+          : reserved['remote-node']
+        // Nodes reach each other as they are; only what lies in the pod network needs the tunnel.
+        put(a.address, { identity, flags: ownerFlag.node, node: a.type === 'CiliumInternalIP' ? behind : '' })
+      }
+    }
+    const own = { identity: reserved.host, flags: ownerFlag.host }
+    for (const n of [...read.all(nodes), ...read.all(ciliumNodes)])
+      if (n.name === config.nodeName)
+        for (const a of n.addresses) if (a.type !== 'CiliumInternalIP') put(a.address, own)
+    for (const d of read.all(devices)) if (!d.name.startsWith('lxc')) for (const a of d.addresses) put(a, own)
+    for (const p of read.all(pools))
+      if (p.node === config.nodeName) put(p.gateway, { ...own, flags: ownerFlag.host | ownerFlag.gateway })
+    return [...out.values()]
+  },
+)
+
+const wanted = (address: string, config: Settings): boolean =>
+  (address.includes(':') ? config.enableIpv6 : config.enableIpv4) && !/^(127\.|::1$|fe80:)/.test(address)
+
+/** The address other nodes send to: IPv4 where the cluster has it. */
+export function internalAddress(addresses: readonly NodeAddress[]): string {
+  const internal = addresses.filter((a) => a.type === 'InternalIP')
+  const chosen = internal.find((a) => !a.address.includes(':')) ?? internal[0]
+  return (chosen && canonicalAddress(chosen.address)) ?? ''
+}
+
+/** Endpoints of other nodes, as their agents say. */
+export const remoteOwners = deriveEach<CiliumEndpoint, OwnerRow>(
+  'remoteOwners',
+  ciliumEndpoints,
+  {
+    // Two objects may claim one address while a pod is replaced.
+    key: (o) => `${o.address} ${o.identity} ${o.node}`,
+    indexes: { address: (o) => [o.address] },
+  },
+  (e, read) => {
+    const config = read.get(settings, 'settings')
+    if (!config || e.identity === 0 || e.node === '') return []
+    const local = read.get(nodes, config.nodeName)?.addresses.some((a) => a.address === e.node)
+    const ciliumLocal = read.get(ciliumNodes, config.nodeName)?.addresses.some((a) => a.address === e.node)
+    if (local || ciliumLocal) return []
+    const node = config.routingMode === 'tunnel' ? e.node : ''
+    return e.addresses.flatMap((text) => {
+      const address = canonicalAddress(text)
+      return address !== undefined && wanted(address, config) ? [owner(address, { identity: e.identity, node })] : []
+    })
+  },
+)
+
+/**
+ * cilium_owners: every exact address once. Where two claim it, nodes come before this node's endpoints, those before
+ * what others say, and of those the last by name.
+ */
+export const ownerRows = deriveAll<OwnerRow>('owners', [localOwners, nodeOwners, remoteOwners], shape, (read) => {
+  const out = new Map<string, OwnerRow>()
+  for (const claims of [read.all(remoteOwners), read.all(localOwners), read.all(nodeOwners)])
+    for (const o of claims) out.set(o.address, o)
+  return [...out.values()]
+})
+
+/** cilium_ipcache: prefixes with an identity of their own. */
+export const ipcacheRows = deriveEach<CidrIdentity, OwnerRow>('ipcache', cidrIdentities, shape, (i) => [
+  owner(i.prefix, { identity: i.number }),
+])

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import { attachment, type Endpoint, type EndpointRequest } from '../../model/endpoint.ts'
+import { objectKey } from '../../model/meta.ts'
+import { devices, endpointRequests, pods } from '../../model/rows.ts'
+import { allocate, deriveEach } from '../../table/definition.ts'
+import { endpointIdentities } from '../identity/tables.ts'
+import { podAddresses } from '../ipam/tables.ts'
+import { hash32, numbersByHash } from '../numbers.ts'
+
+export interface EndpointNumber {
+  readonly attachment: string
+  readonly id: number
+}
+
+/** Endpoint ids, unique on the node. */
+export const endpointNumbers = allocate<EndpointRequest, EndpointNumber>(
+  'endpointNumbers',
+  endpointRequests,
+  { key: (n) => n.attachment },
+  (wanted, held) => {
+    const known = new Map(held.map((h) => [h.attachment, h.id]))
+    const used = new Set(known.values())
+    for (const r of wanted) {
+      const key = attachment(r)
+      if (!r.held || r.held.id === 0 || known.has(key) || used.has(r.held.id)) continue
+      known.set(key, r.held.id)
+      used.add(r.held.id)
+    }
+    return [...numbersByHash(wanted.map(attachment), known, 1, 65535)].map(([key, id]) => ({ attachment: key, id }))
+  },
+)
+
+/** Name of the host side of a pod's pair: `lxc` and twelve hexadecimal digits of the attachment. */
+export function linkName(of: { readonly containerId: string; readonly ifname: string }): string {
+  const key = attachment(of)
+  const hex = (n: number) => n.toString(16).padStart(8, '0')
+  return `lxc${(hex(hash32(key)) + hex(hash32(`${key}/`))).slice(0, 12)}`
+}
+
+/** The endpoints of this node. */
+export const endpoints = deriveEach<EndpointRequest, Endpoint>(
+  'endpoints',
+  endpointRequests,
+  {
+    key: (e) => e.attachment,
+    indexes: {
+      id: (e) => [String(e.id)],
+      identity: (e) => [String(e.identity)],
+      pod: (e) => [objectKey({ namespace: e.namespace, name: e.podName })],
+      address: (e) => [e.ipv4, e.ipv6].filter((a) => a !== ''),
+      portName: (e) => e.namedPorts.map((p) => p.name),
+    },
+    columns: [
+      ['ENDPOINT', (e) => String(e.id)],
+      ['POD', (e) => `${e.namespace}/${e.podName}`],
+      ['IDENTITY', (e) => String(e.identity)],
+      ['IPV4', (e) => e.ipv4],
+      ['IPV6', (e) => e.ipv6],
+      ['LINK', (e) => e.link],
+    ],
+  },
+  (request, read) => {
+    const key = attachment(request)
+    const has = read.get(endpointIdentities, key)
+    const labels = has?.labels ?? []
+    const addresses = read.get(podAddresses, key)
+    const pod = read.get(pods, objectKey({ namespace: request.namespace, name: request.podName }))
+    const link = linkName(request)
+    return [
+      {
+        attachment: key,
+        id: read.get(endpointNumbers, key)?.id ?? 0,
+        containerId: request.containerId,
+        ifname: request.ifname,
+        netns: request.netns,
+        namespace: request.namespace,
+        podName: request.podName,
+        podUid: request.podUid || (pod?.uid ?? ''),
+        ipv4: addresses?.ipv4 ?? '',
+        ipv6: addresses?.ipv6 ?? '',
+        labels,
+        identity: has?.identity ?? 0,
+        namedPorts: labels.length === 0 ? [] : (pod?.namedPorts ?? []),
+        link,
+        interface: read.by(devices, 'name', link)[0]?.index ?? 0,
+        problem: addresses?.problem ?? '',
+      },
+    ]
+  },
+)

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import { attachment, type EndpointRequest } from '../../model/endpoint.ts'
+import {
+  clusterKey,
+  type LabelSet,
+  labelSet,
+  labelText,
+  namespaceLabelsKey,
+  podNamespaceKey,
+  serviceAccountKey,
+} from '../../model/labels.ts'
+import { objectKey } from '../../model/meta.ts'
+import type { Namespace, Pod } from '../../model/pod.ts'
+import { endpointRequests, namespaces, pods, settings } from '../../model/rows.ts'
+import type { Settings } from '../../model/settings.ts'
+import { deriveEach } from '../../table/definition.ts'
+import { labelFilter } from './filter.ts'
+
+/** Labels of the identity an endpoint is to have; empty until its pod and namespace are known. */
+export interface EndpointLabels {
+  readonly attachment: string
+  readonly labels: LabelSet
+}
+
+export const endpointLabels = deriveEach<EndpointRequest, EndpointLabels>(
+  'endpointLabels',
+  endpointRequests,
+  { key: (r) => r.attachment },
+  (request, read) => {
+    const pod = read.get(pods, objectKey({ namespace: request.namespace, name: request.podName }))
+    const namespace = read.get(namespaces, request.namespace)
+    const config = read.get(settings, 'settings')
+    // A pod of another life has other labels: the runtime's word on which one it is counts.
+    const known = pod && namespace && config && (request.podUid === '' || request.podUid === pod.uid)
+    return [{ attachment: attachment(request), labels: known ? identityLabels(pod, namespace, config) : [] }]
+  },
+)
+
+const filters = new Map<string, (label: string) => boolean>()
+
+function filterOf(patterns: readonly string[]): (label: string) => boolean {
+  const key = patterns.join('\n')
+  const known = filters.get(key)
+  if (known) return known
+  const made = labelFilter(patterns)
+  filters.clear()
+  filters.set(key, made)
+  return made
+}
+
+/** Labels of a pod that count for its identity, its own and those that its place gives it. */
+export function identityLabels(
+  pod: Pick<Pod, 'namespace' | 'labels' | 'serviceAccount'>,
+  namespace: Pick<Namespace, 'name' | 'labels'>,
+  config: Pick<Settings, 'clusterName' | 'labels'>,
+): LabelSet {
+  const of = (key: string, value: string) => labelText({ source: 'k8s', key, value })
+  const counts = filterOf(config.labels)
+  const all = [
+    // A pod can not say by its own labels where it is or who runs it.
+    ...Object.entries(pod.labels)
+      .filter(([key]) => !isTrusted(key))
+      .map(([key, value]) => of(key, value)),
+    ...Object.entries(namespace.labels).map(([key, value]) => of(`${namespaceLabelsKey}.${key}`, value)),
+    of(podNamespaceKey, namespace.name),
+    of(clusterKey, config.clusterName),
+    ...(pod.serviceAccount === '' ? [] : [of(serviceAccountKey, pod.serviceAccount)]),
+  ]
+  return labelSet(all.filter(counts))
+}
+
+/** Keys that only the system gives. */
+const isTrusted = (key: string): boolean => key === podNamespaceKey || key.startsWith('io.cilium.k8s.')

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type PolicyObject, policyKey } from '../../model/policy.ts'
+import { ciliumClusterwideNetworkPolicies, ciliumNetworkPolicies, networkPolicies, settings } from '../../model/rows.ts'
+import { allocate, deriveEach, type Table } from '../../table/definition.ts'
+import { parseCiliumPolicy } from './cilium-policy.ts'
+import { parseNetworkPolicy } from './network-policy.ts'
+import { child, type Findings, field } from './read.ts'
+import type { Policy, Requirement } from './rule.ts'
+import { anchors } from './selector.ts'
+
+/** Reads one object; what is wrong with it is in `problems`, and then it says nothing. */
+export function readPolicy(object: PolicyObject, clusterName: string): Policy {
+  const findings: Findings = { problems: [], warnings: [] }
+  const root = field(object.object, '', findings)
+  const key = policyKey(object)
+  const specs =
+    object.kind === 'NetworkPolicy'
+      ? parseNetworkPolicy(key, object.namespace, child(root, 'spec'))
+      : parseCiliumPolicy({ policy: key, namespace: object.namespace, clusterName }, root)
+  return {
+    key,
+    kind: object.kind,
+    namespace: object.namespace,
+    name: object.name,
+    uid: object.uid,
+    generation: object.generation,
+    specs: findings.problems.length > 0 ? [] : specs,
+    ...findings,
+  }
+}
+
+const readAs = (name: string, source: Table<PolicyObject>): Table<Policy> =>
+  deriveEach<PolicyObject, Policy>(
+    name,
+    source,
+    {
+      key: (p) => p.key,
+      columns: [
+        ['POLICY', (p) => p.key],
+        ['PROBLEMS', (p) => String(p.problems.length)],
+        ['WARNINGS', (p) => String(p.warnings.length)],
+      ],
+    },
+    (object, read) => [readPolicy(object, read.get(settings, 'settings')?.clusterName ?? 'default')],
+  )
+
+/** Objects as read, the invalid ones too: their findings become conditions and events. */
+export const readNetworkPolicies = readAs('readNetworkPolicies', networkPolicies)
+export const readCiliumNetworkPolicies = readAs('readCiliumNetworkPolicies', ciliumNetworkPolicies)
+export const readClusterwidePolicies = readAs('readClusterwidePolicies', ciliumClusterwideNetworkPolicies)
+
+/**
+ * The policies in effect: the last valid version of each object. A change that makes one invalid leaves what it said
+ * before in place; one that never was valid is not there.
+ */
+export const policies = allocate<Policy, Policy>(
+  'policies',
+  readNetworkPolicies,
+  {
+    key: (p) => p.key,
+    indexes: { subject: (p) => [...new Set(p.specs.flatMap((s) => subjectAnchors(s.subject)))] },
+    columns: [
+      ['POLICY', (p) => p.key],
+      ['RULES', (p) => String(p.specs.reduce((n, s) => n + s.rules.length, 0))],
+    ],
+  },
+  (wanted, held, read) => {
+    const before = new Map(held.map((h) => [h.key, h]))
+    const out: Policy[] = []
+    for (const p of [...wanted, ...read.all(readCiliumNetworkPolicies), ...read.all(readClusterwidePolicies)]) {
+      const valid = p.problems.length === 0 ? p : before.get(p.key)
+      if (valid && valid.uid === p.uid) out.push(valid)
+    }
+    return out
+  },
+  [readCiliumNetworkPolicies, readClusterwidePolicies],
+)
+
+/** Under which of its subjects' labels a policy is found; '' when any endpoint might be meant. */
+export const subjectAnchors = (subject: readonly Requirement[]): readonly string[] => anchors(subject) ?? ['']
+
+export interface PolicyCondition {
+  readonly type: 'Valid'
+  readonly status: 'True' | 'False'
+  readonly reason: string
+  readonly message: string
+}
+
+/** What the object's status says of it. */
+export function conditionOf(policy: Policy): PolicyCondition {
+  const say = (list: Policy['problems']) =>
+    list.map((p) => `${p.field === '' ? '' : `${p.field}: `}${p.message}${p.fix ? ` (${p.fix})` : ''}`).join('; ')
+  if (policy.problems.length > 0)
+    return { type: 'Valid', status: 'False', reason: 'Invalid', message: say(policy.problems) }
+  return policy.warnings.length > 0
+    ? { type: 'Valid', status: 'True', reason: 'Warnings', message: say(policy.warnings) }
+    : { type: 'Valid', status: 'True', reason: 'Valid', message: 'Policy validation succeeded' }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import { anchorsOf } from '../../model/labels.ts'
+import { settings } from '../../model/rows.ts'
+import { allocate, deriveAll, deriveEach } from '../../table/definition.ts'
+import { endpoints } from '../endpoints/tables.ts'
+import { numbersByHash } from '../numbers.ts'
+import { policies } from './policies.ts'
+import { localhostRule, type Program, peerKey, programOf, type Subject, subjectKey } from './program.ts'
+import type { Peer, Policy } from './rule.ts'
+
+/** What policy decides for: endpoints with an identity, those that it can not tell apart as one. */
+export const subjects = deriveAll<Subject>('subjects', [endpoints], { key: (s) => s.key }, (read) => {
+  const out = new Map<string, Subject>()
+  for (const e of read.all(endpoints)) {
+    if (e.identity === 0) continue
+    const key = subjectKey(e.identity, e.namedPorts)
+    out.set(key, { key, identity: e.identity, labels: e.labels, namedPorts: e.namedPorts })
+  }
+  return [...out.values()]
+})
+
+/** The two programs of a subject. */
+export interface SubjectPrograms {
+  readonly subject: string
+  readonly identity: number
+  readonly ingress: Program
+  readonly egress: Program
+}
+
+export const subjectPrograms = deriveEach<Subject, SubjectPrograms>(
+  'subjectPrograms',
+  subjects,
+  {
+    key: (p) => p.subject,
+    indexes: { identity: (p) => [String(p.identity)] },
+    columns: [
+      ['SUBJECT', (p) => p.subject],
+      ['INGRESS', (p) => p.ingress.otherwise],
+      ['EGRESS', (p) => p.egress.otherwise],
+    ],
+  },
+  (subject, read) => {
+    const config = read.get(settings, 'settings')
+    if (!config) return []
+    const found = new Map<string, Policy>()
+    for (const anchor of ['', ...new Set(anchorsOf(subject.labels))])
+      for (const policy of read.by(policies, 'subject', anchor)) found.set(policy.key, policy)
+    const selecting = [...found.values()]
+    return [
+      {
+        subject: subject.key,
+        identity: subject.identity,
+        ingress: programOf(subject, 'ingress', selecting, config),
+        egress: programOf(subject, 'egress', selecting, config),
+      },
+    ]
+  },
+)
+
+/** Distinct programs: subjects of whom the same rules speak share one. */
+export const programs = deriveAll<Program>('programs', [subjectPrograms], { key: (p) => p.key }, (read) => [
+  ...new Map(read.all(subjectPrograms).flatMap((s) => [s.ingress, s.egress].map((p) => [p.key, p]))).values(),
+])
+
+/** Distinct peers that programs name. */
+export const peersInUse = deriveAll<{ readonly key: string; readonly peer: Peer }>(
+  'peersInUse',
+  [programs],
+  { key: (p) => p.key },
+  (read) => {
+    const out = new Map<string, Peer>()
+    for (const program of read.all(programs))
+      for (const { peers } of program.entries) if (peers !== 'all') for (const p of peers) out.set(peerKey(p), p)
+    return [...out].map(([key, peer]) => ({ key, peer }))
+  },
+)
+
+/** The number under which cells, events and counters know a rule. */
+export interface RuleNumber {
+  /** `kind/namespace/name#path`, `default-deny ingress: …` or `allow-localhost`. */
+  readonly key: string
+  readonly number: number
+  /** The policies it comes from: one, or those that asked for the default deny. */
+  readonly policies: readonly string[]
+  /** Field path; '' for what no field says. */
+  readonly path: string
+}
+
+/** Rule numbers end where the counters' map does; 0 is 'no policy'. */
+const ruleNumberRange = { first: 1, last: 65535 } as const
+
+export const ruleNumbers = allocate<Program, RuleNumber>(
+  'ruleNumbers',
+  programs,
+  {
+    key: (r) => r.key,
+    indexes: { number: (r) => [String(r.number)] },
+    columns: [
+      ['NUMBER', (r) => String(r.number)],
+      ['RULE', (r) => r.key],
+    ],
+  },
+  (wanted, held) => {
+    const rules = new Map<string, Pick<RuleNumber, 'policies' | 'path'>>()
+    for (const program of wanted) {
+      if (program.otherwiseRule !== '') rules.set(program.otherwiseRule, { policies: program.enforcedBy, path: '' })
+      for (const { rule } of program.entries)
+        if (!rules.has(rule)) {
+          const [policy = '', path = ''] = rule.split('#')
+          rules.set(rule, rule === localhostRule ? { policies: [], path: '' } : { policies: [policy], path })
+        }
+    }
+    const { first, last } = ruleNumberRange
+    const numbers = numbersByHash(rules.keys(), new Map(held.map((h) => [h.key, h.number])), first, last)
+    // More rules than counters: those without a number share the last one's, and count together.
+    return [...rules].map(([key, rule]) => ({ key, number: numbers.get(key) ?? last, ...rule }))
+  },
+)

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import { sources } from '../model/rows.ts'
+import { ipcacheRows, localOwners, nodeOwners, ownerRows, remoteOwners } from './addresses/tables.ts'
+import { endpointNumbers, endpoints } from './endpoints/tables.ts'
+import { endpointIdentities, identityClaims, wantedIdentities } from './identity/tables.ts'
+import { interfaceRows } from './interfaces/tables.ts'
+import { podAddresses, pools } from './ipam/tables.ts'
+import { endpointLabels } from './labels/tables.ts'
+import { cidrIdentities, wantedPrefixes } from './policy/cidrs.ts'
+import {
+  decisions,
+  policyCellRows,
+  policyClassRows,
+  policyNumbers,
+  policyPageRows,
+  policyPlaces,
+  policyRows,
+  policyTableRows,
+} from './policy/decisions.ts'
+import { policies, readCiliumNetworkPolicies, readClusterwidePolicies, readNetworkPolicies } from './policy/policies.ts'
+import { peersInUse, programs, ruleNumbers, subjectPrograms, subjects } from './policy/programs.ts'
+import { selections } from './policy/selections.ts'
+import { endpointRoutes, nodeRoutes } from './routing/tables.ts'
+import {
+  backendNumbers,
+  backendRows,
+  frontends,
+  serviceNumbers,
+  serviceRows,
+  slotRows,
+  slotRuns,
+  wantedFrontends,
+} from './services/tables.ts'
+import { ciliumEndpointObjects, endpointStatus } from './status/tables.ts'
+
+/** All tables of an agent: `openDatabase(tables)`. The graph is drawn in README.md. */
+export const tables = [
+  ...sources,
+  ...[endpointLabels, wantedIdentities, identityClaims, endpointIdentities],
+  ...[pools, podAddresses, endpointNumbers, endpoints],
+  ...[readNetworkPolicies, readCiliumNetworkPolicies, readClusterwidePolicies, policies],
+  ...[subjects, subjectPrograms, programs, peersInUse, ruleNumbers, wantedPrefixes, cidrIdentities, selections],
+  ...[decisions, policyPlaces, policyTableRows, policyPageRows, policyCellRows, policyClassRows],
+  ...[policyNumbers, policyRows],
+  ...[localOwners, nodeOwners, remoteOwners, ownerRows, ipcacheRows, interfaceRows],
+  ...[endpointRoutes, nodeRoutes],
+  ...[wantedFrontends, frontends, serviceNumbers, backendNumbers, slotRuns, backendRows, slotRows, serviceRows],
+  ...[endpointStatus, ciliumEndpointObjects],
+]
