@@ -1,4 +1,202 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
+/* What comes from other machines (from_wire, tcx ingress of the node's devices) and what this node itself sends to pods
+ * behind tunnels (from_host, tcx egress of cilium_host). */
+#include "../steps/packet.h"
+
+#define CALL_TABLE cilium_host_calls
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+int wire_judge(struct __sk_buff *skb);
+int host_tunnel(struct __sk_buff *skb);
+int wire_service_reply(struct __sk_buff *skb);
+int wire_decapsulate(struct __sk_buff *skb);
+int wire_unmasquerade(struct __sk_buff *skb);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 16);
+	__uint(key_size, sizeof(__u32));
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__array(values, int(void *));
+} cilium_host_calls SEC(".maps") = {
+	.values = {
+		/* by enum call */
+		[0] = (void *)&wire_judge,
+		[1] = (void *)&host_tunnel,
+		[4] = (void *)&wire_service_reply,
+		[7] = (void *)&wire_decapsulate,
+		[8] = (void *)&wire_unmasquerade,
+	},
+};
+
+#include "../steps/decap.h"
+#include "../steps/encap.h"
+#include "../steps/fast.h"
+#include "../steps/judge.h"
+#include "../steps/masquerade.h"
+#include "../steps/service.h"
+
+static __always_inline bool is_node(const struct address *a, bool v6)
+{
+	return v6 ? equal_const(a, &config.node_ipv6) : equal_const(a, &config.node_ipv4);
+}
+
+static __always_inline int handle_wire(struct __sk_buff *skb, const bool v6)
+{
+	struct flow_key key;
+	__u8 tcp_flags;
+	int side, verdict;
+	struct packet *p;
+
+	side = parse_plain(skb, &key, &tcp_flags, v6);
+	if (side >= 0) {
+		if (is_node(side ? &key.a : &key.b, v6)) {
+			__u32 port = bpf_ntohs(side ? key.port_a : key.port_b);
+			if (config.tunnel && key.protocol == IPPROTO_UDP && port == config.tunnel_port) {
+				call(skb, CALL_DECAPSULATE);
+				return TC_ACT_SHOT;
+			}
+			if (port < config.nat_port_first || port > config.nat_port_last ||
+			    !bpf_map_lookup_elem(&cilium_nat, &key))
+				return TC_ACT_OK;
+		} else {
+			verdict = fast(skb, &key, side, tcp_flags, skb->ifindex, 0, DIRECTION_INGRESS);
+			if (verdict >= 0)
+				return verdict;
+		}
+	}
+	p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	p->entry = skb->ifindex;
+	p->tunnel_identity = 0;
+	p->translated = 0;
+	call(skb, CALL_JUDGE);
+	return TC_ACT_SHOT;
+}
+
+SEC("tc")
+int from_wire(struct __sk_buff *skb)
+{
+	switch (skb->protocol) {
+	case bpf_htons(ETH_P_IP):
+		return handle_wire(skb, false);
+	case bpf_htons(ETH_P_IPV6):
+		return handle_wire(skb, true);
+	default:
+		return TC_ACT_OK;
+	}
+}
+
+/* Entry and tunnel are in the slot already: it may have come by tunnel, or be a reply turned back to its pod. */
+SEC("tc")
+int wire_judge(struct __sk_buff *skb)
+{
+	bool v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	int error = v6 ? parse(skb, p, true) : parse(skb, p, false);
+	p->direction = DIRECTION_INGRESS;
+	if (!(p->entry & (ENTRY_TUNNEL | ENTRY_NAT)) && is_node(&p->destination, v6)) {
+		if (error)
+			return TC_ACT_OK; /* the node's own affair */
+		if (relate(skb, p))
+			p->flags |= PACKET_RELATED;
+		else
+			p->inner = 0;
+		if (is_nat_reply(p))
+			call(skb, CALL_UNMASQUERADE);
+		return TC_ACT_OK;
+	}
+	if (error)
+		return drop(skb, p, error);
+	return judge(skb, p, WAY_FROM_WIRE);
+}
+
+SEC("tc")
+int wire_unmasquerade(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? unmasquerade(skb, p) : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int wire_service_reply(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? from_backend(skb, p, DIRECTION_INGRESS) : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int wire_decapsulate(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	struct flow_key key;
+	__u8 tcp_flags;
+	int side = -1, verdict;
+
+	if (!p)
+		return TC_ACT_SHOT;
+	int error = decapsulate(skb, p);
+	if (error)
+		return drop(skb, p, error);
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		side = parse_plain(skb, &key, &tcp_flags, false);
+	else if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		side = parse_plain(skb, &key, &tcp_flags, true);
+	if (side >= 0) {
+		verdict = fast(skb, &key, side, tcp_flags, p->entry, p->tunnel_identity, DIRECTION_INGRESS);
+		if (verdict >= 0)
+			return verdict;
+	}
+	call(skb, CALL_JUDGE);
+	return TC_ACT_SHOT;
+}
+
+SEC("tc")
+int from_host(struct __sk_buff *skb)
+{
+	bool v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+	struct packet *p = packet_slot();
+	int error;
+
+	if (!config.tunnel || (!v6 && skb->protocol != bpf_htons(ETH_P_IP)))
+		return TC_ACT_OK;
+	if (!p)
+		return TC_ACT_SHOT;
+	p->tunnel_identity = 0;
+	p->translated = 0;
+	error = v6 ? parse(skb, p, true) : parse(skb, p, false);
+	if (error)
+		return TC_ACT_OK;
+	find_owner(p, 1);
+	if (is_zero(&p->end[1].node))
+		return TC_ACT_OK;
+	struct address node;
+	p->hop.action = ACTION_TUNNEL;
+	p->hop.identity = IDENTITY_HOST;
+	p->hop.tunnel = p->end[1].node;
+	copy_const(&node, is_mapped(&p->hop.tunnel) ? &config.node_ipv4 : &config.node_ipv6);
+	if (!find_route(skb, p, &node, &p->hop.tunnel))
+		return drop(skb, p, DROP_FIB_FAILED);
+	call(skb, CALL_TUNNEL);
+	return TC_ACT_SHOT;
+}
+
+SEC("tc")
+int host_tunnel(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? tunnel(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
+}
+
+/* Run by user space, to translate the coarse clock of flow entries. */
+SEC("syscall")
+int clock(struct clock *now)
+{
+	now->jiffies = bpf_jiffies64();
+	now->time = bpf_ktime_get_ns();
+	return 0;
+}

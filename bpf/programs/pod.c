@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What pods send (from_pod, tcx ingress of every pod's host veth) and what the kernel itself brings them (to_pod, tcx
- * egress there). One program for all pods. */
-#define CALL_TABLE cilium_pod_calls
+ * egress there). One program for all pods; what writes into packets, or takes long, is a tail call away. */
 #include "../steps/packet.h"
+
+#define CALL_TABLE cilium_pod_calls
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 int pod_judge(struct __sk_buff *skb);
+int pod_tunnel(struct __sk_buff *skb);
+int pod_masquerade(struct __sk_buff *skb);
+int pod_service(struct __sk_buff *skb);
+int pod_service_reply(struct __sk_buff *skb);
+int pod_answer(struct __sk_buff *skb);
+int pod_neighbour(struct __sk_buff *skb);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -16,12 +23,24 @@ struct {
 	__array(values, int(void *));
 } cilium_pod_calls SEC(".maps") = {
 	.values = {
-		[0] = (void *)&pod_judge, /* by enum call */
+		/* by enum call */
+		[0] = (void *)&pod_judge,
+		[1] = (void *)&pod_tunnel,
+		[2] = (void *)&pod_masquerade,
+		[3] = (void *)&pod_service,
+		[4] = (void *)&pod_service_reply,
+		[5] = (void *)&pod_answer,
+		[6] = (void *)&pod_neighbour,
 	},
 };
 
+#include "../steps/answer.h"
+#include "../steps/encap.h"
 #include "../steps/fast.h"
 #include "../steps/judge.h"
+#include "../steps/masquerade.h"
+#include "../steps/neighbour.h"
+#include "../steps/service.h"
 
 SEC("tc")
 int from_pod(struct __sk_buff *skb)
@@ -46,7 +65,11 @@ int from_pod(struct __sk_buff *skb)
 		if (verdict >= 0)
 			return verdict;
 	}
-	call(skb, CALL_JUDGE);
+	struct packet *p = packet_slot();
+	if (p) {
+		p->translated = 0;
+		call(skb, CALL_JUDGE);
+	}
 	return TC_ACT_SHOT;
 }
 
@@ -58,8 +81,103 @@ int pod_judge(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	p->entry = skb->ifindex;
 	p->tunnel_identity = 0;
-	int error = skb->protocol == bpf_htons(ETH_P_IPV6) ? parse(skb, p, true, 0) : parse(skb, p, false, 0);
+	int error = skb->protocol == bpf_htons(ETH_P_IPV6) ? parse(skb, p, true) : parse(skb, p, false);
 	if (error)
 		return drop(skb, p, error);
+	if (p->flags & PACKET_NEIGHBOUR) {
+		call(skb, CALL_NEIGHBOUR);
+		return TC_ACT_SHOT;
+	}
 	return judge(skb, p, WAY_FROM_POD);
+}
+
+SEC("tc")
+int pod_tunnel(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? tunnel(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int pod_masquerade(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? masquerade(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int pod_service(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? to_backend(skb, p) : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int pod_service_reply(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? from_backend(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int pod_answer(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? answer(skb, p) : TC_ACT_SHOT;
+}
+
+/* ARP, and what pod_judge recognised as neighbour discovery. */
+SEC("tc")
+int pod_neighbour(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	if (skb->protocol == bpf_htons(ETH_P_ARP))
+		return answer_arp(skb, p);
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		return answer_discovery(skb, p);
+	__builtin_memset(&p->source, 0, sizeof(p->source));
+	__builtin_memset(&p->destination, 0, sizeof(p->destination));
+	__builtin_memset(p->end, 0, sizeof(p->end));
+	p->direction = DIRECTION_EGRESS;
+	p->length = skb->len - ETH_HLEN;
+	p->rule[0] = p->rule[1] = p->flags = p->audit = p->tunnel_identity = 0;
+	p->source_port = p->destination_port = p->protocol = p->tcp_flags = 0;
+	return drop(skb, p, DROP_UNSUPPORTED_L2);
+}
+
+/* Packets of the node, and what the kernel routed. Whatever pods get from each other passes by below. */
+SEC("tc")
+int to_pod(struct __sk_buff *skb)
+{
+	struct flow_key key;
+	__u8 tcp_flags;
+	bool v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+	int side, verdict, error;
+
+	if (v6)
+		side = parse_plain(skb, &key, &tcp_flags, true);
+	else if (skb->protocol == bpf_htons(ETH_P_IP))
+		side = parse_plain(skb, &key, &tcp_flags, false);
+	else
+		return skb->protocol == bpf_htons(ETH_P_ARP) ? TC_ACT_OK : TC_ACT_SHOT;
+	if (side >= 0) {
+		verdict = fast(skb, &key, side, tcp_flags, skb->ifindex | ENTRY_TO_POD, 0, DIRECTION_INGRESS);
+		if (verdict >= 0)
+			return verdict;
+	}
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	p->translated = 0;
+	p->entry = skb->ifindex | ENTRY_TO_POD;
+	p->tunnel_identity = 0;
+	error = v6 ? parse(skb, p, true) : parse(skb, p, false);
+	p->direction = DIRECTION_INGRESS;
+	if (error)
+		return drop(skb, p, error);
+	if (p->flags & PACKET_NEIGHBOUR)
+		return TC_ACT_OK;
+	return judge(skb, p, WAY_TO_POD);
 }

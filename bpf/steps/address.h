@@ -61,6 +61,17 @@ static __always_inline bool within(const struct address *a, const volatile struc
 	return true;
 }
 
+static __always_inline bool is_multicast(const struct address *a, bool v6)
+{
+	__u32 v4 = bpf_ntohl(a->word[3]);
+	return v6 ? (bpf_ntohl(a->word[0]) >> 24) == 0xff : v4 >> 28 == 0xe || v4 == 0xffffffff;
+}
+
+static __always_inline bool is_link_local(const struct address *a)
+{
+	return bpf_ntohl(a->word[0]) >> 22 == 0xfe80 >> 6;
+}
+
 /* By bytes: address, then port. */
 static __always_inline bool greater(const struct address *a, __be16 port_a, const struct address *b, __be16 port_b,
 				    const bool v6)

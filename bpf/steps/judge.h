@@ -6,19 +6,9 @@
 #include "identity.h"
 #include "parse.h"
 #include "policy.h"
+#include "service.h"
 
 enum way { WAY_FROM_POD, WAY_FROM_WIRE, WAY_TO_POD };
-
-static __always_inline bool is_multicast(const struct address *a, bool v6)
-{
-	__u32 v4 = bpf_ntohl(a->word[3]);
-	return v6 ? (bpf_ntohl(a->word[0]) >> 24) == 0xff : v4 >> 28 == 0xe || v4 == 0xffffffff;
-}
-
-static __always_inline bool is_link_local(const struct address *a)
-{
-	return bpf_ntohl(a->word[0]) >> 22 == 0xfe80 >> 6;
-}
 
 /* Who may have sent it, given where it came in. Returns 0 or a drop code. */
 static __always_inline int check_sender(struct __sk_buff *skb, struct packet *p, const enum way way)
@@ -133,7 +123,7 @@ static __always_inline void expect_replies(struct __sk_buff *skb, struct packet 
 		f->action[other] = p->end[0].flags & OWNER_HOST ? ACTION_STACK : ACTION_ROUTE;
 		return;
 	}
-	f->action[other] = ACTION_PEER;
+	f->action[other] = p->translated ? ACTION_SERVICE_REPLY : ACTION_PEER;
 	f->out[other] = skb->ifindex;
 	switch (p->hop.action) {
 	case ACTION_PEER:
@@ -150,9 +140,54 @@ static __always_inline void expect_replies(struct __sk_buff *skb, struct packet 
 		break;
 	default:
 		f->entry[other] = skb->ifindex | ENTRY_TO_POD;
-		f->action[other] = ACTION_STACK;
-		f->out[other] = 0;
+		f->action[other] = p->translated ? ACTION_SERVICE_REPLY : ACTION_STACK;
 	}
+}
+
+/* A packet to a service address: remembers which backend answers for it. -1: it is none. */
+static __always_inline int pass_to_service(struct __sk_buff *skb, struct packet *p, struct flow *flow, __u32 now)
+{
+	struct flow *f = &p->fresh;
+	__u32 side = p->side & 1;
+	int error;
+
+	if (p->translated || (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP) ||
+	    (flow && !(flow->flags & FLOW_SERVICE)))
+		return -1;
+	const struct service *service = find_service(&p->destination, p->destination_port, p->protocol);
+	opaque(service);
+	if (!service) {
+		if (!flow)
+			return -1;
+		opaque(flow);
+	}
+	error = check_sender(skb, p, WAY_FROM_POD);
+	if (error)
+		return drop(skb, p, error);
+	if (flow && flow->entry[side] == p->entry && !expired(flow, p->protocol, now)) {
+		*f = *flow; /* the backend stays, also for a repeated SYN */
+	} else {
+		const struct backend *backend = service ? choose_backend(service) : 0;
+		if (!backend)
+			return drop(skb, p, DROP_NO_BACKEND);
+		__builtin_memset(f, 0, sizeof(*f));
+		f->created = now;
+		f->flags = FLOW_SERVICE;
+		f->origin = side;
+		f->entry[side] = p->entry;
+		f->action[side] = ACTION_SERVICE;
+		f->service = backend->address;
+		f->service_port = backend->port;
+	}
+	f->epoch = current_epoch();
+	f->seen = now;
+	count(f, side, p->tcp_flags & ~TCP_FIN, skb->len);
+	load_hop(&p->hop, f, side);
+	if (p->tcp_flags & TCP_RST)
+		bpf_map_delete_elem(&cilium_flows, &p->key);
+	else if (bpf_map_update_elem(&cilium_flows, &p->key, f, BPF_ANY))
+		return drop(skb, p, DROP_CT_INSERT_FAILED);
+	return act(skb, p, DIRECTION_EGRESS);
 }
 
 static __always_inline __u32 observed_at(__u32 action)
@@ -244,6 +279,11 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 
 	side = p->side & 1;
 	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
+	if (way == WAY_FROM_POD && (!flow || flow->flags & FLOW_SERVICE)) {
+		int passed = pass_to_service(skb, p, flow, now);
+		if (passed >= 0)
+			return passed;
+	}
 	if (flow && !(p->tunnel_identity && flow->identity[side] != p->tunnel_identity)) {
 		if (established(flow, side, p->entry, p->protocol, p->tcp_flags))
 			return pass_established(skb, p, flow, direction);
@@ -252,19 +292,20 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 			return pass_closing(skb, p, flow, direction);
 	}
 
+	find_owner(p, 1);
+	if (way == WAY_FROM_WIRE && !p->tunnel_identity && !(p->end[1].flags & OWNER_LOCAL))
+		return TC_ACT_OK; /* the node's own, or passing through */
 	error = check_sender(skb, p, way);
 	if (error)
 		return drop(skb, p, error);
-	find_owner(p, 1);
 	if (way == WAY_FROM_POD && is_multicast(&p->destination, p->flags & PACKET_V6))
 		return drop_quietly(p);
-	if (way != WAY_FROM_POD && !(p->end[1].flags & OWNER_LOCAL)) {
-		if (way == WAY_TO_POD || p->tunnel_identity)
-			return p->end[1].flags & OWNER_HOST && way == WAY_FROM_WIRE
-				       ? TC_ACT_OK
-				       : drop(skb, p, DROP_STALE_OR_UNROUTABLE);
-		return TC_ACT_OK;
-	}
+	if (way != WAY_FROM_POD && !(p->end[1].flags & OWNER_LOCAL))
+		return way == WAY_FROM_WIRE && p->end[1].flags & OWNER_HOST
+			       ? TC_ACT_OK
+			       : drop(skb, p, DROP_STALE_OR_UNROUTABLE);
+	if (way == WAY_FROM_WIRE && p->flags & PACKET_NEIGHBOUR)
+		return drop(skb, p, DROP_FORBIDDEN_ICMPV6);
 
 	/* A flow is judged the way it was opened, whichever side's packet comes first after a change of policy. */
 	bool opening = opens(p->protocol, p->tcp_flags);
@@ -289,11 +330,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 			p->direction = decided;
 		}
 	}
-	if (error) {
-		if (known)
-			bpf_map_delete_elem(&cilium_flows, &p->key);
+	if (error) /* a known flow keeps its entry: it remembers who opened, so that no side passes for the replying one */
 		return drop(skb, p, error);
-	}
 	error = find_way(skb, p, flow, opener, way);
 	if (error)
 		return drop(skb, p, error);
@@ -305,6 +343,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 		__builtin_memset(f, 0, sizeof(*f));
 		f->created = now;
 	}
+	bool is_translated = !is_zero(&f->service);
 	bool same = known && f->epoch == current_epoch();
 	f->epoch = current_epoch();
 	f->seen = now;
@@ -324,6 +363,10 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 		f->flags &= ~FLOW_AUDIT;
 	if (opener && !known)
 		f->flags |= FLOW_REVERSED;
+	if (p->translated) {
+		f->service = p->service_address;
+		f->service_port = p->service_port;
+	}
 	if (p->tunnel_identity) {
 		f->tunnel = p->tunnel_source;
 		if (!opener)
@@ -333,7 +376,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 		f->tunnel = p->hop.tunnel;
 	if (p->hop.action >= ACTION_NEIGHBOUR && p->hop.action <= ACTION_MASQUERADE)
 		f->next_hop = p->hop.next_hop;
-	if (!known || (!same && opener == 0))
+	if (!known || (!same && opener == 0) || (p->translated && !is_translated))
 		expect_replies(skb, p, f, way);
 	count(f, side, p->tcp_flags, skb->len);
 

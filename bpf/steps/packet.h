@@ -15,6 +15,8 @@ const volatile struct config config;
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+/* The compiler may not reason about it: it would combine pointers in ways the verifier forbids. */
+#define opaque(x) asm volatile("" : "+r"(x))
 
 /* From <netinet/icmp6.h> and <linux/tcp.h>, which do not compile for this target without the C library. */
 #define PROTOCOL_ICMPV6 58
@@ -80,6 +82,10 @@ struct packet {
 	struct flow fresh; /* being built */
 	__u32 answer; /* enum answer, its MTU */
 	__u32 mtu;
+	__u32 translated; /* destination was this service */
+	struct address service_address;
+	__be16 service_port;
+	__u16 pad;
 };
 
 struct {

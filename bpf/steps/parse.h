@@ -205,12 +205,12 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p, c
 	return 0;
 }
 
-static __always_inline int parse(struct __sk_buff *skb, struct packet *p, const bool v6, __u32 flags)
+static __always_inline int parse(struct __sk_buff *skb, struct packet *p, const bool v6)
 {
 	struct ip_chain chain = {};
 	int error;
 
-	p->flags = flags | (v6 ? PACKET_V6 : 0);
+	p->flags = v6 ? PACKET_V6 : 0;
 	p->tcp_flags = 0;
 	p->icmp = 0;
 	p->inner = 0;
@@ -220,6 +220,7 @@ static __always_inline int parse(struct __sk_buff *skb, struct packet *p, const 
 	p->audit = 0;
 	p->length = 0;
 	p->protocol = 0;
+	p->hop.nat_port = p->hop.service_port = 0;
 	__builtin_memset(p->end, 0, sizeof(p->end));
 
 	error = v6 ? parse_v6(skb, ETH_HLEN, &p->source, &p->destination, &chain, &p->length)

@@ -34,7 +34,7 @@ static __noinline int decide(struct packet *p, __u32 policy_id, __u32 direction,
 	key.table = direction == DIRECTION_EGRESS ? policy->egress : policy->ingress;
 	key.identity = identity;
 	const struct policy_table *table = key.table ? bpf_map_lookup_elem(&cilium_policy_tables, &key.table) : 0;
-	if (!table)
+	if (!table || !table->columns) /* never written */
 		return DROP_ENDPOINT_NOT_READY;
 
 	int space = port_space(p->protocol);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Out of the tunnel, if a node of the cluster sent it: the VNI is believed as the sender's identity. */
+#pragma once
+#include <stddef.h>
+#include "encap.h"
+#include "identity.h"
+
+#ifndef BPF_F_ADJ_ROOM_DECAP_L3_IPV4 /* Linux 6.3 */
+#define BPF_F_ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
+#define BPF_F_ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
+#endif
+
+/* A packet to the tunnel's port. Returns 0 or a drop code; sets p->entry, tunnel_identity and tunnel_source. */
+static __always_inline int decapsulate(struct __sk_buff *skb, struct packet *p)
+{
+	const bool v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+	const __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	struct vxlan_part vxlan;
+	struct flow_key none = {};
+
+	p->key = none;
+	p->flags = v6 ? PACKET_V6 : 0;
+	p->protocol = IPPROTO_UDP;
+	p->icmp = p->tcp_flags = p->audit = p->translated = p->tunnel_identity = 0;
+	p->rule[0] = p->rule[1] = 0;
+	p->direction = DIRECTION_INGRESS;
+	p->length = skb->len - ETH_HLEN;
+	__builtin_memset(p->end, 0, sizeof(p->end));
+
+	if (v6) {
+		struct ipv6hdr ip;
+		if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)))
+			return DROP_INVALID_PACKET;
+		__builtin_memcpy(&p->source, &ip.saddr, 16);
+		__builtin_memcpy(&p->destination, &ip.daddr, 16);
+	} else {
+		struct iphdr ip;
+		if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)))
+			return DROP_INVALID_PACKET;
+		map_v4(&p->source, ip.saddr);
+		map_v4(&p->destination, ip.daddr);
+	}
+	if (bpf_skb_load_bytes(skb, ETH_HLEN + header, &vxlan, sizeof(vxlan)))
+		return DROP_INVALID_PACKET;
+	p->source_port = vxlan.udp.source;
+	p->destination_port = vxlan.udp.dest;
+	find_owner(p, 0);
+	if (!(p->end[0].flags & OWNER_NODE))
+		return DROP_UNKNOWN_SENDER;
+	if (vxlan.flags != VXLAN_HAS_VNI)
+		return DROP_INVALID_PACKET;
+
+	const bool inner_v6 = vxlan.inner.h_proto == bpf_htons(ETH_P_IPV6);
+	if (!inner_v6 && vxlan.inner.h_proto != bpf_htons(ETH_P_IP))
+		return DROP_UNSUPPORTED_L3;
+	__u32 identity = bpf_ntohl(vxlan.vni) >> 8;
+	if (!identity)
+		return DROP_INVALID_IDENTITY;
+	if (identity == IDENTITY_HOST)
+		identity = IDENTITY_REMOTE_NODE;
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+	if (v6 != inner_v6)
+		flags |= inner_v6 ? BPF_F_ADJ_ROOM_DECAP_L3_IPV6 : BPF_F_ADJ_ROOM_DECAP_L3_IPV4;
+	if (bpf_skb_adjust_room(skb, -(__s32)(header + sizeof(vxlan)), BPF_ADJ_ROOM_MAC, flags))
+		return DROP_WRITE_ERROR;
+	if (v6 != inner_v6)
+		bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &vxlan.inner.h_proto, 2, 0);
+	p->tunnel_source = p->source;
+	p->tunnel_identity = identity;
+	p->entry = skb->ifindex | ENTRY_TUNNEL;
+	return 0;
+}
