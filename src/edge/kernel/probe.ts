@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs'
-import { ATTACH, COMMAND } from './bpf.ts'
-import { Attribute, bpfTry, errnoNumber, libbpf, mount } from './syscall.ts'
+import { ATTACH, COMMAND, MAP_FLAG, MAP_TYPE } from './bpf.ts'
+import { Attribute, bpfTry, close, errnoNumber, KernelError, libbpf, mount } from './syscall.ts'
 
 /** One thing the datapath needs of the kernel; `fix` says how to get it when it is not there. */
 export interface Requirement {
@@ -92,12 +92,19 @@ function isFilesystem(path: string, magic: number): boolean {
   }
 }
 
-// A map of no type: a kernel that lets us in says EINVAL, one that does not says EPERM.
+// A trie needs CAP_BPF whatever kernel.unprivileged_bpf_disabled says.
 function bpfAnswer(): string {
-  const result = bpfTry(COMMAND.MAP_CREATE, new Attribute(72).address, 72)
+  const smallest = new Attribute(72)
+    .u32(0, MAP_TYPE.LPM_TRIE)
+    .u32(4, 8)
+    .u32(8, 4)
+    .u32(12, 1)
+    .u32(16, MAP_FLAG.NO_PREALLOC)
+  const result = bpfTry(COMMAND.MAP_CREATE, smallest.address, 72)
+  if (result >= 0) close(result)
   if (result === -errnoNumber('EPERM')) return 'bpf() is not permitted'
   if (result === -errnoNumber('ENOSYS')) return 'this kernel has no bpf()'
-  return ''
+  return result < 0 ? new KernelError('bpf(MAP_CREATE)', -result).message : ''
 }
 
 // A query of tcx programs on a device that does not exist: ENODEV where tcx is known, EINVAL where it is not.

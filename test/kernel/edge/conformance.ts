@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Outcome, Target } from '../../../src/table/target.ts'
-
-type Cleaner = { after(fn: () => void): void }
+import type { Test } from './fixture.ts'
 
 export interface Subject<Row> {
   readonly target: Target<Row>
@@ -22,7 +21,7 @@ const allOk = (outcomes: readonly Outcome[]): void =>
   )
 
 /** What every target over something that can be read back has to do. */
-export function conforms<Row>(name: string, make: (t: Cleaner) => Subject<Row>): void {
+export function conforms<Row>(name: string, make: (t: Test) => Subject<Row>): void {
   const sameAs = async (target: Target<Row>, wanted: readonly Row[]): Promise<void> => {
     const there = await target.load()
     assert.deepEqual(there.map(target.key).sort(), wanted.map(target.key).sort())

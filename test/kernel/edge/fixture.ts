@@ -7,12 +7,30 @@ import { mount, unmount } from '../../../src/edge/kernel/syscall.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
+export interface Test {
+  after(fn: () => void): void
+}
+const cleanups = new WeakMap<Test, (() => void)[]>()
+
+/** Runs `clean` after the test, the last registered first. */
+export function afterwards(t: Test, clean: () => void): void {
+  let all = cleanups.get(t)
+  if (!all) {
+    const list: (() => void)[] = []
+    cleanups.set(t, (all = list))
+    t.after(() => {
+      for (const each of list.reverse()) each()
+    })
+  }
+  all.push(clean)
+}
+
 /** A directory that is gone after the test, with a private bpffs in `pins`. */
-export function workplace(t: { after(fn: () => void): void }): { readonly dir: string; readonly pins: string } {
+export function workplace(t: Test): { readonly dir: string; readonly pins: string } {
   const dir = mkdtempSync(join(tmpdir(), 'kt-'))
   const pins = mkdtempSync(join(dir, 'bpf-'))
   mount('kt', pins, 'bpf')
-  t.after(() => {
+  afterwards(t, () => {
     unmount(pins, 2)
     rmSync(dir, { recursive: true, force: true })
   })

@@ -14,12 +14,13 @@ import {
 import * as net from '../../../src/edge/kernel/netlink.ts'
 import { KernelError } from '../../../src/edge/kernel/syscall.ts'
 import { PROTOCOL } from '../../../src/protocol/netlink/route.ts'
+import { afterwards, type Test } from './fixture.ts'
 
 /** A private network namespace and a netlink socket in it. */
-function place(t: { after(fn: () => void): void }) {
+function place(t: Test) {
   const fd = newNamespace()
   const netlink = inNamespace(fd, net.openNetlink)
-  t.after(() => {
+  afterwards(t, () => {
     netlink.close()
     closeSync(fd)
   })

@@ -8,7 +8,7 @@ import { BpfMap, type Codec, perCpu } from '../../../src/edge/kernel/map.ts'
 import { LoadError, loadObject, type ObjectSettings } from '../../../src/edge/kernel/object.ts'
 import { openRingBuffer } from '../../../src/edge/kernel/ringbuf.ts'
 import { runOnPacket } from '../../../src/edge/kernel/run.ts'
-import { compile, fixtureSource, workplace } from './fixture.ts'
+import { afterwards, compile, fixtureSource, type Test, workplace } from './fixture.ts'
 
 const u64: Codec<bigint> = {
   size: 8,
@@ -28,10 +28,10 @@ const prefix: Codec<{ bits: number; address: readonly number[] }> = {
 }
 const packet = Uint8Array.from({ length: 64 }, (_, i) => (i === 12 ? 8 : i === 14 ? 0x45 : 0))
 
-function load(t: { after(fn: () => void): void }, settings: ObjectSettings = {}) {
+function load(t: Test, settings: ObjectSettings = {}) {
   const { dir } = workplace(t)
   const object = loadObject(compile(dir, fixtureSource), settings)
-  t.after(() => object.close())
+  afterwards(t, () => object.close())
   return object
 }
 
@@ -151,7 +151,7 @@ test('an array is read and written by range and through its memory', (t) => {
 test('records of the ring buffer arrive in order, discarded ones do not, and overrun is counted by the program', (t) => {
   const object = load(t)
   const ring = openRingBuffer(object.map('kt_events'))
-  t.after(() => ring.close())
+  afterwards(t, () => ring.close())
   const send = (count: number, first: number) =>
     runOnPacket(object.program('send_events'), packet, { cb: [count, first, 0, 0, 0] })
   const seen: number[] = []

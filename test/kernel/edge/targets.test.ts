@@ -14,16 +14,14 @@ import { loadObject } from '../../../src/edge/kernel/object.ts'
 import type * as rows from '../../../src/model/datapath.ts'
 import { table } from '../../../src/table/definition.ts'
 import { conforms } from './conformance.ts'
-import { compile } from './fixture.ts'
-
-type Cleaner = { after(fn: () => void): void }
+import { afterwards, compile, type Test } from './fixture.ts'
 
 /** The maps of the contract alone, small, each made by a private object. */
-function contractMaps(t: Cleaner, maxEntries: Readonly<Record<string, number>> = {}): ReadonlyMap<string, number> {
+function contractMaps(t: Test, maxEntries: Readonly<Record<string, number>> = {}): ReadonlyMap<string, number> {
   const object = loadObject(contractObject(), {
     maxEntries: { cilium_events: 4096, cilium_flows: 64, cilium_nat: 64, ...maxEntries },
   })
-  t.after(() => object.close())
+  afterwards(t, () => object.close())
   return object.maps
 }
 
@@ -231,10 +229,10 @@ test('the epoch moves on and never becomes what an unjudged flow has', (t) => {
 })
 
 const routesTable = table<rows.RouteRow>('routes', { key: (row) => row.prefix })
-function routePlace(t: Cleaner) {
+function routePlace(t: Test) {
   const fd = newNamespace()
   const netlink = inNamespace(fd, net.openNetlink)
-  t.after(() => {
+  afterwards(t, () => {
     netlink.close()
     closeSync(fd)
   })

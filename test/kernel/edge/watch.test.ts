@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { inNamespace, newNamespace } from '../../../src/edge/kernel/namespace.ts'
 import * as net from '../../../src/edge/kernel/netlink.ts'
 import { type DeviceChanges, watchDevices } from '../../../src/edge/kernel/watch.ts'
+import { afterwards } from './fixture.ts'
 
 test('devices, their addresses and the default route are followed as they change', async (t) => {
   const fd = newNamespace()
@@ -23,7 +24,7 @@ test('devices, their addresses and the default route are followed as they change
       })
   }
   const watch = inNamespace(fd, () => watchDevices(apply, { nodeAddress: '10.1.2.3' }))
-  t.after(() => {
+  afterwards(t, () => {
     watch.close()
     netlink.close()
     closeSync(fd)
@@ -57,7 +58,7 @@ test('when more happens than the queue holds, the rows are still right', async (
   const netlink = inNamespace(fd, net.openNetlink)
   let calls = 0
   const watch = inNamespace(fd, () => watchDevices(() => void calls++))
-  t.after(() => {
+  afterwards(t, () => {
     watch.close()
     netlink.close()
     closeSync(fd)
