@@ -98,7 +98,7 @@ export const joinBridge = async (
     `addr add ${own.ipv6}/64 dev eth0 nodad`,
     'link set eth0 up',
     ...(own.ipv4 ? [`route add default via ${network.host.ipv4}`] : []),
-    `-6 route add default via ${network.host.ipv6}`,
+    `route add default via ${network.host.ipv6}`,
   ]
   const script = `sysctl -qw ${sysctls.join(' ')} && ip -batch - <<'E'\n${inside.join('\n')}\nE`
   await run('nsenter', ['-t', String(pid), '-n', 'sh', '-c', script])

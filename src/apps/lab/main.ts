@@ -41,7 +41,7 @@ named('nsenter', 'Runs a host program in the network of NAMESPACE/POD, or in NOD
   .argument('[command...]', 'the program and its arguments, after --')
   .passThroughOptions()
   .action(async (where: string, command: readonly string[], typed: { name: string }) => {
-    process.exitCode = await nsenter(typed.name, where, command)
+    process.exitCode = await nsenter(typed.name, where, command[0] === '--' ? command.slice(1) : command)
   })
 
 named('cni', 'Prints NETCONFPATH=… CNI_PATH=… of a node, valid inside it (nsenter)')

@@ -25,7 +25,10 @@ export const serve = async (settings: LabSettings): Promise<void> => {
     process.exit(1)
   })
   const { startLab } = await import('./lab.ts')
-  const lab = await startLab(settings, tell)
+  const lab = await startLab(settings, tell).catch((error: Error) => {
+    console.log(error.stack)
+    process.exit(1)
+  })
   process.once('SIGTERM', () => {
     void lab.close().finally(() => process.exit(0))
   })
