@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { encodeFrames, encodeRequest, frame, frameReader, type Request } from './frames.ts'
@@ -10,7 +11,7 @@ export interface NodeOptions {
   readonly program: string
   /** Where the node listens, in the host's file system; at most 107 bytes. */
   readonly socket: string
-  /** cgroup directories the node's init joins, absolute. */
+  /** The node's cgroup directories, absolute; its init joins a directory `init` below each. */
   readonly cgroups: readonly string[]
   /** Host directories on other file systems than the root, to be seen in the node read-only at the same path. */
   readonly share?: readonly string[]
@@ -47,6 +48,8 @@ export interface Program {
 export interface LabNode {
   readonly name: string
   readonly socket: string
+  /** The native program, which also enters it: `lab-node enter`. */
+  readonly program: string
   /** Its init in the host's pid namespace. */
   readonly pid: number
   /** Resolves when the node is gone. */
@@ -66,6 +69,9 @@ export interface LabNode {
 
 /** Starts a node. It ends, with all that runs in it, when closed or when this process dies. */
 export async function openNode(options: NodeOptions): Promise<LabNode> {
+  // v2 gives limits only to directories without processes of their own.
+  const cgroups = options.cgroups.map((directory) => `${directory}/init`)
+  for (const directory of cgroups) mkdirSync(directory, { recursive: true })
   const child = spawn(options.program, [], { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/' })
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
   child.stdin.on('error', () => {})
@@ -73,7 +79,7 @@ export async function openNode(options: NodeOptions): Promise<LabNode> {
     encodeRequest({
       name: options.name,
       socket: options.socket,
-      cgroup: options.cgroups,
+      cgroup: cgroups,
       share: options.share,
       file: Object.entries(options.files ?? {}).map(([path, text]) => `${path}\x1f${text}`),
     }),
@@ -92,22 +98,18 @@ export async function openNode(options: NodeOptions): Promise<LabNode> {
       reject(new Error(`node ${options.name} did not start: ${wrong.trim() || 'no reason given'}`)),
     )
   })
-  return labNode(options.name, options.socket, pid, closed, async () => {
+  return labNode(options, pid, closed, async () => {
     child.stdin.end()
     await closed
   })
 }
 
-function labNode(
-  name: string,
-  socket: string,
-  pid: number,
-  closed: Promise<void>,
-  close: () => Promise<void>,
-): LabNode {
+function labNode(options: NodeOptions, pid: number, closed: Promise<void>, close: () => Promise<void>): LabNode {
+  const { name, socket, program } = options
   return {
     name,
     socket,
+    program,
     pid,
     closed,
     path: (inNode) => `/proc/${pid}/root${inNode}`,
