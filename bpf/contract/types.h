@@ -251,7 +251,8 @@ struct drop_limit {
 	__u32 count;
 };
 
-/* One record of the ring buffer. Addresses and ports as the packet had them on arrival (after the tunnel). */
+/* One record of the ring buffer. Addresses and ports as the packet had them on arrival (after the tunnel).
+ * EVENT_SOCKET: source is the service that was asked for, destination the backend. */
 struct event {
 	__u64 time; /* CLOCK_MONOTONIC, ns */
 	__u8 kind;
@@ -273,7 +274,7 @@ struct event {
 	__u32 interface; /* where the packet came in */
 	struct address source;
 	struct address destination;
-	__u64 packets[2]; /* EVENT_CLOSE: of the flow, [0] from who opened it, [1] replies */
+	__u64 packets[2]; /* EVENT_CLOSE: of the flow, [0] from who opened it, [1] replies; EVENT_SOCKET: cookie, cgroup */
 	__u64 bytes[2];
 };
 

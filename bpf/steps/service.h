@@ -2,21 +2,13 @@
 /* Service addresses, packet by packet, for what the socket programs did not translate. The choice is kept in a flow entry
  * of its own (client, service); the flow (client, backend) holds the verdict and how to name the answer. */
 #pragma once
+#include "balance.h"
 #include "rewrite.h"
 
 static __always_inline const struct service *find_service(const struct address *address, __be16 port, __u8 protocol)
 {
 	struct service_key key = {.address = *address, .port = port, .protocol = protocol};
 	return bpf_map_lookup_elem(&cilium_services, &key);
-}
-
-static __always_inline const struct backend *choose_backend(const struct service *service)
-{
-	if (!service->count)
-		return 0;
-	__u32 slot = service->slots + bpf_get_prandom_u32() % service->count;
-	const __u32 *id = bpf_map_lookup_elem(&cilium_backend_slots, &slot);
-	return id ? bpf_map_lookup_elem(&cilium_backends, id) : 0;
 }
 
 /* The destination becomes the backend; whether it may go there is judged next. */
