@@ -8,7 +8,7 @@ import type { Table } from '../../table/definition.ts'
 import type { Target } from '../../table/target.ts'
 import { contractMap } from './map.ts'
 import type { Mapping } from './syscall.ts'
-import { arrayTarget, mapTarget, rangeTarget, type TargetOptions } from './target.ts'
+import { arrayTarget, mapTarget, present, rangeTarget, type TargetOptions } from './target.ts'
 
 const { maps } = contract
 type Rows<Row> = Table<Row>
@@ -213,6 +213,23 @@ export const backendsTarget = (
     },
     options,
   )
+
+/** What the kernel holds of policy: which tables its policy numbers mean. */
+export const kernelPolicies = (policies: number): rows.KernelPolicy[] =>
+  [...present(contractMap(maps.cilium_policies, policies))].map(([policy, value]) => ({ policy, ...value }))
+
+/** The room that decision tables take in the kernel: as many cells as their highest class needs, and their pages. */
+export function kernelTables(tables: number, classes: number): rows.KernelTable[] {
+  const highest = new Map<number, number>()
+  for (const [{ table }, number] of contractMap(maps.cilium_policy_classes, classes).entries())
+    if (number > (highest.get(table) ?? 0)) highest.set(table, number)
+  return [...present(contractMap(maps.cilium_policy_tables, tables))].map(([table, { cells, columns, page }]) => ({
+    table,
+    cells,
+    count: columns * ((highest.get(table) ?? 0) + 1),
+    pages: [...new Set(page.flat())].sort((a, b) => a - b),
+  }))
+}
 
 /** cilium_epoch: moving it on makes the datapath judge every flow once more. */
 export function openEpoch(fd: number): { read(): number; bump(): void; readonly mapping: Mapping } {

@@ -31,10 +31,15 @@ const attempt = (change: () => void): Outcome => {
 }
 
 /**
- * Routes of the main table that are ours (PROTOCOL.OWN); those of others are neither seen nor touched. Rows name
+ * Routes of the main table under a protocol number of ours; those of others are neither seen nor touched. Two tables
+ * need two numbers. Rows name
  * devices ('': the kernel finds it by `via`); a device that is not there fails its routes until it is.
  */
-export function routeTarget(table: Table<RouteRow>, netlink: Netlink): Target<RouteRow> {
+export function routeTarget(
+  table: Table<RouteRow>,
+  netlink: Netlink,
+  protocol: number = PROTOCOL.OWN,
+): Target<RouteRow> {
   const index = (name: string): number => {
     if (name === '') return 0
     const link = linkByName(netlink, name)
@@ -46,7 +51,7 @@ export function routeTarget(table: Table<RouteRow>, netlink: Netlink): Target<Ro
     key: table.key,
     load() {
       const names = new Map(links(netlink).map((link) => [link.index, link.name]))
-      return routes(netlink, { table: TABLE.MAIN, protocol: PROTOCOL.OWN }).map((route) => ({
+      return routes(netlink, { table: TABLE.MAIN, protocol }).map((route) => ({
         prefix: route.prefix,
         via: route.via,
         device: names.get(route.device) ?? '',
@@ -63,10 +68,15 @@ export function routeTarget(table: Table<RouteRow>, netlink: Netlink): Target<Ro
     write: (rows) =>
       rows.map((row) =>
         attempt(() =>
-          putRoute(netlink, { ...row, device: index(row.device), onlink: row.via !== '' && row.device !== '' }),
+          putRoute(netlink, {
+            ...row,
+            protocol,
+            device: index(row.device),
+            onlink: row.via !== '' && row.device !== '',
+          }),
         ),
       ),
-    remove: (rows) => rows.map((row) => attempt(() => deleteRoute(netlink, { prefix: row.prefix }))),
+    remove: (rows) => rows.map((row) => attempt(() => deleteRoute(netlink, { prefix: row.prefix, protocol }))),
   }
 }
 

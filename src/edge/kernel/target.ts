@@ -104,7 +104,7 @@ export function rangeTarget<Row, V>(
 }
 
 /** Entries of an array that are not all zeros; the many that are do not become objects. */
-function* present<V>(map: BpfMap<number, V>): Generator<[number, V]> {
+export function* present<V>(map: BpfMap<number, V>): Generator<[number, V]> {
   const { size } = map.value
   const step = Math.max(1, Math.floor((256 << 10) / size))
   for (let first = 0; first < map.info.maxEntries; first += step) {

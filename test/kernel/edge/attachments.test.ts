@@ -79,7 +79,7 @@ conforms<AttachmentRow>('attachments', (t) => {
       { kind: 'device', device, direction: 'egress', program: 'count_and_mark' },
       { kind: 'cgroup', directory: cgroup, point: 'connect4', program: 'refuse_connect' },
     ],
-    changed: { kind: 'device', device, direction: 'ingress', program: 'send_events' },
+    changed: (row) => (row.kind === 'device' ? { ...row, program: 'send_events' } : row),
   }
 })
 

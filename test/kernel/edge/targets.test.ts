@@ -54,27 +54,27 @@ const owner = (address: string, identity: number): rows.OwnerRow => ({
 })
 const owners = table<rows.OwnerRow>('owners', { key: (row) => row.address })
 
-conforms('cilium_owners', (t) => {
+conforms<rows.OwnerRow>('cilium_owners', (t) => {
   const fd = contractMaps(t).get('cilium_owners')!
   return {
     target: kernel.ownersTarget(owners, fd),
     again: () => kernel.ownersTarget(owners, fd),
     rows: [owner('10.0.0.1', 300), { ...owner('fd00::1', 301), node: 'fd00:1::9' }, owner('10.0.0.2', 1 << 24)],
-    changed: { ...owner('10.0.0.1', 300), node: '192.168.1.2' },
+    changed: (row) => ({ ...row, node: '192.168.1.2' }),
   }
 })
 
-conforms('cilium_ipcache', (t) => {
+conforms<rows.OwnerRow>('cilium_ipcache', (t) => {
   const fd = contractMaps(t).get('cilium_ipcache')!
   return {
     target: kernel.ipcacheTarget(owners, fd),
     again: () => kernel.ipcacheTarget(owners, fd),
     rows: [owner('10.0.0.0/8', 300), owner('fd00::/48', 301), owner('0.0.0.0/0', 2), owner('::/0', 2)],
-    changed: owner('10.0.0.0/8', 9),
+    changed: (row) => ({ ...row, identity: 9 }),
   }
 })
 
-conforms('cilium_interfaces', (t) => {
+conforms<rows.InterfaceRow>('cilium_interfaces', (t) => {
   const fd = contractMaps(t).get('cilium_interfaces')!
   const interfaces = table<rows.InterfaceRow>('interfaces', { key: (row) => String(row.index) })
   const row: rows.InterfaceRow = {
@@ -90,12 +90,12 @@ conforms('cilium_interfaces', (t) => {
   return {
     target: kernel.interfacesTarget(interfaces, fd),
     again: () => kernel.interfacesTarget(interfaces, fd),
-    rows: [row, { ...row, index: 8, ipv6: 'fd00::8', mac: '' }],
-    changed: { ...row, policy: 9 },
+    rows: [row, { ...row, index: 8, ipv6: 'fd00::8', mac: '' }, { ...row, index: 9 }],
+    changed: (row) => ({ ...row, policy: 9 }),
   }
 })
 
-conforms('cilium_policies', (t) => {
+conforms<rows.PolicyRow>('cilium_policies', (t) => {
   const fd = contractMaps(t).get('cilium_policies')!
   const policies = table<rows.PolicyRow>('policies', { key: (row) => String(row.policy) })
   return {
@@ -103,13 +103,14 @@ conforms('cilium_policies', (t) => {
     again: () => kernel.policiesTarget(policies, fd),
     rows: [
       { policy: 1, ingress: 7, egress: 0 },
+      { policy: 2, ingress: 7, egress: 7 },
       { policy: 4095, ingress: 0, egress: 0xffffffff },
     ],
-    changed: { policy: 1, ingress: 8, egress: 9 },
+    changed: ({ policy }) => ({ policy, ingress: 8, egress: 9 }),
   }
 })
 
-conforms('cilium_policy_tables', (t) => {
+conforms<rows.PolicyTableRow>('cilium_policy_tables', (t) => {
   const fd = contractMaps(t).get('cilium_policy_tables')!
   const tables = table<rows.PolicyTableRow>('policyTables', { key: (row) => String(row.table) })
   const page = Array.from({ length: 5 }, (_, space) => Array.from({ length: 256 }, (_, i) => (space * 256 + i) % 7))
@@ -117,20 +118,20 @@ conforms('cilium_policy_tables', (t) => {
   return {
     target: kernel.policyTablesTarget(tables, fd),
     again: () => kernel.policyTablesTarget(tables, fd),
-    rows: [row, { ...row, table: 4095 }],
-    changed: { ...row, page: [...page.slice(1), page[0]!] },
+    rows: [row, { ...row, table: 2 }, { ...row, table: 4095 }],
+    changed: (row) => ({ ...row, page: [...page.slice(1), page[0]!] }),
   }
 })
 
-conforms('cilium_policy_classes', (t) => {
+conforms<rows.ClassRow>('cilium_policy_classes', (t) => {
   const fd = contractMaps(t).get('cilium_policy_classes')!
   const classes = table<rows.ClassRow>('classes', { key: (row) => `${row.table}/${row.identity}` })
   const target = () => kernel.classesTarget(classes, fd)
   const all = Array.from({ length: 2500 }, (_, i) => ({ table: 1 + (i % 3), identity: i, class: i % 9 }))
-  return { target: target(), again: target, rows: all, changed: { ...all[0]!, class: 77 } }
+  return { target: target(), again: target, rows: all, changed: (row) => ({ ...row, class: 77 }) }
 })
 
-conforms('cilium_services', (t) => {
+conforms<rows.ServiceRow>('cilium_services', (t) => {
   const fd = contractMaps(t).get('cilium_services')!
   const services = table<rows.ServiceRow>('services', { key: (row) => `${row.address} ${row.port} ${row.protocol}` })
   const row: rows.ServiceRow = {
@@ -147,19 +148,19 @@ conforms('cilium_services', (t) => {
     target: kernel.servicesTarget(services, fd),
     again: () => kernel.servicesTarget(services, fd),
     rows: [row, { ...row, protocol: 6 }, { ...row, address: 'fd00:10:96::a' }],
-    changed: { ...row, count: 3 },
+    changed: (row) => ({ ...row, count: 3 }),
   }
 })
 
-conforms('cilium_backends', (t) => {
+conforms<rows.BackendRow>('cilium_backends', (t) => {
   const fd = contractMaps(t).get('cilium_backends')!
   const backends = table<rows.BackendRow>('backends', { key: (row) => String(row.backend) })
   const row: rows.BackendRow = { backend: 1, address: '10.244.0.9', port: 8080, protocol: 6, state: 0 }
   return {
     target: kernel.backendsTarget(backends, fd),
     again: () => kernel.backendsTarget(backends, fd),
-    rows: [row, { ...row, backend: 65535, address: 'fd00::9' }],
-    changed: { ...row, state: 1 },
+    rows: [row, { ...row, backend: 2 }, { ...row, backend: 65535, address: 'fd00::9' }],
+    changed: (row) => ({ ...row, state: 1 }),
   }
 })
 
@@ -216,6 +217,28 @@ test('cells and slots are written as runs, and a run past the end is refused', a
   assert.equal(contractMap(maps.cilium_backend_slots, fds.get('cilium_backend_slots')!).get(9), 2)
 })
 
+test('what the kernel holds of policy is read back: tables of each number, cells and pages of each table', async (t) => {
+  const fds = contractMaps(t)
+  const policies = table<rows.PolicyRow>('policies', { key: (row) => String(row.policy) })
+  await kernel.policiesTarget(policies, fds.get('cilium_policies')!).write([{ policy: 3, ingress: 5, egress: 6 }])
+  assert.deepEqual(kernel.kernelPolicies(fds.get('cilium_policies')!), [{ policy: 3, ingress: 5, egress: 6 }])
+
+  const tables = table<rows.PolicyTableRow>('policyTables', { key: (row) => String(row.table) })
+  const page = Array.from({ length: 5 }, (_, space) => Array.from({ length: 256 }, (_, i) => (i < 2 ? 9 : space)))
+  await kernel
+    .policyTablesTarget(tables, fds.get('cilium_policy_tables')!)
+    .write([{ table: 5, cells: 40, columns: 3, other: 0, page }])
+  const classes = table<rows.ClassRow>('classes', { key: (row) => `${row.table} ${row.identity}` })
+  await kernel.classesTarget(classes, fds.get('cilium_policy_classes')!).write([
+    { table: 5, identity: 300, class: 2 },
+    { table: 5, identity: 301, class: 1 },
+    { table: 6, identity: 301, class: 7 },
+  ])
+  assert.deepEqual(kernel.kernelTables(fds.get('cilium_policy_tables')!, fds.get('cilium_policy_classes')!), [
+    { table: 5, cells: 40, count: 9, pages: [0, 1, 2, 3, 4, 9] },
+  ])
+})
+
 test('the epoch moves on and never becomes what an unjudged flow has', (t) => {
   const fd = contractMaps(t).get('cilium_epoch')!
   const map = contractMap(maps.cilium_epoch, fd)
@@ -239,7 +262,7 @@ function routePlace(t: Test) {
   return netlink
 }
 
-conforms('routes', (t) => {
+conforms<rows.RouteRow>('routes', (t) => {
   const netlink = routePlace(t)
   net.createLink(netlink, { kind: 'bridge', name: 'kt-a', up: true })
   const device = net.linkByName(netlink, 'kt-a')!.index
@@ -255,7 +278,7 @@ conforms('routes', (t) => {
       { prefix: 'fd00:10:244:1::/64', via: 'fd00::9', device: 'kt-a', source: '', mtu: 1430 },
       { prefix: 'fd00:10:244::7/128', via: '', device: 'kt-a', source: '', mtu: 0 },
     ],
-    changed: { prefix: '10.244.1.0/24', via: '10.1.2.8', device: 'kt-a', source: '10.1.2.3', mtu: 1450 },
+    changed: (row) => ({ ...row, mtu: 1300 }),
   }
 })
 
@@ -275,7 +298,7 @@ test('routes: the device that is not there fails its row alone, and the routes o
   assert.ok(net.routes(netlink).some((route) => route.prefix === '10.99.0.0/16'))
 })
 
-conforms('devices', (t) => {
+conforms<LinkRow>('devices', (t) => {
   const netlink = routePlace(t)
   net.createLink(netlink, { kind: 'bridge', name: 'kt-other' })
   const devices = table<LinkRow>('devices', { key: (row) => row.name })
@@ -291,7 +314,11 @@ conforms('devices', (t) => {
   return {
     target: target(),
     again: target,
-    rows: [row, { name: 'kt-br', kind: 'bridge', peer: '', mac: '', mtu: 1500, addresses: [] }],
-    changed: { ...row, mtu: 1400, addresses: ['10.0.0.2/32'] },
+    rows: [
+      row,
+      { ...row, name: 'kt-vh', peer: 'kt-vn', mac: '', addresses: [] },
+      { name: 'kt-br', kind: 'bridge', peer: '', mac: '', mtu: 1500, addresses: [] },
+    ],
+    changed: (row) => ({ ...row, mtu: 1400, addresses: ['10.0.0.2/32'] }),
   }
 })
