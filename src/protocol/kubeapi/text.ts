@@ -41,3 +41,16 @@ export function base64(bytes: Uint8Array): string {
   }
   return out
 }
+
+/** Text as UTF-8 bytes. */
+export function utf8Bytes(text: string): Uint8Array {
+  const out: number[] = []
+  for (const letter of text) {
+    const p = letter.codePointAt(0)!
+    if (p < 0x80) out.push(p)
+    else if (p < 0x800) out.push(0xc0 | (p >> 6), 0x80 | (p & 63))
+    else if (p < 0x10000) out.push(0xe0 | (p >> 12), 0x80 | ((p >> 6) & 63), 0x80 | (p & 63))
+    else out.push(0xf0 | (p >> 18), 0x80 | ((p >> 12) & 63), 0x80 | ((p >> 6) & 63), 0x80 | (p & 63))
+  }
+  return Uint8Array.from(out)
+}

@@ -2,9 +2,12 @@
 import type { Clock } from '../../../base/time.ts'
 import { builtinResources } from '../../../protocol/kubeapi/resources.ts'
 import { type Access, openAccess } from './access.ts'
+import { openAdmission } from './admission.ts'
+import { dualStack, type ServiceRanges } from './allocation.ts'
 import { type Crds, openCrds } from './crds.ts'
 import { openStore } from './memory.ts'
 import { openAuthority } from './pki.ts'
+import { seed } from './seeds.ts'
 import { openApiServer } from './server.ts'
 import type { Store } from './store.ts'
 import type { FindKubelet } from './streams.ts'
@@ -18,6 +21,8 @@ export interface LabApiOptions {
   /** More names or addresses for the certificate, such as the ClusterIP of `kubernetes`. */
   readonly names?: readonly string[]
   readonly findKubelet: FindKubelet
+  /** Where services get their addresses; both families by default. */
+  readonly services?: ServiceRanges
   readonly report?: (error: unknown) => void
 }
 
@@ -40,20 +45,21 @@ export interface LabApi {
 export async function openLabApi(options: LabApiOptions): Promise<LabApi> {
   const { clock, address, report = () => {} } = options
   let crds: Crds | undefined
+  const admission = openAdmission(options.services ?? dualStack, () => crds)
   const store = openStore({
+    ...admission,
     clock,
     resources: builtinResources,
     selectableFields: (resource) => crds?.selectableFields(resource) ?? [],
     report,
   })
   crds = openCrds(store, () => clock.now())
-  for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease'])
-    store.create('namespaces', { metadata: { name } })
   const authority = await openAuthority(clock.now())
   const names = ['localhost', '127.0.0.1', '::1', address, ...serviceNames, ...(options.names ?? [])]
   const tls = await authority.serving('kube-apiserver', [...new Set(names)])
   const access = openAccess(() => clock.now(), 'https://kubernetes.default.svc.cluster.local')
   const server = await openApiServer({ ...options, store, crds, access, tls, authority: authority.certificate })
+  seed(store, authority.certificate, address, server.port, options.services ?? dualStack)
   const host = address.includes(':') ? `[${address}]` : address
   const ownUrl = `https://${host}:${server.port}`
   return {

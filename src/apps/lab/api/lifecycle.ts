@@ -98,8 +98,12 @@ export function changed(
       : resource.status
         ? { ...draft, status: old['status'] }
         : draft
-  const next = assemble(resource, copyJson(metadata) as ObjectMeta, body)
-  if (!resource.generation || subresource === 'status' || sameDesired(resource, old, next)) return next
+  return assemble(resource, copyJson(metadata) as ObjectMeta, body)
+}
+
+/** With the next generation when what is desired differs. To be asked once defaults are filled in. */
+export function counted(resource: Resource, old: KubeObject, next: KubeObject): KubeObject {
+  if (!resource.generation || sameDesired(resource, old, next)) return next
   return { ...next, metadata: { ...next.metadata, generation: (old.metadata.generation ?? 0) + 1 } }
 }
 

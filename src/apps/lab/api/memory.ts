@@ -14,8 +14,8 @@ import {
   StatusError,
 } from '../../../protocol/kubeapi/status.ts'
 import { type Change, type History, openHistory, seen } from './history.ts'
-import { born, changed, checkPreconditions, dying, released } from './lifecycle.ts'
-import type { Admit, Draft, Filter, PatchOptions, Store, WatchEvent } from './store.ts'
+import { born, changed, checkPreconditions, counted, dying, released } from './lifecycle.ts'
+import type { Admit, Draft, Filter, PatchOptions, Store, WatchEvent, WriteOptions } from './store.ts'
 
 export interface StoreOptions {
   readonly clock: Clock
@@ -29,6 +29,15 @@ export interface StoreOptions {
     now: number,
     subresource?: 'status',
   ) => Draft
+  /** Keeps managedFields when `manager` writes; without it they stay as they are. */
+  readonly tracked?: (
+    resource: Resource,
+    old: KubeObject,
+    next: KubeObject,
+    manager: string,
+    now: number,
+    subresource?: 'status',
+  ) => KubeObject
   /** Fields a field selector may name, of a resource that a CRD declared. */
   readonly selectableFields?: (resource: Resource) => readonly string[]
   /** Changes remembered per resource. */
@@ -167,11 +176,11 @@ export function openStore(options: StoreOptions): Store {
     old: KubeObject,
     draft: Draft,
     sub: 'status' | undefined,
-    dryRun = false,
+    { dryRun, manager }: WriteOptions,
   ): KubeObject => {
     const { resource } = kind
-    const next = changed(resource, old, draft, sub)
-    const admitted = admit(resource, next, old, store)
+    const next = counted(resource, old, admit(resource, changed(resource, old, draft, sub), old, store))
+    const admitted = manager && options.tracked ? options.tracked(resource, old, next, manager, clock.now(), sub) : next
     if (released(resource, admitted)) return dryRun ? admitted : commit(kind, 'DELETED', admitted, old)
     if (sameJson(admitted, old)) return old
     return dryRun ? freezeJson(admitted) : commit(kind, 'MODIFIED', admitted, old)
@@ -215,15 +224,15 @@ export function openStore(options: StoreOptions): Store {
       }
       return (dryRun ? freezeJson(object) : commit(kind, 'ADDED', object, undefined)) as unknown as T
     },
-    update<T extends KubeObject>(name: string, draft: Draft, { dryRun = false } = {}): T {
+    update<T extends KubeObject>(name: string, draft: Draft, how: WriteOptions = {}): T {
       const kind = kindOf(name)
       const old = store.get(name, draft.metadata.namespace ?? '', draft.metadata.name ?? '')
-      return replace(kind, old, draft, undefined, dryRun) as T
+      return replace(kind, old, draft, undefined, how) as T
     },
-    updateStatus<T extends KubeObject>(name: string, draft: Draft, { dryRun = false } = {}): T {
+    updateStatus<T extends KubeObject>(name: string, draft: Draft, how: WriteOptions = {}): T {
       const kind = kindOf(name)
       const old = store.get(name, draft.metadata.namespace ?? '', draft.metadata.name ?? '')
-      return replace(kind, old, draft, 'status', dryRun) as T
+      return replace(kind, old, draft, 'status', how) as T
     },
     patch<T extends KubeObject>(
       resource: string,
@@ -239,20 +248,20 @@ export function openStore(options: StoreOptions): Store {
       const made = check(makePatched(options, kind.resource, old, patch, clock.now(), subresource))
       if (!old)
         return store.create<T>(resource, { ...made, metadata: { ...made.metadata, namespace, name } }, { dryRun })
-      return replace(kind, old, made, subresource, dryRun) as T
+      const { manager, ...rest } = how
+      return replace(kind, old, made, subresource, patch.type === 'apply' ? rest : how) as T
     },
     modify<T extends KubeObject>(
       resource: string,
       namespace: string,
       name: string,
       edit: (object: T) => Draft | undefined,
-      how = {},
+      how: WriteOptions & { readonly subresource?: 'status' } = {},
     ): T {
       const kind = kindOf(resource)
       const old = store.get<T>(resource, namespace, name)
       const draft = edit(old)
-      const { subresource, dryRun = false } = how as { subresource?: 'status'; dryRun?: boolean }
-      return draft === undefined ? old : (replace(kind, old, draft, subresource, dryRun) as T)
+      return draft === undefined ? old : (replace(kind, old, draft, how.subresource, how) as T)
     },
     delete(resource, namespace, name, how = {}) {
       const kind = kindOf(resource)
