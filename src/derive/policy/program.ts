@@ -69,7 +69,7 @@ export function programOf(
         for (const rule of spec.rules) if (rule.direction === direction) entries.push(entryOf(rule, subject))
       }
   const enforced = enforcedBy.size > 0 || settings.enablePolicy === 'always'
-  if (enforced && direction === 'ingress' && settings.allowLocalhost !== 'policy')
+  if ((enforced || entries.length > 0) && direction === 'ingress' && settings.allowLocalhost !== 'policy')
     entries.push({
       rule: localhostRule,
       action: 'allow',
