@@ -2,15 +2,15 @@
 
 /** One row that is not yet outside as it is wanted. */
 export interface Pending {
-  kind: 'write' | 'remove'
+  readonly kind: 'write' | 'remove'
   /** Revision of the oldest change that is not outside. */
   readonly first: number
   /** Revision of the newest change. */
-  last: number
+  readonly last: number
   /** Handed to the target, no answer yet. */
   flying: boolean
   /** Revision of the first change that came while it was flying. */
-  since: number | undefined
+  readonly since: number | undefined
   attempts: number
   retryAt: number
   error: string | undefined
@@ -21,6 +21,8 @@ export interface Backlog {
   get(key: string): Pending | undefined
   /** Adds the row or, when it is there, notes a newer change: it is due at once. */
   put(key: string, kind: Pending['kind'], first: number, last: number): void
+  /** Notes a change of a row that is flying. It counts as a write from then on: it may well be one. */
+  touch(key: string, revision: number): void
   drop(key: string): void
   entries(): Iterable<readonly [string, Pending]>
   size(): number
@@ -29,8 +31,8 @@ export interface Backlog {
   floor(kind: Pending['kind']): number
   /** The earliest time after `now` at which a failed row is due again; Infinity when there is none. */
   wakeAt(now: number): number
-  /** Forgets all; gives the first revision of each row there was. */
-  clear(): ReadonlyMap<string, number>
+  /** Forgets all; gives the keys there were. */
+  clear(): ReadonlySet<string>
 }
 
 export function openBacklog(): Backlog {
@@ -38,10 +40,14 @@ export function openBacklog(): Backlog {
   /** How many pending rows began at each revision: few entries, for the floor in no time. */
   const begun = { write: new Map<number, number>(), remove: new Map<number, number>() }
 
-  const count = ({ kind, first }: Pending, by: 1 | -1): void => {
-    const sum = (begun[kind].get(first) ?? 0) + by
-    if (sum === 0) begun[kind].delete(first)
-    else begun[kind].set(first, sum)
+  const countAt = (kind: Pending['kind'], revision: number, by: 1 | -1): void => {
+    const sum = (begun[kind].get(revision) ?? 0) + by
+    if (sum === 0) begun[kind].delete(revision)
+    else begun[kind].set(revision, sum)
+  }
+  const count = ({ kind, first, since }: Pending, by: 1 | -1): void => {
+    countAt(kind, first, by)
+    if (since !== undefined) countAt('write', since, by)
   }
   const drop = (key: string): void => {
     const pending = rows.get(key)
@@ -68,6 +74,14 @@ export function openBacklog(): Backlog {
       rows.set(key, pending)
       count(pending, 1)
     },
+    touch(key, revision) {
+      const pending = rows.get(key)
+      if (!pending) return
+      const changed = { ...pending, since: pending.since ?? revision, last: revision }
+      count(pending, -1)
+      count(changed, 1)
+      rows.set(key, changed)
+    },
     drop,
     entries: () => rows,
     size: () => rows.size,
@@ -87,11 +101,11 @@ export function openBacklog(): Backlog {
       return at
     },
     clear() {
-      const firsts = new Map([...rows].map(([key, { first }]) => [key, first]))
+      const keys = new Set(rows.keys())
       rows.clear()
       begun.write.clear()
       begun.remove.clear()
-      return firsts
+      return keys
     },
   }
 }

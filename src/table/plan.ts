@@ -99,20 +99,19 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
   function evaluate(key: string, first: number, last: number): void {
     const pending = backlog.get(key)
     if (pending?.flying) {
-      pending.since ??= first
-      pending.last = last
+      backlog.touch(key, last)
       return
     }
     const wanted = desired.get(key)
     const there = actual.get(key)
-    if (wanted === undefined ? !there : there?.sure && (there.row === wanted || options.equal(there.row, wanted)))
+    if (wanted === undefined ? !there : there?.sure && (there.row === wanted || options.equal(there.row, wanted))) {
       backlog.drop(key)
-    else backlog.put(key, wanted === undefined ? 'remove' : 'write', first, last)
+      strays.delete(key)
+    } else backlog.put(key, wanted === undefined ? 'remove' : 'write', first, last)
   }
 
   function prune(): void {
     for (const key of strays) evaluate(key, seen, seen)
-    strays.clear()
   }
 
   function ripe(pending: Pending, now: number): boolean {
@@ -161,6 +160,7 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
     if (outcome.ok) {
       if (written) actual.set(key, { row, sure: true, revision: since === undefined ? last : since - 1 })
       else actual.delete(key)
+      strays.delete(key)
       backlog.drop(key)
       evaluate(key, since ?? last, last)
       return
@@ -203,14 +203,12 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
       actual.clear()
       strays.clear()
       for (const row of rows) actual.set(options.key(row), { row, sure: true, revision: seen })
-      for (const row of desired.all()) {
-        const key = options.key(row)
-        evaluate(key, owed.get(key) ?? seen, seen)
-      }
+      // Nobody knows since when a row has been missing: what differs counts from the beginning.
+      for (const row of desired.all()) evaluate(options.key(row), 0, seen)
       for (const key of actual.keys()) {
         if (desired.get(key) !== undefined) continue
         // A removal that was under way goes on; what nobody ever mentioned waits for everybody's word.
-        if (owed.has(key)) evaluate(key, owed.get(key) as number, seen)
+        if (owed.has(key)) evaluate(key, 0, seen)
         else strays.add(key)
       }
       if (initialised) prune()
@@ -251,7 +249,10 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
     realisedWrites: () => (load.due ? -1 : Math.min(seen, backlog.floor('write'))),
     realised,
     released: () => (strays.size > 0 ? -1 : realised()),
-    owes: (key) => load.due || backlog.get(key)?.kind === 'write',
+    owes(key) {
+      const pending = backlog.get(key)
+      return load.due || pending?.kind === 'write' || pending?.since !== undefined
+    },
     status(key) {
       const pending = backlog.get(key)
       if (pending?.error !== undefined) {

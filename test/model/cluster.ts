@@ -66,6 +66,14 @@ export const numbers: Table<Numbered> = allocate(
   },
 )
 
+/** The numbers as a place outside holds them: under the number, so that a new one never overwrites one in use. */
+export const known: Table<Numbered> = deriveEach(
+  'known',
+  numbers,
+  { key: (row: Numbered) => `${row.number}` },
+  (row) => [row],
+)
+
 export const owners: Table<Owner> = deriveEach('owners', pods, { key: (row: Owner) => row.pod }, (pod, read) => {
   const node = read.get(nodes, pod.node)
   const number = read.get(numbers, pod.app)
@@ -99,8 +107,23 @@ export const zones: Table<Zone> = deriveAll('zones', [pods, nodes], { key: (row:
   return [...count].map(([zone, pods]) => ({ zone, pods }))
 })
 
+/** Nodes with all policies there are: a row that reads a whole table. */
+export interface Told {
+  readonly node: string
+  readonly policies: string
+}
+export const told: Table<Told> = deriveEach('told', nodes, { key: (row: Told) => row.node }, ({ name }, read) => [
+  {
+    node: name,
+    policies: read
+      .all(policies)
+      .map(({ name }) => name)
+      .join(' '),
+  },
+])
+
 export const sources = [pods, nodes, policies] as const
-export const tables = [zones, allowed, owners, numbers, apps, ...sources]
+export const tables = [told, zones, allowed, owners, known, numbers, apps, ...sources]
 
 /** One event of an outside source. */
 export type Event =
@@ -170,6 +193,10 @@ export function expected(db: Database) {
     owners: ownerRows,
     allowed: sorted([...allowedRows.values()], ({ key }) => key),
     zones: sorted(zoneRows, ({ zone }) => zone),
+    told: sorted(db.all(nodes), byName.key).map(({ name }) => ({
+      node: name,
+      policies: sorted(db.all(policies), byName.key).map(byName.key).join(' '),
+    })),
   }
 }
 
@@ -178,4 +205,5 @@ export const derivedNow = (db: Pick<Database, 'all'>) => ({
   owners: db.all(owners),
   allowed: db.all(allowed),
   zones: db.all(zones),
+  told: db.all(told),
 })

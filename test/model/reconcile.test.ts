@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { equal } from '../../src/base/equal.ts'
 import { manualRuntime } from '../../src/edge/runtime/manual.ts'
 import { type Reconciliation, reconciliation } from '../../src/edge/runtime/reconcile.ts'
 import { type Database, openDatabase } from '../../src/table/database.ts'
@@ -11,22 +12,24 @@ import {
   allowed,
   apply,
   history,
+  known,
   type Numbered,
   numbers,
   type Owner,
   owners,
   sayAll,
+  sources,
   tables,
 } from './cluster.ts'
 import { type Fate, fakeTarget } from './fake-target.ts'
 
 /** What is outside, in three places. Owners carry a number only after the number and what it allows are there. */
 interface Outside {
-  readonly numbers: Map<string, Numbered>
+  readonly known: Map<string, Numbered>
   readonly allowed: Map<string, Allowed>
   readonly owners: Map<string, Owner>
 }
-const emptyOutside = (): Outside => ({ numbers: new Map(), allowed: new Map(), owners: new Map() })
+const emptyOutside = (): Outside => ({ known: new Map(), allowed: new Map(), owners: new Map() })
 
 interface Life {
   readonly db: Database
@@ -50,15 +53,20 @@ function live(outside: Outside, weather: Weather = {}, held: readonly Numbered[]
   const backOff = { first: 10, most: 100 }
   const target = <Row>(name: keyof Outside, table: Table<Row>) =>
     fakeTarget<Row>({ name, key: table.key, store: outside[name] as unknown as Map<string, Row>, ...weather })
-  run.add(numbers, target('numbers', numbers), { backOff })
-  run.add(allowed, target('allowed', allowed), { backOff, after: [numbers] })
+  run.add(known, target('known', known), { backOff })
+  run.add(allowed, target('allowed', allowed), { backOff, after: [known] })
   run.add(owners, target('owners', owners), { backOff, after: [allowed], batch: 2 })
   run.start()
   return { db, run, advance, end: () => scope.close() }
 }
 
+/** What an agent that starts anew knows of numbers given before: one for each app. */
+const heldIn = (outside: Outside): readonly Numbered[] => [
+  ...new Map([...outside.known.values()].map((row) => [row.app, row])).values(),
+]
+
 const assertOutside = (outside: Outside, db: Database): void => {
-  for (const table of [numbers, allowed, owners] as readonly Table<unknown>[]) {
+  for (const table of [known, allowed, owners] as readonly Table<unknown>[]) {
     const there = outside[table.name as keyof Outside] as ReadonlyMap<string, unknown>
     assert.deepEqual(there, new Map(db.all(table).map((row) => [table.key(row), row])), table.name)
   }
@@ -76,14 +84,20 @@ const weather = fc
     return { fate: () => left.shift() ?? ('ok' as const), asynchronous: () => waiting.shift() ?? false }
   })
 
+/** Milliseconds between commits; none: the next comes while answers are still out. */
+const pauses = fc.array(fc.option(fc.nat(30), { nil: undefined }))
+const pause = async (life: Life, ms: number | undefined): Promise<void> => {
+  if (ms !== undefined) await life.advance(ms)
+}
+
 test('whatever fails and however answers come, the targets end with what the tables say', async () => {
   await fc.assert(
-    fc.asyncProperty(history, weather, fc.array(fc.nat(30)), async (commits, weatherOf, pauses) => {
+    fc.asyncProperty(history, weather, pauses, async (commits, weatherOf, pauses) => {
       const outside = emptyOutside()
       const life = live(outside, weatherOf())
       for (const [i, events] of commits.entries()) {
         apply(life.db, events)
-        await life.advance(pauses[i] ?? 0)
+        await pause(life, pauses[i])
       }
       sayAll(life.db)
       await life.advance(20_000)
@@ -110,7 +124,7 @@ test('a crash at any write leaves what a restart completes', async () => {
       await before.advance(5)
       await before.end()
 
-      const after = live(outside, {}, [...outside.numbers.values()])
+      const after = live(outside, {}, heldIn(outside))
       for (const events of second) apply(after.db, events)
       sayAll(after.db)
       await after.run.settled()
@@ -131,7 +145,7 @@ test('nothing found outside is removed before every source has spoken', async ()
       await before.end()
       const found = new Set(outside.owners.keys())
 
-      const after = live(outside, {}, [...outside.numbers.values()])
+      const after = live(outside, {}, heldIn(outside))
       const mentioned = new Set<string>()
       for (const events of second) {
         apply(after.db, events)
@@ -147,46 +161,95 @@ test('nothing found outside is removed before every source has spoken', async ()
 
 test('no owner ever carries a number that is not outside yet, and no number goes before its owners', async () => {
   await fc.assert(
-    fc.asyncProperty(history, weather, async (commits, weatherOf) => {
+    fc.asyncProperty(history, weather, pauses, async (commits, weatherOf, pauses) => {
       const outside = emptyOutside()
-      const problems: string[] = []
-      const applied = () => {
-        const known = new Set([...outside.numbers.values()].map(({ number }) => number))
-        for (const { pod, number } of outside.owners.values()) {
-          if (!known.has(number)) problems.push(`${pod} carries ${number}`)
-        }
-        for (const { key, to, from } of outside.allowed.values()) {
-          if (!known.has(to) || !known.has(from)) problems.push(`${key} names a number that is gone`)
-        }
-      }
-      const life = live(outside, { ...weatherOf(), applied })
+      const watch = watchOrder(outside)
+      const life = live(outside, { ...weatherOf(), applied: watch.applied })
       sayAll(life.db)
-      for (const events of commits) {
+      for (const [i, events] of commits.entries()) {
         apply(life.db, events)
-        await life.advance(3)
+        await pause(life, pauses[i])
       }
       await life.advance(20_000)
-      assert.deepEqual(problems, [])
+      assert.deepEqual(watch.problems, [])
       assertOutside(outside, life.db)
       await life.end()
     }),
-    { numRuns: 150 },
+    { numRuns: 300 },
   )
 })
 
-test('a revision counts as realised only when what it asked for was outside', async () => {
+test('order holds through a restart in which the sources finish one by one', async () => {
+  const finish = fc.shuffledSubarray([...sources], { minLength: sources.length })
   await fc.assert(
-    fc.asyncProperty(history, weather, async (commits, weatherOf) => {
+    fc.asyncProperty(history, history, finish, weather, async (first, second, finish, weatherOf) => {
+      const outside = emptyOutside()
+      const before = live(outside)
+      sayAll(before.db)
+      for (const events of first) apply(before.db, events)
+      await before.end()
+
+      const watch = watchOrder(outside)
+      const after = live(outside, { ...weatherOf(), applied: watch.applied }, heldIn(outside))
+      const steps = [...second.map((events) => () => apply(after.db, events))]
+      for (const source of finish) steps.push(() => after.db.commit((tx) => tx.initialised(source)))
+      for (const step of steps) {
+        step()
+        await after.advance(2)
+      }
+      await after.advance(20_000)
+      assert.deepEqual(watch.problems, [])
+      assertOutside(outside, after.db)
+      await after.end()
+    }),
+    { numRuns: 300 },
+  )
+})
+
+/** Looks at the three places after each row that was applied. */
+function watchOrder(outside: Outside) {
+  const problems: string[] = []
+  const applied = () => {
+    const there = new Set([...outside.known.values()].map(({ number }) => number))
+    for (const { pod, number } of outside.owners.values()) {
+      if (!there.has(number)) problems.push(`${pod} carries ${number}`)
+    }
+    for (const { key, to, from } of outside.allowed.values()) {
+      if (!there.has(to) || !there.has(from)) problems.push(`${key} names a number that is gone`)
+    }
+  }
+  return { problems, applied }
+}
+
+test('each row outside is as some revision since the realised one wanted it', async () => {
+  await fc.assert(
+    fc.asyncProperty(history, weather, pauses, async (commits, weatherOf, pauses) => {
       const outside = emptyOutside()
       const life = live(outside, weatherOf())
       sayAll(life.db)
-      for (const events of commits) {
+      const past = [life.db.snapshot()]
+      const check = (): void => {
+        const since = past.filter(({ revision }) => revision >= life.run.realised())
+        for (const table of [known, allowed, owners] as readonly Table<unknown>[]) {
+          const there = outside[table.name as keyof Outside] as ReadonlyMap<string, unknown>
+          for (const key of new Set([...there.keys(), ...life.db.all(table).map(table.key)])) {
+            const wanted = since.map((snapshot) => snapshot.get(table, key))
+            assert.ok(
+              wanted.some((row) => equal(row, there.get(key))),
+              `${table.name}/${key} was wanted so at no revision since ${life.run.realised()}`,
+            )
+          }
+        }
+      }
+      for (const [i, events] of commits.entries()) {
         apply(life.db, events)
-        if (life.run.realised() === life.db.revision) assertOutside(outside, life.db)
-        await life.advance(4)
-        if (life.run.realised() === life.db.revision) assertOutside(outside, life.db)
+        past.push(life.db.snapshot())
+        check()
+        await pause(life, pauses[i])
+        check()
       }
       await life.end()
     }),
+    { numRuns: 400 },
   )
 })
