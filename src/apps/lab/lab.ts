@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../edge/runtime/clock.ts'
 import { errorText, openScope } from '../../edge/runtime/scope.ts'
+import { dualStack, ipv6Only } from './api/allocation.ts'
 import { openLabApi } from './api/api.ts'
 import { addressList, makeBridge } from './bridge.ts'
 import { serveControl } from './control.ts'
@@ -11,7 +12,7 @@ import { runControllers } from './controllers/queue.ts'
 import { imageTable } from './images/images.ts'
 import { makeCgroups } from './kubelet/cgroups.ts'
 import { createKubelet, type Kubelet } from './kubelet/kubelet.ts'
-import { apiServiceAddresses, apiServiceObjects, createObject, dnsAddresses, systemObjects } from './manifests.ts'
+import { createObject, dnsAddresses, systemObjects } from './manifests.ts'
 import { nodeName, openWiredNode } from './nodes.ts'
 import { missing, untilReady } from './readiness.ts'
 import { type LabSettings, projectRoot } from './settings.ts'
@@ -49,7 +50,8 @@ export const startLab = async (settings: LabSettings, tell: (progress: Progress)
       clock: systemClock,
       address: hosts[0] ?? '',
       port: apiPort,
-      names: [...hosts, ...apiServiceAddresses(settings)],
+      names: [...hosts, '10.96.0.1', 'fd00:10:96::1'],
+      services: settings.ipv6Only ? ipv6Only : dualStack,
       findKubelet: (name) => kubelets.get(name),
       report: (error) => report('api', error),
     }),
@@ -62,7 +64,6 @@ export const startLab = async (settings: LabSettings, tell: (progress: Progress)
   )
   tell({ step: `${settings.nodes} nodes and the API at ${api.url}` })
 
-  for (const object of apiServiceObjects(settings, hosts.slice(0, 1), api.port)) createObject(store, object)
   const controllers = runControllers(store, allControllers(store, api.authority), (name, key, error) =>
     report(`${name} ${key}`, error),
   )

@@ -8,20 +8,13 @@ import type { Draft, Store } from './api/store.ts'
 import type { LabSettings } from './settings.ts'
 
 /** Prefixes that every lab uses; they are never routed outside of it. */
-export const podPrefixes = { ipv4: '10.244.0.0/16', ipv6: 'fd00:10:244::/56' } as const
-export const servicePrefixes = { ipv4: '10.96.0.0/16', ipv6: 'fd00:10:96::/112' } as const
+const podPrefixes = { ipv4: '10.244.0.0/16', ipv6: 'fd00:10:244::/56' } as const
 
 /** Addresses of the name server's Service, the first family of the lab first. */
 export const dnsAddresses = (settings: LabSettings): readonly string[] => [
   ...(settings.ipv6Only ? [] : ['10.96.0.10']),
   'fd00:10:96::a',
 ]
-/** Addresses of the Service default/kubernetes. */
-export const apiServiceAddresses = (settings: LabSettings): readonly string[] => [
-  ...(settings.ipv6Only ? [] : ['10.96.0.1']),
-  'fd00:10:96::1',
-]
-
 const families = (settings: LabSettings) => (settings.ipv6Only ? ['IPv6'] : ['IPv4', 'IPv6'])
 
 /** The data of ConfigMap cilium-config, under Cilium's keys. */
@@ -96,60 +89,6 @@ export const systemObjects = (settings: LabSettings, at: Placement): readonly Dr
     ...['cilium', 'operator', 'dns'].flatMap((file) =>
       readManifest(join(at.root, 'src/apps/lab/manifests', `${file}.yaml`), values),
     ),
-  ]
-}
-
-/** Service default/kubernetes and where it leads. */
-export const apiServiceObjects = (
-  settings: LabSettings,
-  addresses: readonly string[],
-  port: number,
-): readonly Draft[] => {
-  const metadata = {
-    name: 'kubernetes',
-    namespace: 'default',
-    labels: { component: 'apiserver', provider: 'kubernetes' },
-  }
-  const [first] = addresses
-  const ip = apiServiceAddresses(settings)
-  return [
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata,
-      spec: {
-        clusterIP: ip[0],
-        clusterIPs: ip,
-        ipFamilies: families(settings),
-        ipFamilyPolicy: settings.ipv6Only ? 'SingleStack' : 'PreferDualStack',
-        ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: port }],
-      },
-    },
-    {
-      apiVersion: 'v1',
-      kind: 'Endpoints',
-      metadata: {
-        name: 'kubernetes',
-        namespace: 'default',
-        labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' },
-      },
-      subsets: [{ addresses: [{ ip: first }], ports: [{ name: 'https', port, protocol: 'TCP' }] }],
-    },
-    ...addresses.map((address) => {
-      const family = address.includes(':') ? 'IPv6' : 'IPv4'
-      return {
-        apiVersion: 'discovery.k8s.io/v1',
-        kind: 'EndpointSlice',
-        metadata: {
-          name: `kubernetes${family === 'IPv6' && !settings.ipv6Only ? '-v6' : ''}`,
-          namespace: 'default',
-          labels: { 'kubernetes.io/service-name': 'kubernetes' },
-        },
-        addressType: family,
-        endpoints: [{ addresses: [address], conditions: { ready: true } }],
-        ports: [{ name: 'https', port, protocol: 'TCP' }],
-      }
-    }),
   ]
 }
 
