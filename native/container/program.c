@@ -97,14 +97,18 @@ int send_fd(int socket, int fd)
 	return sendmsg(socket, &message, MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
+static void limit_bounding_set(unsigned long long kept)
+{
+	for (int cap = 0; cap <= 63; cap++)
+		if (!(kept >> cap & 1))
+			prctl(PR_CAPBSET_DROP, cap);
+}
+
 static void limit_capabilities(unsigned long long kept)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2] = { 0 };
 
-	for (int cap = 0; cap <= 63; cap++)
-		if (!(kept >> cap & 1))
-			prctl(PR_CAPBSET_DROP, cap);
 	if (syscall(SYS_capget, &head, data))
 		return;
 	for (int i = 0; i < 2; i++) {
@@ -172,9 +176,9 @@ _Noreturn void become(const struct spec *spec, int report)
 	if (chdir(spec->cwd ? spec->cwd : "/"))
 		fail_child(report, "chdir to cwd (\"%s\") failed: %s", spec->cwd, strerror(errno));
 	unsigned long long kept = spec->caps ? strtoull(spec->caps, NULL, 16) : ~0ULL;
-	/* With another user, execve would clear what is kept; real runtimes do the same. */
+	/* The bounding set while CAP_SETPCAP is still there; what the process itself holds once it is who it shall be. */
 	if (spec->caps)
-		limit_capabilities(kept | (1 << CAP_SETUID | 1 << CAP_SETGID));
+		limit_bounding_set(kept);
 	if (become_user(spec))
 		fail_child(report, "%s: %s", mount_step, strerror(errno));
 	if (spec->caps)
