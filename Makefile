@@ -12,7 +12,7 @@ export NODE_NO_WARNINGS = 1
 
 all: build
 
-include bpf/build.mk native/build.mk
+include bpf/build.mk native/build.mk native/cni/build.mk
 
 # Debian packages and node_modules, only what is missing.
 node_modules/.installed: package.json package-lock.json tools/setup.sh
@@ -21,7 +21,11 @@ node_modules/.installed: package.json package-lock.json tools/setup.sh
 
 setup: node_modules/.installed
 
-build: node_modules/.installed bpf native bundles
+build: node_modules/.installed bpf native build/netbench bundles
+
+build/netbench: test/bench/netbench.c
+	@mkdir -p build
+	@gcc -O2 -Wall -Wextra -Werror -o $@ $<
 
 bundles: node_modules/.installed
 	@$(NODE) tools/bundle.ts

@@ -41,8 +41,9 @@ if [ -n "$missing" ]; then
   out=$(DEBIAN_FRONTEND=noninteractive apt-get install -y -q=2 --no-install-recommends $missing 2>&1) || { echo "$out" >&2; exit 1; }
 fi
 
-# npm of any age will do: the project brings its own Node.
+# npm of any age will do: the project brings its own Node. Not `npm ci`: it refuses locks that name optional packages of
+# other platforms which the registry lacks.
 if [ ! -x node_modules/.bin/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   say 'installing node_modules'
-  out=$(npm ci --no-audit --no-fund --loglevel=error 2>&1) || { echo "$out" >&2; exit 1; }
+  out=$(npm install --no-save --no-audit --no-fund --loglevel=error 2>&1) || { echo "$out" >&2; exit 1; }
 fi
