@@ -20,7 +20,7 @@ import { type LoadedObject, loadObject } from '../../../src/edge/kernel/object.t
 import { openRingBuffer } from '../../../src/edge/kernel/ringbuf.ts'
 import { type PacketContext, runOnPacket } from '../../../src/edge/kernel/run.ts'
 import { unshare } from '../../../src/edge/kernel/syscall.ts'
-import { gatewayMac, podMac, readIp, type Seen } from './packet.ts'
+import { ETH_IPV4, ETH_IPV6, gatewayMac, podMac, readIp, type Seen } from './packet.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const CLONE_NEWNET = 0x40000000
@@ -167,7 +167,8 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
       const out = runOnPacket(object.program(program), packet, { interface: by, ...context }, { repeat })
       let seen: Seen | undefined
       try {
-        seen = readIp(out.packet.slice(14), printAddress)
+        const type = (out.packet[12]! << 8) | out.packet[13]!
+        if (type === ETH_IPV4 || type === ETH_IPV6) seen = readIp(out.packet.slice(14), printAddress)
       } catch (error) {
         if (out.value !== TC_SHOT) throw error
       }
