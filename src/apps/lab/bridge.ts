@@ -26,7 +26,7 @@ export const portName = (lab: string, node: number): string => `cl${lab}.${node}
 /** The addresses of node 1, 2, … ; 0 is the bridge. */
 export const addressesOf = (index: number, node: number, ipv6Only: boolean): Addresses => ({
   ...(ipv6Only ? {} : { ipv4: `172.30.${index}.${node + 1}` }),
-  ipv6: `fd00:172:30:${index}::${(node + 1).toString(16)}`,
+  ipv6: `fd00:172:30:${index || ''}${index === 0 ? '' : ':'}:${(node + 1).toString(16)}`,
 })
 
 /** Addresses to try, the family of the lab first. */
@@ -61,7 +61,7 @@ const usedText = async (): Promise<string> => {
 
 /** The first index whose networks do not appear in the text of addresses and routes. */
 export const freeIndex = (text: string): number => {
-  const used = new Set([...text.matchAll(/\b172\.30\.(\d+)\.|\bfd00:172:30:(\d+):/g)].map((m) => Number(m[1] ?? m[2])))
+  const used = new Set([...text.matchAll(/\b172\.30\.(\d+)\.|\bfd00:172:30:(\d*):/g)].map((m) => Number(m[1] ?? m[2])))
   for (let index = 0; index < 256; index++) if (!used.has(index)) return index
   throw new Error('all networks of 172.30.0.0/16 are in use on this machine')
 }
