@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { kernelPolicies as readKernelPolicies, kernelTables as readKernelTables } from '../../edge/kernel/contract.ts'
+import { openNetlink } from '../../edge/kernel/netlink.ts'
+import { demand, ensureBpffs, findCgroup2, probe } from '../../edge/kernel/probe.ts'
+import { watchDevices } from '../../edge/kernel/watch.ts'
+import { findAccess } from '../../edge/kube/access.ts'
+import { type Kube, openKube } from '../../edge/kube/client.ts'
+import { systemClock } from '../../edge/runtime/clock.ts'
+import { reconciliation } from '../../edge/runtime/reconcile.ts'
+import { errorText, openScope } from '../../edge/runtime/scope.ts'
+import { listenOnPort, listenOnSocket } from '../../edge/sockets/listen.ts'
+import { restServer } from '../../edge/sockets/rest.ts'
+import { devices, endpointRequests, kernelPolicies, kernelTables, settings as settingsTable } from '../../model/rows.ts'
+import { openDatabase } from '../../table/open.ts'
+import { openCni } from './cni.ts'
+import { writeCniConf } from './cni_conf.ts'
+import { loadedPrograms, openDatapath } from './datapath.ts'
+import { drainQueue } from './delete_queue.ts'
+import type { Log } from './log.ts'
+import { prepareNamespace } from './namespace.ts'
+import { nodeFacts } from './node_facts.ts'
+import { openMaps } from './programs.ts'
+import { healthRoutes, routes } from './rest/routes.ts'
+import type { AgentSettings } from './settings.ts'
+import { watchKube } from './sources.ts'
+import { readStored, readStoredFacts } from './stored.ts'
+import { VERSION } from './version.ts'
+import { policyTables, tables, wire } from './wire.ts'
+
+export interface Agent {
+  close(): Promise<void>
+}
+
+/** Brings the agent up; resolves when its socket answers, which is before everything is known. */
+export async function startAgent(settings: AgentSettings, log: Log): Promise<Agent> {
+  const started = performance.now()
+  const { node, options } = settings
+  const text = (name: string): string => options[name] as string
+  const stateDir = text('state-dir')
+  const scope = openScope('agent', { onError: (name, error) => log('warning', errorText(error), { work: name }) })
+  if (settings.ignored.length > 0) log('debug', 'options without effect here', { options: settings.ignored })
+
+  const cgroup = text('cgroup-root') || findCgroup2() || ''
+  ensureBpffs(text('bpf-root'))
+  demand(probe({ bpffs: text('bpf-root'), ...(cgroup && existsSync(cgroup) ? { cgroup } : {}) }))
+  prepareNamespace({ ipv4: node.enableIpv4, ipv6: node.enableIpv6 })
+
+  const home = process.env['CILIUM_HOME'] ?? new URL('../../..', import.meta.url).pathname
+  const places = {
+    objects: text('bpf-objects') || join(home, 'build/bpf'),
+    maps: join(text('bpf-root'), 'tc/globals'),
+    links: join(text('bpf-root'), 'cilium/links'),
+    cgroup: existsSync(cgroup) ? cgroup : '',
+  }
+  const maps = openMaps(places, options)
+  const db = openDatabase(tables)
+  db.seed(nodeFacts, readStoredFacts(`${stateDir}/state/node.json`))
+  const restored = options['restore'] === false ? [] : readStored(`${stateDir}/state/endpoints`, log)
+
+  const deviceWatch = watchDevices(
+    ({ put, removed }) =>
+      db.commit((tx) => {
+        for (const row of put) tx.put(devices, row)
+        for (const index of removed) tx.remove(devices, String(index))
+      }),
+    { failed: (e) => log('warning', `devices: ${errorText(e)}`) },
+  )
+  scope.onClose(() => deviceWatch.close())
+
+  db.commit((tx) => {
+    tx.put(settingsTable, node)
+    tx.replace(kernelPolicies, readKernelPolicies(maps.map('cilium_policies')))
+    tx.replace(kernelTables, readKernelTables(maps.map('cilium_policy_tables'), maps.map('cilium_policy_classes')))
+    tx.replace(endpointRequests, restored)
+    tx.replace(devices, deviceWatch.rows)
+    for (const known of [settingsTable, kernelPolicies, kernelTables, endpointRequests, devices, loadedPrograms])
+      tx.initialised(known)
+  })
+
+  const calls = { ok: 0, failed: 0 }
+  let kube: Kube | undefined
+  if (options['enable-k8s'] !== false)
+    kube = openKube(findAccess({ kubeconfig: text('k8s-kubeconfig-path'), server: text('k8s-api-server') }), {
+      userAgent: `cilium-agent/${VERSION}`,
+      observe: (_, code) => (code < 400 ? calls.ok++ : calls.failed++),
+    })
+  const netlink = openNetlink()
+  const datapath = openDatapath(db, maps, places, options)
+  const targets = reconciliation(db, scope, systemClock)
+  wire(targets, { db, scope, maps, datapath, netlink, kube, stateDir, log })
+  targets.start()
+  const kubeHealth = kube ? watchKube(db, kube, node.nodeName, scope.child('kube'), log) : undefined
+
+  const notReady = (): string => {
+    if (!db.get(nodeFacts, 'node')) return 'this node has no address or no pod prefix yet'
+    if (!db.get(loadedPrograms, 'programs'))
+      return (
+        targets
+          .statuses()
+          .find((s) => s.table === 'datapathConfig')
+          ?.waitsFor.join() || 'the programs are not loaded'
+      )
+    const last = policyTables.find((t) => !db.isInitialised(t))
+    return last ? 'not all objects have been read from Kubernetes yet' : ''
+  }
+  const cni = openCni(db, targets, { notReady, log })
+  const parts = {
+    settings,
+    db,
+    targets,
+    scope,
+    maps,
+    datapath,
+    places,
+    kube,
+    kubeHealth,
+    cni,
+    notReady,
+    log,
+    started,
+    calls,
+  }
+
+  const server = restServer(routes(parts), {
+    onError: (e, method, path) => log('error', `${method} ${path}: ${errorText(e)}`),
+  })
+  scope.onClose(await listenOnSocket(server, text('socket-path')))
+  const healthPort = options['agent-health-port'] as number
+  if (healthPort > 0) scope.onClose(await listenOnPort(restServer(healthRoutes(parts)), '127.0.0.1', healthPort))
+  // Only now that we answer: whoever found us away has put its request into the queue before.
+  await drainQueue(`${stateDir}/deleteQueue`, cni, log)
+
+  whenReady(() => {
+    log('info', 'ready', { ms: Math.round(performance.now() - started), endpoints: db.count(endpointRequests) })
+    const conf = text('write-cni-conf-when-ready')
+    if (conf !== '') writeCniConf(conf, options, log)
+  })
+  log('info', 'started', {
+    version: VERSION,
+    node: node.nodeName,
+    restored: restored.length,
+    ms: Math.round(performance.now() - started),
+  })
+
+  return {
+    async close() {
+      await scope.close()
+      kube?.close()
+      netlink.close()
+      datapath.close()
+      maps.close()
+    },
+  }
+
+  function whenReady(act: () => void): void {
+    let done = false
+    const look = () => {
+      if (done || notReady() !== '') return
+      done = true
+      stop()
+      act()
+    }
+    const stop = db.listen(look)
+    look()
+  }
+}

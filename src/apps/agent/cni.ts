@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { ownerRows } from '../../derive/addresses/tables.ts'
+import { endpoints } from '../../derive/endpoints/tables.ts'
+import { interfaceRows } from '../../derive/interfaces/tables.ts'
+import { type EndpointStatus, endpointStatus } from '../../derive/status/tables.ts'
+import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
+import { attachment, type Endpoint, type EndpointRequest, gatewayMac, podMac } from '../../model/endpoint.ts'
+import { list, object, text } from '../../model/json.ts'
+import { endpointRequests } from '../../model/rows.ts'
+import type { Database } from '../../table/database.ts'
+import type { Log } from './log.ts'
+import { nodeFacts } from './node_facts.ts'
+import { podDevices } from './pod_devices.ts'
+import { storedEndpoints } from './stored.ts'
+
+/** What the plugin hands over. */
+export interface CniRequest {
+  readonly command: string
+  readonly containerID: string
+  readonly netns: string
+  readonly ifname: string
+  readonly args: string
+  readonly config: Readonly<Record<string, unknown>>
+}
+
+/** An error in the words of the specification, with its code. */
+export class CniError extends Error {
+  readonly code: number
+  readonly details: string
+  constructor(code: number, message: string, details = '') {
+    super(message)
+    this.code = code
+    this.details = details
+  }
+}
+export const TRY_AGAIN = 11
+const NOT_AVAILABLE = 50
+
+export interface Cni {
+  /** The answer to the plugin: a result, an error object, or undefined for an empty one. */
+  handle(body: unknown): Promise<object | undefined>
+}
+
+export interface CniOptions {
+  /** Why pods can not be started at present; '' if they can. */
+  readonly notReady: () => string
+  readonly log: Log
+  /** Longest wait of an ADD until its endpoint is ready, and until a lack of addresses is taken as final. */
+  readonly readyMs?: number
+  readonly addressMs?: number
+  readonly now?: () => number
+}
+
+export function openCni(db: Database, targets: Reconciliation, options: CniOptions): Cni {
+  const { log, readyMs = 20_000, addressMs = 1_000, now = () => performance.now() } = options
+  const waiting = new Set<() => void>()
+  db.listen(() => {
+    for (const look of [...waiting]) look()
+  })
+  let removals: { keys: string[]; done: Promise<void> } | undefined
+
+  async function add(request: EndpointRequest, version: string): Promise<object> {
+    const key = attachment(request)
+    const began = now()
+    const before = db.get(endpointRequests, key)
+    if (before && before.netns !== request.netns) await remove(key)
+    db.commit((tx) => tx.put(endpointRequests, { ...before, ...request }))
+    try {
+      const ready = await endpointReady(key)
+      log('info', 'endpoint added', {
+        endpoint: ready.id,
+        pod: `${ready.namespace}/${ready.podName}`,
+        ms: Math.round((now() - began) * 10) / 10,
+      })
+      return resultOf(db, ready, version)
+    } catch (e) {
+      // The runtime calls DEL, and may call ADD again; until then nothing of this attempt shall stay.
+      if (db.get(endpointRequests, key)) await remove(key)
+      throw e
+    }
+  }
+
+  /** Resolves as soon as everything the endpoint needs is in the kernel and on disk. */
+  function endpointReady(key: string): Promise<Endpoint> {
+    return new Promise((resolve, reject) => {
+      const began = now()
+      const finish = (act: () => void) => {
+        waiting.delete(look)
+        clearInterval(timer)
+        act()
+      }
+      const look = () => {
+        const endpoint = db.get(endpoints, key)
+        if (!endpoint)
+          return finish(() => reject(new CniError(TRY_AGAIN, 'the endpoint was deleted while it was added')))
+        const status = db.get(endpointStatus, key)
+        const missing = whatIsMissing(endpoint, status)
+        if (missing === '') return finish(() => resolve(endpoint))
+        const waited = now() - began
+        if (waited > readyMs || (endpoint.problem !== '' && waited > addressMs))
+          finish(() => reject(new CniError(TRY_AGAIN, `the endpoint is not ready: ${missing}`, options.notReady())))
+      }
+      const timer = setInterval(look, 50)
+      waiting.add(look)
+      look()
+    })
+  }
+
+  function whatIsMissing(e: Endpoint, status: EndpointStatus | undefined): string {
+    if (e.problem !== '') return e.problem
+    const device = targets.status(podDevices, e.link)
+    if (device?.kind === 'error') return device.error
+    if (status?.state !== 'ready') return status?.reason || `it is ${status?.state ?? 'not known'}`
+    const rows = [
+      targets.status(interfaceRows, String(e.interface)),
+      ...[e.ipv4, e.ipv6].filter((a) => a !== '').map((a) => targets.status(ownerRows, a)),
+      targets.status(storedEndpoints, e.attachment),
+      device,
+    ]
+    for (const row of rows)
+      if (row?.kind !== 'done') return row?.kind === 'error' ? row.error : 'it is on its way into the kernel'
+    return ''
+  }
+
+  /** Deletions that come together go together: the kernel waits once for all devices of a batch. */
+  function remove(key: string): Promise<void> {
+    if (!removals) {
+      const batch = { keys: [] as string[], done: new Promise<void>((resolve) => setImmediate(resolve)) }
+      batch.done = batch.done.then(async () => {
+        removals = undefined
+        const revision = db.commit((tx) => {
+          for (const k of batch.keys) tx.remove(endpointRequests, k)
+        })
+        await targets.caughtUp(revision, [podDevices, storedEndpoints])
+      })
+      removals = batch
+    }
+    removals.keys.push(key)
+    return removals.done
+  }
+
+  async function del(key: string): Promise<void> {
+    if (!db.get(endpointRequests, key)) return
+    await remove(key)
+    log('info', 'endpoint deleted', { attachment: key })
+  }
+
+  function check(key: string, config: CniRequest['config']): void {
+    const endpoint = db.get(endpoints, key)
+    if (!endpoint) throw new CniError(7, 'there is no such endpoint', key)
+    const missing = whatIsMissing(endpoint, db.get(endpointStatus, key))
+    if (missing !== '') throw new CniError(TRY_AGAIN, `the endpoint is not ready: ${missing}`)
+    const wanted = list(object(config['prevResult'])['ips']).map((ip) =>
+      text(object(ip)['address']).replace(/\/.*/, ''),
+    )
+    for (const address of wanted)
+      if (address !== endpoint.ipv4 && address !== endpoint.ipv6)
+        throw new CniError(7, `the endpoint does not have the address ${address}`, `${endpoint.ipv4} ${endpoint.ipv6}`)
+  }
+
+  async function collect(config: CniRequest['config']): Promise<void> {
+    if (!Array.isArray(config['cni.dev/valid-attachments']))
+      throw new CniError(7, 'the configuration has no cni.dev/valid-attachments')
+    const valid = new Set(
+      config['cni.dev/valid-attachments'].map((a) => `${text(object(a)['containerID'])}:${text(object(a)['ifname'])}`),
+    )
+    const stale = db
+      .all(endpointRequests)
+      .map(attachment)
+      .filter((key) => !valid.has(key))
+    await Promise.all(stale.map(del))
+  }
+
+  async function answer(request: CniRequest, version: string): Promise<object | undefined> {
+    const key = attachment({ containerId: request.containerID, ifname: request.ifname })
+    switch (request.command) {
+      case 'ADD':
+        return add(endpointRequestOf(request), version)
+      case 'DEL':
+        return void (await del(key))
+      case 'CHECK':
+        return void check(key, request.config)
+      case 'GC':
+        return void (await collect(request.config))
+      case 'STATUS': {
+        const reason = options.notReady()
+        if (reason !== '') throw new CniError(NOT_AVAILABLE, 'pods can not be started here at present', reason)
+        return undefined
+      }
+      default:
+        throw new CniError(4, `no such command: ${request.command}`)
+    }
+  }
+
+  return {
+    async handle(body) {
+      const request = requestOf(body)
+      const version = text(request.config['cniVersion']) || '1.1.0'
+      try {
+        return await answer(request, version)
+      } catch (e) {
+        const error = e instanceof CniError ? e : new CniError(TRY_AGAIN, e instanceof Error ? e.message : String(e))
+        log('warning', `${request.command} failed: ${error.message}`, {
+          container: request.containerID,
+          details: error.details,
+        })
+        return {
+          cniVersion: version,
+          code: error.code,
+          msg: error.message,
+          ...(error.details ? { details: error.details } : {}),
+        }
+      }
+    },
+  }
+}
+
+function requestOf(body: unknown): CniRequest {
+  const b = object(body)
+  const field = (name: string): string => text(b[name])
+  return {
+    command: field('command'),
+    containerID: field('containerID'),
+    netns: field('netns'),
+    ifname: field('ifname'),
+    args: field('args'),
+    config: object(b['config']),
+  }
+}
+
+function endpointRequestOf(request: CniRequest): EndpointRequest {
+  const args = new Map(
+    request.args
+      .split(';')
+      .map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const),
+  )
+  const [namespace, podName] = [args.get('K8S_POD_NAMESPACE') ?? '', args.get('K8S_POD_NAME') ?? '']
+  if (request.containerID === '' || request.ifname === '' || request.netns === '')
+    throw new CniError(4, 'container, interface or network namespace is missing')
+  if (namespace === '' || podName === '')
+    throw new CniError(4, 'CNI_ARGS does not say which pod this is', 'K8S_POD_NAMESPACE and K8S_POD_NAME are required')
+  return {
+    containerId: request.containerID,
+    ifname: request.ifname,
+    netns: request.netns,
+    namespace,
+    podName,
+    podUid: args.get('K8S_POD_UID') ?? '',
+  }
+}
+
+/** The result of ADD in the form of the version asked for. */
+function resultOf(db: Database, e: Endpoint, version: string): object {
+  const facts = db.get(nodeFacts, 'node')
+  const old = version.startsWith('0.')
+  const family = (address: string, gateway: string, bits: number, dst: string) =>
+    address === '' || !facts
+      ? []
+      : [
+          {
+            ip: {
+              ...(old ? { version: bits === 32 ? '4' : '6' } : {}),
+              address: `${address}/${bits}`,
+              gateway,
+              interface: 0,
+            },
+            routes: [
+              { dst: `${gateway}/${bits}` },
+              { dst, gw: gateway, ...(version === '1.1.0' ? { mtu: facts.podMtu } : {}) },
+            ],
+          },
+        ]
+  const families = [
+    ...family(e.ipv4, facts?.gateway4 ?? '', 32, '0.0.0.0/0'),
+    ...family(e.ipv6, facts?.gateway6 ?? '', 128, '::/0'),
+  ]
+  return {
+    cniVersion: version,
+    interfaces: [
+      {
+        name: e.ifname,
+        mac: podMac,
+        sandbox: e.netns,
+        ...(version === '1.1.0' && facts ? { mtu: facts.wireMtu } : {}),
+      },
+      { name: e.link, mac: gatewayMac },
+    ],
+    ips: families.map((f) => f.ip),
+    routes: families.flatMap((f) => f.routes),
+    dns: {},
+  }
+}

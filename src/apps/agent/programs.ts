@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Config, configLayout, maps as contractMaps } from '../../../gen/contract.ts'
+import { address, parsePrefix } from '../../base/ip.ts'
+import { openPinned } from '../../edge/kernel/link.ts'
+import { mapInfo } from '../../edge/kernel/map.ts'
+import { type LoadedObject, loadObject } from '../../edge/kernel/object.ts'
+import { close } from '../../edge/kernel/syscall.ts'
+import { gatewayMac, podMac } from '../../model/endpoint.ts'
+import type { OptionValues } from '../../model/options.ts'
+import type { Settings } from '../../model/settings.ts'
+import type { NodeFacts } from './node_facts.ts'
+
+/** Where the datapath lives on this machine. */
+export interface Places {
+  /** Directory of the compiled objects. */
+  readonly objects: string
+  /** Directory of pinned maps in the bpffs. */
+  readonly maps: string
+}
+
+/** The maps of the contract, pinned; they outlive the agent. */
+export function openMaps(places: Places, options: OptionValues): LoadedObject {
+  const wanted: { [name: string]: number } = {
+    cilium_flows: Number(options['bpf-ct-global-tcp-max']) + Number(options['bpf-ct-global-any-max']),
+  }
+  // A map keeps its size for as long as it is pinned: another size would mean another map, and every flow forgotten.
+  const maxEntries: { [name: string]: number } = {}
+  for (const [name, entries] of Object.entries(wanted))
+    maxEntries[name] = pinnedSize(`${places.maps}/${name}`) ?? entries
+  return loadObject(join(places.objects, 'contract.o'), { pins: places.maps, maxEntries })
+}
+
+function pinnedSize(path: string): number | undefined {
+  const fd = openPinned(path)
+  if (fd === undefined) return undefined
+  try {
+    return mapInfo(fd).maxEntries
+  } finally {
+    close(fd)
+  }
+}
+
+export interface Programs {
+  readonly byName: ReadonlyMap<string, number>
+  close(): void
+}
+
+const OBJECTS = ['pod', 'host', 'socket'] as const
+
+/** Loads the programs with this node's constants over the maps that are there. */
+export function loadPrograms(places: Places, maps: LoadedObject, config: Config): Programs {
+  const bytes = new Uint8Array(configLayout.size)
+  configLayout.write(new DataView(bytes.buffer), 0, config)
+  const shared = new Map([...maps.maps].filter(([name]) => name in contractMaps))
+  const loaded: LoadedObject[] = []
+  try {
+    for (const name of OBJECTS)
+      loaded.push(
+        loadObject(join(places.objects, `${name}.o`), { pins: places.maps, shared, constants: { config: bytes } }),
+      )
+  } catch (e) {
+    for (const object of loaded) object.close()
+    throw e
+  }
+  return {
+    byName: new Map(loaded.flatMap((object) => [...object.programs])),
+    close: () => {
+      for (const object of loaded) object.close()
+    },
+  }
+}
+
+const none = new Uint8Array(16)
+const addressOf = (text: string): Uint8Array => (text === '' ? none : address(text))
+const macOf = (text: string): Uint8Array => Uint8Array.from(text.split(':'), (part) => Number.parseInt(part, 16))
+
+/** Ports a masqueraded connection may get: above those the kernel gives to local ones. */
+const NAT_PORTS = [61000, 65535] as const
+
+/** The constants of the programs: settings and what this node is. */
+export function configOf(settings: Settings, facts: NodeFacts, options: OptionValues): Config {
+  const native4 = parsePrefix(settings.ipv4NativeRoutingCidr)
+  const native6 = parsePrefix(settings.ipv6NativeRoutingCidr)
+  return {
+    nodeIpv4: settings.enableIpv4 ? addressOf(facts.ipv4) : none,
+    nodeIpv6: settings.enableIpv6 ? addressOf(facts.ipv6) : none,
+    gatewayIpv4: addressOf(facts.gateway4),
+    gatewayIpv6: addressOf(facts.gateway6),
+    nativeIpv4: native4?.address ?? none,
+    nativeIpv6: native6?.address ?? none,
+    nativeIpv4Bits: native4?.length ?? 0,
+    nativeIpv6Bits: native6?.length ?? 0,
+    wire: facts.wire,
+    tunnel: settings.routingMode === 'tunnel' ? 1 : 0,
+    tunnelPort: settings.tunnelPort,
+    tunnelMtu: facts.podMtu,
+    wireMtu: facts.wireMtu,
+    natPortFirst: NAT_PORTS[0],
+    natPortLast: NAT_PORTS[1],
+    masqueradeIpv4: Number(settings.enableIpv4 && settings.enableIpv4Masquerade && facts.ipv4 !== ''),
+    masqueradeIpv6: Number(settings.enableIpv6 && settings.enableIpv6Masquerade && facts.ipv6 !== ''),
+    hostAlwaysAllowed: Number(settings.allowLocalhost !== 'policy'),
+    dualWorld: Number(settings.enableIpv4 && settings.enableIpv6),
+    gatewayMac: macOf(gatewayMac),
+    podMac: macOf(podMac),
+    tcpTimeout: Number(options['bpf-ct-timeout-regular-tcp']),
+    synTimeout: Number(options['bpf-ct-timeout-regular-tcp-syn']),
+    anyTimeout: Number(options['bpf-ct-timeout-regular-any']),
+    dropEventsPerSecond: 100,
+    hz: kernelHz(),
+    tcpPeerNames: 0,
+    socketEvents: 0,
+  }
+}
+
+/** Ticks per second of the running kernel, 0 when it does not say: then the programs take the usual 250. */
+function kernelHz(): number {
+  try {
+    const release = readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim()
+    return Number(/^CONFIG_HZ=([0-9]+)$/m.exec(readFileSync(`/boot/config-${release}`, 'utf8'))?.[1] ?? 0)
+  } catch {
+    return 0
+  }
+}

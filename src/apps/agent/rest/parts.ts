@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { LoadedObject } from '../../../edge/kernel/object.ts'
+import type { Kube } from '../../../edge/kube/client.ts'
+import type { Reconciliation } from '../../../edge/runtime/reconcile.ts'
+import type { HealthScope } from '../../../edge/runtime/scope.ts'
+import type { Database } from '../../../table/database.ts'
+import type { Cni } from '../cni.ts'
+import type { Datapath, DatapathPlaces } from '../datapath.ts'
+import type { Log } from '../log.ts'
+import type { AgentSettings } from '../settings.ts'
+import type { KubeHealth } from '../sources.ts'
+
+/** What the REST API shows: the parts of a running agent. */
+export interface Parts {
+  readonly settings: AgentSettings
+  readonly db: Database
+  readonly targets: Reconciliation
+  readonly scope: HealthScope
+  readonly maps: LoadedObject
+  readonly datapath: Datapath
+  readonly places: DatapathPlaces
+  readonly kube: Kube | undefined
+  readonly kubeHealth: KubeHealth | undefined
+  readonly cni: Cni
+  /** Why pods can not be started at present; '' if they can. */
+  readonly notReady: () => string
+  readonly log: Log
+  /** performance.now() at the start. */
+  readonly started: number
+  /** Requests answered by the API server. */
+  readonly calls: { readonly ok: number; readonly failed: number }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Result } from '../../base/result.ts'
+import { problemText } from '../../base/result.ts'
+import type { Kube } from '../../edge/kube/client.ts'
+import { reflect } from '../../edge/kube/reflector.ts'
+import {
+  CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+  CILIUM_ENDPOINTS,
+  CILIUM_IDENTITIES,
+  CILIUM_NETWORK_POLICIES,
+  CILIUM_NODES,
+  ENDPOINT_SLICES,
+  type KubeObject,
+  NAMESPACES,
+  NETWORK_POLICIES,
+  NODES,
+  PODS,
+  type Resource,
+  SERVICES,
+} from '../../edge/kube/resource.ts'
+import type { HealthScope } from '../../edge/runtime/scope.ts'
+import { parseCiliumEndpoint } from '../../model/endpoint.ts'
+import { parseCiliumIdentity } from '../../model/identity.ts'
+import { parseCiliumNode, parseNode } from '../../model/node.ts'
+import { parseNamespace, parsePod } from '../../model/pod.ts'
+import { parsePolicyObject } from '../../model/policy.ts'
+import * as rows from '../../model/rows.ts'
+import { parseEndpointSlice, parseService } from '../../model/service.ts'
+import type { Database } from '../../table/database.ts'
+import type { Table } from '../../table/definition.ts'
+import type { Log } from './log.ts'
+
+/** How the watches are doing, for `status`. */
+export interface KubeHealth {
+  /** Watches that do not work now, with the reason. */
+  readonly failing: ReadonlyMap<string, string>
+  /** Objects received so far, by table. */
+  readonly events: ReadonlyMap<string, number>
+}
+
+/** Every kind of object the agent follows, and the table it fills. Only this node's pods are asked for. */
+export function watchKube(db: Database, kube: Kube, nodeName: string, scope: HealthScope, log: Log): KubeHealth {
+  const failing = new Map<string, string>()
+  const events = new Map<string, number>()
+  const ofThisNode = `spec.nodeName=${nodeName}`
+
+  watch(PODS, rows.pods, parsePod, ofThisNode)
+  watch(NAMESPACES, rows.namespaces, parseNamespace)
+  watch(NODES, rows.nodes, parseNode)
+  watch(SERVICES, rows.services, parseService)
+  watch(ENDPOINT_SLICES, rows.endpointSlices, parseEndpointSlice)
+  watch(NETWORK_POLICIES, rows.networkPolicies, (o) => parsePolicyObject('NetworkPolicy', o))
+  watch(CILIUM_NETWORK_POLICIES, rows.ciliumNetworkPolicies, (o) => parsePolicyObject('CiliumNetworkPolicy', o))
+  watch(CILIUM_CLUSTERWIDE_NETWORK_POLICIES, rows.ciliumClusterwideNetworkPolicies, (o) =>
+    parsePolicyObject('CiliumClusterwideNetworkPolicy', o),
+  )
+  watch(CILIUM_IDENTITIES, rows.ciliumIdentities, parseCiliumIdentity)
+  watch(CILIUM_ENDPOINTS, rows.ciliumEndpoints, parseCiliumEndpoint)
+  watch(CILIUM_NODES, rows.ciliumNodes, parseCiliumNode)
+  return { failing, events }
+
+  function watch<Row>(
+    resource: Resource,
+    into: Table<Row>,
+    parse: (o: unknown) => Result<Row>,
+    fieldSelector?: string,
+  ): void {
+    const parsed = (object: KubeObject): Row | undefined => {
+      const result = parse(object)
+      if (result.ok) return result.value
+      log(
+        'warning',
+        `${resource.kind} ${object.metadata?.namespace ?? ''}/${object.metadata?.name ?? ''}: ${problemText(result.error)}`,
+      )
+      return undefined
+    }
+    const count = (n: number) => events.set(into.name, (events.get(into.name) ?? 0) + n)
+    scope.loop(`watch ${resource.plural}`, () =>
+      reflect(
+        kube,
+        { resource, backoffMs: [100, 5_000], ...(fieldSelector ? { fieldSelector } : {}) },
+        {
+          replaced(objects) {
+            count(objects.length)
+            db.commit((tx) => {
+              tx.replace(
+                into,
+                objects.map(parsed).filter((row) => row !== undefined),
+              )
+              tx.initialised(into)
+            })
+          },
+          changed(changes) {
+            count(changes.length)
+            db.commit((tx) => {
+              for (const { type, object } of changes) {
+                const row = parsed(object)
+                if (row === undefined) continue
+                if (type === 'put') tx.put(into, row)
+                else tx.remove(into, into.key(row))
+              }
+            })
+          },
+          health(error) {
+            if (!error) failing.delete(resource.plural)
+            else if (failing.get(resource.plural) !== error.message) {
+              failing.set(resource.plural, error.message)
+              log('warning', `watch ${resource.plural}: ${error.message}`)
+            }
+          },
+        },
+        scope.signal,
+      ),
+    )
+  }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The table of contents. What comes in, what is derived from it, what is made so:
+ *
+ *   Kubernetes ──► pods namespaces services … identities ──┐
+ *   CNI, disk  ──► endpointRequests ───────────────────────┼─► derive/tables.ts ─► the tables below ─► kernel, disk, Kubernetes
+ *   kernel     ──► devices kernelPolicies kernelTables ────┘
+ *
+ * Order is in `after`: policy reaches the kernel before any packet may carry an identity it decides about, and an
+ * address is announced last. A table without `after` waits for nobody.
+ */
+import { ipcacheRows, ownerRows } from '../../derive/addresses/tables.ts'
+import { identityClaims } from '../../derive/identity/tables.ts'
+import { interfaceRows } from '../../derive/interfaces/tables.ts'
+import {
+  policyCellRows,
+  policyClassRows,
+  policyPageRows,
+  policyRows,
+  policyTableRows,
+} from '../../derive/policy/decisions.ts'
+import { endpointRoutes, nodeRoutes } from '../../derive/routing/tables.ts'
+import { backendRows, serviceRows, slotRows } from '../../derive/services/tables.ts'
+import { ciliumEndpointObjects } from '../../derive/status/tables.ts'
+import { tables as derivedTables } from '../../derive/tables.ts'
+import * as kernel from '../../edge/kernel/contract.ts'
+import { linkTarget, routeTarget } from '../../edge/kernel/devices.ts'
+import type { Netlink } from '../../edge/kernel/netlink.ts'
+import type { LoadedObject } from '../../edge/kernel/object.ts'
+import type { Kube } from '../../edge/kube/client.ts'
+import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
+import type { HealthScope } from '../../edge/runtime/scope.ts'
+import type { Database } from '../../table/database.ts'
+import {
+  type Datapath,
+  datapathConfig,
+  HOST_GROUP,
+  hostDevices,
+  loadedPrograms,
+  nodeAttachments,
+  podAttachments,
+} from './datapath.ts'
+import { trackedPolicies } from './kernel_policies.ts'
+import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } from './kube_objects.ts'
+import type { Log } from './log.ts'
+import { nodeFacts, saidNodeFacts } from './node_facts.ts'
+import { podDevices, podDevicesTarget } from './pod_devices.ts'
+import { factsTarget, storedEndpoints, storedTarget } from './stored.ts'
+
+/** Tables of the agent itself, beside those of derive. */
+const own = [
+  saidNodeFacts,
+  nodeFacts,
+  datapathConfig,
+  loadedPrograms,
+  hostDevices,
+  podDevices,
+  podAttachments,
+  nodeAttachments,
+  storedEndpoints,
+  nodeDeeds,
+] as const
+export const tables = [...derivedTables, ...own]
+
+/** Policy as the kernel has it: a revision is enforced once these are caught up. */
+export const policyTables = [policyCellRows, policyPageRows, policyClassRows, policyTableRows, policyRows] as const
+
+/** The kernel's tables of which nothing is written before all sources have spoken: half of the facts may open too much. */
+const complete = { waitInitialised: true } as const
+/** Routes to pods of this node and to other nodes are told apart by their protocol numbers. */
+const ROUTES = { pods: 0xc1, nodes: 0xc2 } as const
+
+export interface Hands {
+  readonly db: Database
+  readonly scope: HealthScope
+  readonly maps: LoadedObject
+  readonly datapath: Datapath
+  readonly netlink: Netlink
+  readonly kube: Kube | undefined
+  readonly stateDir: string
+  readonly log: Log
+}
+
+export function wire(
+  targets: Reconciliation,
+  { db, scope, maps, datapath, netlink, kube, stateDir, log }: Hands,
+): void {
+  const epoch = kernel.openEpoch(maps.map('cilium_epoch'))
+  const judgeAnew = { changed: () => epoch.bump() }
+  const policies = trackedPolicies(kernel.policiesTarget(policyRows, maps.map('cilium_policies'), judgeAnew), db, scope)
+
+  // The node itself.
+  targets.add(nodeFacts, factsTarget(`${stateDir}/state/node.json`))
+  targets.add(datapathConfig, datapath.configTarget)
+  targets.add(hostDevices, linkTarget(hostDevices, netlink, HOST_GROUP))
+  targets.add(nodeAttachments, datapath.nodeTarget, { after: [datapathConfig, hostDevices] })
+  targets.add(nodeRoutes, routeTarget(nodeRoutes, netlink, ROUTES.nodes), { after: [hostDevices] })
+
+  // Policy: what others refer to comes first, then one store that makes it count.
+  targets.add(policyCellRows, kernel.cellsTarget(policyCellRows, maps.map('cilium_policy_cells')), complete)
+  targets.add(policyPageRows, kernel.policyPagesTarget(policyPageRows, maps.map('cilium_policy_pages')), complete)
+  targets.add(policyClassRows, kernel.classesTarget(policyClassRows, maps.map('cilium_policy_classes')), complete)
+  targets.add(policyTableRows, kernel.policyTablesTarget(policyTableRows, maps.map('cilium_policy_tables')), {
+    ...complete,
+    after: [policyCellRows, policyPageRows, policyClassRows],
+  })
+  targets.add(policyRows, policies, { ...complete, after: [policyTableRows] })
+
+  // Who is who: only identities that policy has heard of.
+  const ofPolicy = { table: policyRows, needs: (row: { readonly policy: number }) => [String(row.policy)] }
+  targets.add(ipcacheRows, kernel.ipcacheTarget(ipcacheRows, maps.map('cilium_ipcache'), judgeAnew), {
+    ...complete,
+    after: [policyClassRows],
+  })
+  targets.add(ownerRows, kernel.ownersTarget(ownerRows, maps.map('cilium_owners'), judgeAnew), {
+    ...complete,
+    after: [policyClassRows, ofPolicy],
+  })
+  targets.add(interfaceRows, kernel.interfacesTarget(interfaceRows, maps.map('cilium_interfaces'), judgeAnew), {
+    ...complete,
+    after: [policyClassRows, ofPolicy],
+  })
+
+  // Services: backends, then the slots that name them, then the address that leads to the slots.
+  targets.add(backendRows, kernel.backendsTarget(backendRows, maps.map('cilium_backends')), complete)
+  targets.add(slotRows, kernel.slotsTarget(slotRows, maps.map('cilium_backend_slots')), {
+    ...complete,
+    after: [backendRows],
+  })
+  targets.add(serviceRows, kernel.servicesTarget(serviceRows, maps.map('cilium_services')), {
+    ...complete,
+    after: [slotRows],
+  })
+
+  // Endpoints: the pair of devices with its programs, the route to it, its file, its object.
+  targets.add(podDevices, podDevicesTarget(netlink, datapath.attachPod), { after: [datapathConfig] })
+  targets.add(podAttachments, datapath.podTarget, { after: [datapathConfig] })
+  targets.add(endpointRoutes, routeTarget(endpointRoutes, netlink, ROUTES.pods))
+  targets.add(storedEndpoints, storedTarget(`${stateDir}/state/endpoints`, log))
+  if (!kube) return
+  targets.add(identityClaims, identityTarget(kube, db), complete)
+  targets.add(ciliumEndpointObjects, ciliumEndpointTarget(kube, db), complete)
+  targets.add(nodeDeeds, ciliumNodeTarget(kube), complete)
+}
