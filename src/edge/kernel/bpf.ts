@@ -11,7 +11,6 @@ export const COMMAND = {
   OBJ_GET: 7,
   PROG_TEST_RUN: 10,
   LINK_NEXT_ID: 31,
-  LINK_BY_ID: 30,
   INFO_BY_FD: 15,
   PROG_QUERY: 16,
   LOOKUP_BATCH: 24,

@@ -7,7 +7,7 @@
 import { closeSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ATTACH, type AttachPoint, COMMAND, LINK_TYPE } from './bpf.ts'
-import { Attribute, bpf, bpfTry, close, errnoNumber, KernelError } from './syscall.ts'
+import { Attribute, addressOf, bpf, bpfTry, close, errnoNumber, KernelError } from './syscall.ts'
 
 export type Direction = 'ingress' | 'egress'
 
@@ -71,7 +71,6 @@ export interface ProgramInfo {
   readonly name: string
   /** Hash of the instructions: equal for equal code and constants. */
   readonly tag: string
-  readonly mapIds: number
   /** With kernel.bpf_stats_enabled: nanoseconds and runs. */
   readonly runTime: bigint
   readonly runs: bigint
@@ -88,11 +87,22 @@ export function programInfo(program: number): ProgramInfo {
     id: view.getUint32(4, true),
     name: name.slice(0, name.indexOf('\0')),
     tag: Array.from(info.subarray(8, 16), (byte) => byte.toString(16).padStart(2, '0')).join(''),
-    mapIds: view.getUint32(52, true),
     runTime: view.getBigUint64(192, true),
     runs: view.getBigUint64(200, true),
     verified: view.getUint32(216, true),
   }
+}
+
+/** Numbers of the maps a program uses. */
+export function mapsOfProgram(program: number): readonly number[] {
+  const info = new Uint8Array(new ArrayBuffer(232))
+  const ids = new Uint32Array(new ArrayBuffer(4 * 64))
+  const view = new DataView(info.buffer)
+  view.setUint32(52, ids.length, true)
+  view.setBigUint64(56, addressOf(ids), true)
+  const attribute = new Attribute(16).u32(0, program).u32(4, info.byteLength).pointer(8, info)
+  bpf(COMMAND.INFO_BY_FD, attribute.bytes, `maps of program fd ${program}`)
+  return [...ids.subarray(0, Math.min(ids.length, view.getUint32(52, true)))]
 }
 
 /** Pins a map, program or link at a path of a bpffs; the directory is made. */

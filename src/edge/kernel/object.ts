@@ -20,7 +20,6 @@ export interface ObjectSettings {
 export interface LoadedObject {
   readonly maps: ReadonlyMap<string, number>
   readonly programs: ReadonlyMap<string, number>
-  readonly types: Types
   /** Descriptor of a map; throws when the object has no such map. */
   map(name: string): number
   program(name: string): number
@@ -100,7 +99,6 @@ export function loadObject(path: string, settings: ObjectSettings = {}): LoadedO
     return {
       maps: mapFds,
       programs: programFds,
-      types,
       map: (name) => named(mapFds, name, path, 'map'),
       program: (name) => named(programFds, name, path, 'program'),
       close: () => lib.close(object),
@@ -115,7 +113,7 @@ function must(result: number, call: string): void {
   if (result < 0) throw new KernelError(call, -result)
 }
 
-function named(fds: ReadonlyMap<string, number>, name: string, path: string, what: string): number {
+export function named(fds: ReadonlyMap<string, number>, name: string, path: string, what: string): number {
   const fd = fds.get(name)
   if (fd === undefined) throw new Error(`${path} has no ${what} ${name}; it has ${[...fds.keys()].join(', ')}`)
   return fd
