@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync, openSync, readFileSync } from 'node:fs'
-import { delimiter, join, resolve } from 'node:path'
+import { existsSync, openSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { labProcesses, removeLab } from './cleanup.ts'
 import { askLab, type LabStatus } from './control.ts'
 import type { Progress } from './lab.ts'
+import { checkMachine, inPath } from './machine.ts'
 import { progressDescriptor } from './serve.ts'
-import { Complaint, type LabSettings, projectRoot } from './settings.ts'
+import { Complaint, type LabSettings } from './settings.ts'
 import { existingLabs, labPaths, lastLines, makeDirectory, withLock } from './state.ts'
 
 /** How long a lab may take to become ready before its command line gives up and says what is missing. */
@@ -85,50 +86,6 @@ const started = (child: ChildProcess): Promise<string | undefined> =>
       }
     })
   })
-
-const checkMachine = (bare: boolean) => {
-  if (process.getuid?.() !== 0)
-    throw new Complaint('cilium-lab makes namespaces and loads programs into the kernel: run it as root')
-  const root = projectRoot()
-  const needed = [
-    'build/native/lab-node',
-    ...(bare ? [] : ['build/agent.js', 'build/operator.js', 'build/dns.js', 'build/cilium-cni']),
-  ]
-  const lacking = needed.filter((f) => !existsSync(join(root, f)))
-  if (lacking.length > 0)
-    throw new Complaint(`not built yet, ${lacking.join(', ')} missing: run \`make build\` in ${root}`)
-  for (const tool of ['ip', 'nsenter', 'sysctl'])
-    if (!inPath(tool)) throw new Complaint(`${tool} is missing: apt-get install iproute2 util-linux procps`)
-  const kernel = readFileSync('/proc/filesystems', 'utf8')
-  for (const [name, option] of [
-    ['bpf', 'CONFIG_BPF_SYSCALL'],
-    ['overlay', 'CONFIG_OVERLAY_FS'],
-    ['cgroup2', 'CONFIG_CGROUP_BPF'],
-  ] as const)
-    if (!new RegExp(`\\b${name}$`, 'm').test(kernel))
-      throw new Complaint(
-        `the kernel has no ${name} file system: ${option} is needed (modprobe ${name} if it is a module)`,
-      )
-  if (!bare && !existsSync('/sys/kernel/btf/vmlinux'))
-    throw new Complaint('the kernel has no BTF (/sys/kernel/btf/vmlinux): CONFIG_DEBUG_INFO_BTF is needed')
-  if (!/ cgroup2 /.test(readFileSync('/proc/mounts', 'utf8')))
-    throw new Complaint(
-      'cgroup v2 is not mounted: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified',
-    )
-}
-
-const inPath = (tool: string): string | undefined =>
-  (process.env['PATH'] ?? '')
-    .split(delimiter)
-    .map((d) => join(d, tool))
-    .find((p) => {
-      try {
-        accessSync(p, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
 
 /** Ends labs: asks, waits, insists; then removes what is left. */
 export const down = async (names: readonly string[]): Promise<void> => {
