@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Config, configLayout, maps as contractMaps } from '../../../gen/contract.ts'
 import { address, parsePrefix } from '../../base/ip.ts'
+import { loadKept } from '../../edge/kernel/kept.ts'
 import { openPinned } from '../../edge/kernel/link.ts'
 import { mapInfo } from '../../edge/kernel/map.ts'
 import { type LoadedObject, loadObject } from '../../edge/kernel/object.ts'
@@ -49,7 +50,7 @@ export interface Programs {
 
 const OBJECTS = ['pod', 'host', 'socket'] as const
 
-/** Loads the programs with this node's constants over the maps that are there. */
+/** Loads the programs with this node's constants over the maps that are there, or finds them as they were left. */
 export function loadPrograms(places: Places, maps: LoadedObject, config: Config): Programs {
   const bytes = new Uint8Array(configLayout.size)
   configLayout.write(new DataView(bytes.buffer), 0, config)
@@ -58,7 +59,7 @@ export function loadPrograms(places: Places, maps: LoadedObject, config: Config)
   try {
     for (const name of OBJECTS)
       loaded.push(
-        loadObject(join(places.objects, `${name}.o`), { pins: places.maps, shared, constants: { config: bytes } }),
+        loadKept(join(places.objects, `${name}.o`), { pins: places.maps, shared, constants: { config: bytes } }),
       )
   } catch (e) {
     for (const object of loaded) object.close()
