@@ -49,8 +49,12 @@ export function judge(
   return machine.cells[table.cells + row * table.columns + column] ?? nothing
 }
 
-export function putCells(m: Machine, r: CellsRow): void {
-  for (const [i, c] of r.cells.entries()) m.cells[r.first + i] = c
+/** Cell by cell: nobody promises that a run is written at once. */
+export function putCells(m: Machine, r: CellsRow, after: () => void): void {
+  for (const [i, c] of r.cells.entries()) {
+    m.cells[r.first + i] = c
+    after()
+  }
 }
 export const putPage = (m: Machine, r: PolicyPageRow): void => void m.pages.set(r.page, r.column)
 export const putClass = (m: Machine, r: ClassRow): void => void m.classes.set(`${r.table} ${r.identity}`, r.class)

@@ -233,14 +233,14 @@ function targetsOf(db: Database, kernel: machine.Machine): readonly ((after: () 
   const removals: (() => void)[] = []
   const target = <Row>(
     table: Table<Row>,
-    write: (m: machine.Machine, r: Row) => void,
+    write: (m: machine.Machine, r: Row, after: () => void) => void,
     drop: (m: machine.Machine, r: Row) => void,
   ) => {
     const cursor: Cursor<Row> = db.cursor(table)
     return (after: () => void) => {
       for (const { before, after: row } of cursor.next() as readonly Change<Row>[]) {
         if (row !== undefined) {
-          write(kernel, row)
+          write(kernel, row, after)
           after()
         } else if (before !== undefined)
           removals.push(() => {

@@ -2,8 +2,8 @@
 import { canonicalPrefix, contains, prefix } from '../../base/ip.ts'
 import { namespaceLabelsKey, podNamespaceKey } from '../../model/labels.ts'
 import { parseKubernetesPorts } from './ports.ts'
-import { child, elements, type Field, fields, isAbsent, problem, textOf } from './read.ts'
-import type { Direction, Peer, PolicySpec, Requirement, Rule } from './rule.ts'
+import { child, elements, type Field, fields, isAbsent, problem, textOf, warning } from './read.ts'
+import { type Direction, directions, type Peer, type PolicySpec, type Requirement, type Rule } from './rule.ts'
 import { parseSelector, sortedRequirements } from './selector.ts'
 
 /** A NetworkPolicy of networking.k8s.io/v1, as its specification says. */
@@ -12,10 +12,12 @@ export function parseNetworkPolicy(key: string, namespace: string, spec: Field):
   if (isAbsent(spec)) problem(spec, 'required')
   const subject = sortedRequirements([inNamespace(namespace), ...parseSelector(child(spec, 'podSelector'), podLabel)])
   const types = policyTypes(spec)
-  const rules = [
-    ...(types.ingress ? parseRules(key, namespace, child(spec, 'ingress'), 'ingress') : []),
-    ...(types.egress ? parseRules(key, namespace, child(spec, 'egress'), 'egress') : []),
-  ]
+  const rules = directions.flatMap((direction) => {
+    const at = child(spec, direction)
+    const found = parseRules(key, namespace, at, direction)
+    if (found.length > 0 && !types[direction]) warning(at, `without effect: policyTypes does not name ${direction}`)
+    return types[direction] ? found : []
+  })
   return [{ key: `${key}#spec`, subject, enforce: types, rules }]
 }
 
