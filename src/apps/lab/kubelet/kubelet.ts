@@ -40,7 +40,7 @@ export interface KubeletOptions {
 export interface Kubelet extends KubeletStreams {
   /** Registers the Node and begins to look after its pods. */
   start(): void
-  /** Ends every pod at once, with CNI DEL as far as the plugin answers. */
+  /** Stops looking after the pods; what runs, and all its network, ends with the node. */
   close(): Promise<void>
   /** The network namespace of a pod as a path of the node; undefined: the node's own. Throws when it has none yet. */
   netnsOf(namespace: string, name: string): string | undefined
@@ -54,12 +54,12 @@ const unready = 100
 const readyAgain = 1000
 
 export function createKubelet(options: KubeletOptions): Kubelet {
-  const { node, store, clock, scope } = options
+  const { node, store, clock } = options
+  const scope = options.scope.child('kubelet')
   const pods = new Map<string, PodLife>()
   const stops: (() => void)[] = []
   let network: NetworkConfig | undefined
   let registration: Registration | undefined
-  let closed = false
 
   const context: NodeContext = {
     node,
@@ -82,7 +82,6 @@ export function createKubelet(options: KubeletOptions): Kubelet {
   }
 
   function lookForNetwork(): void {
-    if (closed) return
     const found = readNetworkConfig(node)
     const turned = (found === undefined) !== (network === undefined)
     network = found
@@ -156,10 +155,9 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       )
     },
     async close() {
-      closed = true
       for (const stop of stops.splice(0)) stop()
-      await Promise.all([...pods.values()].map((life) => life.vanish()))
       pods.clear()
+      await scope.close()
     },
     netnsOf,
     enterPod: (namespace, name, argv) => enter(netnsOf(namespace, name), argv),

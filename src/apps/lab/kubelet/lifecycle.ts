@@ -241,7 +241,7 @@ export function containerLife(context: PodContext, spec: Container, kind: Kind):
   }
 
   function again(code: number | undefined): boolean {
-    if (stopping || kind === 'ephemeral') return false
+    if (stopping || scope.signal.aborted || kind === 'ephemeral') return false
     const policy = kind === 'sidecar' ? 'Always' : (pod().spec.restartPolicy ?? 'Always')
     if (code === undefined) return true // it never started for want of something that may come
     if (policy === 'Never' || (code === 0 && (policy === 'OnFailure' || kind === 'init'))) return false

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, realpathSync, statSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { dirname, resolve } from 'node:path'
 import { Duplex } from 'node:stream'
 import { encodeFrames, encodeRequest, frame, frameReader, type Request } from './frames.ts'
 
@@ -13,7 +14,7 @@ export interface NodeOptions {
   readonly socket: string
   /** The node's cgroup directories, absolute; its init joins a directory `init` below each. */
   readonly cgroups: readonly string[]
-  /** Host directories on other file systems than the root, to be seen in the node read-only at the same path. */
+  /** More host directories that may lie on other file systems than the root, to be seen in the node read-only at the same path. */
   readonly share?: readonly string[]
   /** Files of the node's own, path to text: /etc/hosts, /etc/resolv.conf … */
   readonly files?: Readonly<Record<string, string>>
@@ -72,6 +73,12 @@ export async function openNode(options: NodeOptions): Promise<LabNode> {
   // v2 gives limits only to directories without processes of their own.
   const cgroups = options.cgroups.map((directory) => `${directory}/init`)
   for (const directory of cgroups) mkdirSync(directory, { recursive: true })
+  const share = onOtherFileSystems([
+    '/usr',
+    dirname(realpathSync(process.execPath)),
+    resolve(options.program, '../../..'),
+    ...(options.share ?? []),
+  ])
   const child = spawn(options.program, [], { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/' })
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
   child.stdin.on('error', () => {})
@@ -80,7 +87,7 @@ export async function openNode(options: NodeOptions): Promise<LabNode> {
       name: options.name,
       socket: options.socket,
       cgroup: cgroups,
-      share: options.share,
+      share,
       file: Object.entries(options.files ?? {}).map(([path, text]) => `${path}\x1f${text}`),
     }),
   )
@@ -98,14 +105,28 @@ export async function openNode(options: NodeOptions): Promise<LabNode> {
       reject(new Error(`node ${options.name} did not start: ${wrong.trim() || 'no reason given'}`)),
     )
   })
-  return labNode(options, pid, closed, async () => {
+  return labNode(options, share, pid, closed, async () => {
     child.stdin.end()
     await closed
   })
 }
 
-function labNode(options: NodeOptions, pid: number, closed: Promise<void>, close: () => Promise<void>): LabNode {
+/** Overlays show one file system: what lies on another one, of what programs need, must be bound in its place. */
+function onOtherFileSystems(directories: readonly string[]): readonly string[] {
+  const device = statSync('/').dev
+  return [...new Set(directories)].filter((d) => statSync(d, { throwIfNoEntry: false })?.dev !== device)
+}
+
+function labNode(
+  options: NodeOptions,
+  share: readonly string[],
+  pid: number,
+  closed: Promise<void>,
+  close: () => Promise<void>,
+): LabNode {
   const { name, socket, program } = options
+  const listOf = (value: Request[string]) => (Array.isArray(value) ? (value as readonly string[]) : [])
+  const binds = share.map((path) => [path, path, 'ro'].join('\x1f'))
   return {
     name,
     socket,
@@ -113,7 +134,7 @@ function labNode(options: NodeOptions, pid: number, closed: Promise<void>, close
     pid,
     closed,
     path: (inNode) => `/proc/${pid}/root${inNode}`,
-    run: (request) => startProgram(socket, { op: 'run', ...request }),
+    run: (request) => startProgram(socket, { op: 'run', ...request, bind: [...binds, ...listOf(request['bind'])] }),
     exec: (request) => startProgram(socket, { op: 'exec', ...request }),
     dial: (to) => dialThrough(socket, { op: 'dial', ...to }),
     sandbox: (request) => ask(socket, { op: 'sandbox', ...request }),

@@ -75,7 +75,7 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
 
   function publish(): void {
     due = false
-    if (gone) return
+    if (gone || scope.signal.aborted) return
     const findings: PodFindings = {
       init: statusesOf(pod.spec.initContainers ?? [], 'PodInitializing'),
       main: statusesOf(pod.spec.containers, pod.spec.initContainers?.length ? 'PodInitializing' : 'ContainerCreating'),
@@ -167,7 +167,7 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
   /** Tries until it works or the pod is to stop; each new reason becomes an event. */
   async function untilDone<T>(reason: string, make: () => Promise<T> | T): Promise<T | undefined> {
     let said = ''
-    for (let delay = 100; !stopping; ) {
+    for (let delay = 100; !stopping && !scope.signal.aborted; ) {
       try {
         return await make()
       } catch (error) {
@@ -346,7 +346,7 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
     })
     .then(() => {
       // Ran to its end by itself: the network goes, the object stays until somebody deletes it.
-      if (!stopping) queueMicrotask(() => void end(graceOf(pod), false))
+      if (!stopping && !scope.signal.aborted) queueMicrotask(() => void end(graceOf(pod), false))
     })
 
   return {
