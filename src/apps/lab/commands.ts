@@ -39,7 +39,7 @@ export const up = (settings: LabSettings): Promise<void> =>
         stdio: ['ignore', log, log, 'pipe'],
       },
     )
-    const trouble = await started(child)
+    const { trouble, lacking } = await started(child)
     if (trouble !== undefined) {
       const said = lastLines(paths.log, 15)
       await removeLab(settings.name)
@@ -48,37 +48,45 @@ export const up = (settings: LabSettings): Promise<void> =>
       )
     }
     child.unref()
-    console.log(`ready after ${((performance.now() - begun) / 1000).toFixed(1)} s`)
+    if (lacking.length === 0) console.log(`ready after ${((performance.now() - begun) / 1000).toFixed(1)} s`)
+    else {
+      console.log(`not ready after ${startMs / 1000} s; it waits for:`)
+      for (const line of lacking) console.log(`  ${line}`)
+      process.exitCode = 1
+    }
     console.log(`export KUBECONFIG=${paths.kubeconfig}`)
   })
 
-/** Prints what a starting lab tells; answers what went wrong, if anything. A lab that is up but not whole is left to be looked at. */
-const started = (child: ChildProcess): Promise<string | undefined> =>
+interface Start {
+  /** Why there is no lab. */
+  readonly trouble?: string
+  /** What a lab that is up still waits for: it is left to be looked at. */
+  readonly lacking: readonly string[]
+}
+
+/** Prints what a starting lab tells, until it is ready, fails, or takes too long. */
+const started = (child: ChildProcess): Promise<Start> =>
   new Promise((done) => {
     let lacking: readonly string[] = []
     let works = false
     const stream = child.stdio[progressDescriptor] as Readable
-    const finish = (trouble: string | undefined) => {
+    const finish = (start: Start) => {
       clearTimeout(timer)
       stream.destroy()
-      done(trouble)
+      done(start)
     }
     const timer = setTimeout(() => {
-      if (!works) {
-        child.kill('SIGKILL')
-        finish('it did not answer in time')
-        return
-      }
-      console.log(`not ready after ${startMs / 1000} s:`)
-      for (const line of lacking) console.log(`  ${line}`)
-      process.exitCode = 1
-      finish(undefined)
+      if (works) return finish({ lacking })
+      child.kill('SIGKILL')
+      finish({ trouble: 'it did not answer in time', lacking })
     }, startMs)
-    child.once('error', (error) => finish(error.message))
-    child.once('exit', (code, signal) => finish(`its process ended with ${signal ?? `code ${code}`}`))
+    child.once('error', (error) => finish({ trouble: error.message, lacking }))
+    child.once('exit', (code, signal) =>
+      finish({ trouble: `its process ended with ${signal ?? `code ${code}`}`, lacking }),
+    )
     createInterface({ input: stream }).on('line', (line) => {
       const progress = JSON.parse(line) as Progress
-      if ('ready' in progress) finish(undefined)
+      if ('ready' in progress) finish({ lacking: [] })
       else if ('missing' in progress) lacking = progress.missing
       else {
         works = true
