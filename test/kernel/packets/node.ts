@@ -124,6 +124,7 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
   }
   const pod = load('pod')
   const host = load('host')
+  const socket = load('socket')
   const ring = openRingBuffer(pod.map('cilium_events'))
   const counters = contractCounters(maps.cilium_metrics, pod.map('cilium_metrics'))
   const ruleCounters = contractCounters(maps.cilium_rule_counters, pod.map('cilium_rule_counters'))
@@ -174,6 +175,10 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
       }
       return { value: out.value, packet: out.packet, seen, mark: out.mark, events: drain(), duration: out.duration }
     },
+
+    /** Descriptor of a program, to attach it. */
+    program: (name: Program): number => (name === 'from_pod' || name === 'to_pod' ? pod : host).program(name),
+    socket: (name: string): number => socket.program(name),
 
     /** Whose an address (or prefix) is. */
     owner(of: string, row: Partial<Owner>): void {
