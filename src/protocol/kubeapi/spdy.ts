@@ -89,12 +89,15 @@ function control(type: number, body: Uint8Array): Uint8Array {
   return out
 }
 
+/** An empty stored block. Go's reader hands out what it has when it meets one, and looks for another block until then. */
+const syncFlush = [0, 0, 0, 0xff, 0xff]
+
 /**
  * The answer that accepts a stream, with no headers. Its block is a stored one, which needs no compressor: the
  * connection's `first` answer opens the zlib stream.
  */
 export function replyFrame(stream: number, first: boolean): Uint8Array {
-  const block = Uint8Array.of(...(first ? [0x78, 0x01] : []), 0, 4, 0, 0xfb, 0xff, 0, 0, 0, 0)
+  const block = Uint8Array.of(...(first ? [0x78, 0x01] : []), 0, 4, 0, 0xfb, 0xff, 0, 0, 0, 0, ...syncFlush)
   const body = new Uint8Array(4 + block.length)
   new DataView(body.buffer).setUint32(0, stream)
   body.set(block, 4)
