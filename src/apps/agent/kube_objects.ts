@@ -167,7 +167,7 @@ export interface NodeDeed {
 
 export const nodeDeeds = deriveAll<NodeDeed>(
   'nodeDeeds',
-  [settings, nodes, ciliumNodes, pools],
+  [settings, nodes, ciliumNodes, pools, nodeFacts],
   { key: (d) => d.name },
   (read) => {
     const config = read.get(settings, 'settings')

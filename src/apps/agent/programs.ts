@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Config, configLayout, maps as contractMaps } from '../../../gen/contract.ts'
 import { address, parsePrefix } from '../../base/ip.ts'
@@ -23,6 +23,7 @@ export interface Places {
 
 /** The maps of the contract, pinned; they outlive the agent. */
 export function openMaps(places: Places, options: OptionValues): LoadedObject {
+  mkdirSync(places.maps, { recursive: true })
   const wanted: { [name: string]: number } = {
     cilium_flows: Number(options['bpf-ct-global-tcp-max']) + Number(options['bpf-ct-global-any-max']),
   }

@@ -26,7 +26,7 @@ import { parseNamespace, parsePod } from '../../model/pod.ts'
 import { parsePolicyObject } from '../../model/policy.ts'
 import * as rows from '../../model/rows.ts'
 import { parseEndpointSlice, parseService } from '../../model/service.ts'
-import type { Database } from '../../table/database.ts'
+import type { Database, Transaction } from '../../table/database.ts'
 import type { Table } from '../../table/definition.ts'
 import type { Log } from './log.ts'
 
@@ -59,6 +59,17 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
   watch(CILIUM_NODES, rows.ciliumNodes, parseCiliumNode)
   return { failing, events }
 
+  /** What a derivation throws is a broken invariant and no fault of the watch: it ends the process. */
+  function commit(change: (tx: Transaction) => void): void {
+    try {
+      db.commit(change)
+    } catch (e) {
+      queueMicrotask(() => {
+        throw e
+      })
+    }
+  }
+
   function watch<Row>(
     resource: Resource,
     into: Table<Row>,
@@ -82,7 +93,7 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
         {
           replaced(objects) {
             count(objects.length)
-            db.commit((tx) => {
+            commit((tx) => {
               tx.replace(
                 into,
                 objects.map(parsed).filter((row) => row !== undefined),
@@ -92,7 +103,7 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
           },
           changed(changes) {
             count(changes.length)
-            db.commit((tx) => {
+            commit((tx) => {
               for (const { type, object } of changes) {
                 const row = parsed(object)
                 if (row === undefined) continue
