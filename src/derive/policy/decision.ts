@@ -51,26 +51,45 @@ export function compile(program: Program, known: Known): Decision {
 
   const base = entries.map(isWildcard)
   const vectors: (readonly Cell[])[] = [floorOf(program, entries, base, cellsOf)]
-  const classOfVector = new Map<string, number>([[vectorText(vectors[0] as readonly Cell[]), 0]])
-  const classOfState = states.members.map((members) => {
+  const texts: string[] = [vectorText(vectors[0] as readonly Cell[])]
+  const numberOf = new Map<string, number>([[texts[0] as string, 0]])
+  const vectorOfState = states.members.map((members) => {
     const vector = cellsOf((i) => base[i] === true || members.has(i))
     const text = vectorText(vector)
-    let number = classOfVector.get(text)
+    let number = numberOf.get(text)
     if (number === undefined) {
       number = vectors.length
-      classOfVector.set(text, number)
+      numberOf.set(text, number)
       vectors.push(vector)
+      texts.push(text)
     }
     return number
   })
+  const unnamed = vectorOfState[0] !== 0 ? known.all().filter((identity) => !states.of.has(identity)) : []
+  const used = new Set<number>(unnamed.length > 0 ? [vectorOfState[0] as number] : [])
+  for (const state of new Set(states.of.values())) used.add(vectorOfState[state] as number)
+  used.delete(0)
+  // Numbered by what they say, not by who came first, so that equal content has equal numbers.
+  const order = [...used].sort((x, y) => ((texts[x] as string) < (texts[y] as string) ? -1 : 1))
+  const classOf = new Map([0, ...order].map((vector, number) => [vector, number]))
   const classes = new Map<number, number>()
-  for (const [identity, state] of states.of) {
-    const number = classOfState[state] as number
-    if (number !== 0) classes.set(identity, number)
+  const put = (identity: number, vector: number) => {
+    if (vector !== 0) classes.set(identity, classOf.get(vector) as number)
   }
-  const unnamed = classOfState[0] as number
-  if (unnamed !== 0) for (const identity of known.all()) if (!states.of.has(identity)) classes.set(identity, unnamed)
-  return withStableClasses(program, columns, vectors, classes)
+  for (const [identity, state] of states.of) put(identity, vectorOfState[state] as number)
+  for (const identity of unnamed) put(identity, vectorOfState[0] as number)
+  return {
+    key: program.key,
+    direction: program.direction,
+    columns,
+    cells: [0, ...order].flatMap((n) => vectors[n] as readonly Cell[]),
+    classes,
+    content: [
+      columns.other,
+      columns.runs.map((runs) => runs.map((r) => `${r.last}:${r.column}`).join()).join(';'),
+      [0, ...order].map((n) => texts[n]).join(';'),
+    ].join('|'),
+  }
 }
 
 /** What those get who nobody has told us of: only what everybody gets, less all that anybody is denied. */
@@ -167,28 +186,3 @@ function cellWriter(
 const cell = (v: number, rule: number): Cell => ({ rule, shadowRule: 0, verdict: v, shadowVerdict: 0, proxyPort: 0 })
 
 const vectorText = (cells: readonly Cell[]): string => cells.map((c) => `${c.verdict}:${c.rule}`).join()
-
-/** Numbers classes by what they say, not by who came first, so that equal content has equal numbers. */
-function withStableClasses(
-  program: Program,
-  columns: Columns,
-  vectors: readonly (readonly Cell[])[],
-  classes: ReadonlyMap<number, number>,
-): Decision {
-  const used = [0, ...new Set(classes.values())]
-  const texts = new Map(used.map((n) => [n, vectorText(vectors[n] as readonly Cell[])]))
-  const order = used.slice(1).sort((a, b) => ((texts.get(a) as string) < (texts.get(b) as string) ? -1 : 1))
-  const renumbered = new Map([0, ...order].map((old, now) => [old, now]))
-  return {
-    key: program.key,
-    direction: program.direction,
-    columns,
-    cells: [0, ...order].flatMap((n) => vectors[n] as readonly Cell[]),
-    classes: new Map([...classes].map(([identity, n]) => [identity, renumbered.get(n) as number])),
-    content: [
-      columns.other,
-      columns.runs.map((runs) => runs.map((r) => `${r.last}:${r.column}`).join()).join(';'),
-      [0, ...order].map((n) => texts.get(n)).join(';'),
-    ].join('|'),
-  }
-}

@@ -6,7 +6,7 @@ import { allocate, deriveAll, deriveEach, type Read } from '../../table/definiti
 import { endpoints } from '../endpoints/tables.ts'
 import { nextFree } from '../numbers.ts'
 import { cidrIdentities } from './cidrs.ts'
-import { pageColumns, pagesOf } from './columns.ts'
+import { pageColumns } from './columns.ts'
 import { compile, type Decision, type Known } from './decision.ts'
 import { type Program, peerKey, type Subject } from './program.ts'
 import { programs, ruleNumbers, type SubjectPrograms, subjectPrograms, subjects } from './programs.ts'
@@ -76,14 +76,8 @@ export const policyTableRows = deriveEach<TableRow, PolicyTableRow>(
   'policyTables',
   policyPlaces,
   { key: (t) => String(t.table) },
-  placedOnly(({ table, cells, pages, decision: { columns } }) => [
-    {
-      table,
-      cells,
-      columns: columns.entries.length,
-      other: columns.other,
-      page: columns.runs.map((runs) => pagesOf(runs).map((text) => pages[text] as number)),
-    },
+  placedOnly(({ table, cells, page, decision: { columns } }) => [
+    { table, cells, columns: columns.entries.length, other: columns.other, page },
   ]),
 )
 
@@ -108,14 +102,38 @@ export const policyCellRows = deriveEach<TableRow, CellsRow>(
   placedOnly(({ cells, decision }) => [{ first: cells, cells: decision.cells }]),
 )
 
-/** cilium_policy_classes */
-export const policyClassRows = deriveEach<TableRow, ClassRow>(
-  'policyClasses',
+/** The members of a table's classes in parts, so that one more identity makes only one part anew. */
+interface MembersPart {
+  readonly table: number
+  readonly part: number
+  /** Identity and class by turns. */
+  readonly members: readonly number[]
+}
+
+const parts = 32
+
+export const policyMembers = deriveEach<TableRow, MembersPart>(
+  'policyMembers',
   policyPlaces,
-  { key: (c) => `${c.table} ${c.identity}`, indexes: { table: (c) => [String(c.table)] } },
-  placedOnly(({ table, decision }) =>
-    [...decision.classes].map(([identity, number]) => ({ table, identity, class: number })),
-  ),
+  { key: (m) => `${m.table} ${m.part}` },
+  placedOnly(({ table, decision }) => {
+    const lists: number[][] = []
+    for (const [identity, number] of decision.classes) (lists[identity % parts] ??= []).push(identity, number)
+    return lists.flatMap((members, part) => [{ table, part, members }])
+  }),
+)
+
+/** cilium_policy_classes */
+export const policyClassRows = deriveEach<MembersPart, ClassRow>(
+  'policyClasses',
+  policyMembers,
+  { key: (c) => `${c.table} ${c.identity}` },
+  ({ table, members }) => {
+    const rows: ClassRow[] = []
+    for (let i = 0; i < members.length; i += 2)
+      rows.push({ table, identity: members[i] as number, class: members[i + 1] as number })
+    return rows
+  },
 )
 
 /** The policy number of each subject; `cursor` says where the next search starts. */

@@ -15,6 +15,8 @@ export interface PlacedTable {
   readonly cells: number
   /** Page text to its number, for each distinct page. */
   readonly pages: { readonly [page: string]: number }
+  /** For each space the numbers of its 256 pages. */
+  readonly page: readonly (readonly number[])[]
   readonly decision: Decision
   /** No program wants it any more; it stays until the kernel has let go of it. */
   readonly retired: boolean
@@ -118,10 +120,11 @@ function place(decision: Decision, space: Space): PlacedTable | UnplacedTable {
   const cells = freeRange(space.ranges, decision.cells.length, limits.cells, space.cursor.cell)
   if (table === undefined) return unplaced(`all ${limits.tables - 1} decision tables are in use`)
   if (cells === undefined) return unplaced(`needs ${decision.cells.length} cells, which are not free in one piece`)
+  const texts = decision.columns.runs.map(pagesOf)
   const pages: { [page: string]: number } = {}
   const taken = new Set<number>()
   let nextPage = space.cursor.page
-  for (const text of new Set(decision.columns.runs.flatMap(pagesOf))) {
+  for (const text of new Set(texts.flat())) {
     const shared = space.pages.get(text)
     const page = shared ?? nextFree(0, limits.pages - 1, nextPage, (n) => space.pageNumbers.has(n) || taken.has(n))
     if (page === undefined) return unplaced(`all ${limits.pages} pages of ports are in use`)
@@ -139,5 +142,6 @@ function place(decision: Decision, space: Space): PlacedTable | UnplacedTable {
   }
   space.classes += decision.classes.size
   space.cursor = { kind: 'cursor', table: table + 1, page: nextPage, cell: cells + decision.cells.length }
-  return { kind: 'table', table, cells, pages, decision, retired: false }
+  const page = texts.map((space) => space.map((text) => pages[text] as number))
+  return { kind: 'table', table, cells, pages, page, decision, retired: false }
 }
