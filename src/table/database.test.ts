@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { InvariantError } from '../base/assert.ts'
 import { openDatabase } from './database.ts'
 import { type AnyTable, allocate, deriveAll, deriveEach, type Table, table } from './definition.ts'
 
@@ -331,4 +332,17 @@ test('a table that is missing, named twice or written though derived is refused 
   assert.throws(() => open().commit((tx) => tx.remove(placed, 'p1')), /placed is derived/)
   assert.throws(() => openDatabase([nodes]).all(pods), /pods is not in this database/)
   assert.throws(() => open().by(pods, 'colour', 'red'), /pods has no index 'colour'/)
+})
+
+test('a derivation that throws is a broken invariant, and the database takes nothing more', () => {
+  const strict = deriveEach('strict', pods, byName, (pod): readonly Pod[] => {
+    if (pod.app === 'bad') throw new TypeError('no such app')
+    return [pod]
+  })
+  const db = openDatabase([pods, strict])
+  assert.throws(
+    () => db.commit((tx) => tx.put(pods, { name: 'p1', node: '', app: 'bad' })),
+    (error) => error instanceof InvariantError && /revision 1 broke: no such app/.test(error.message),
+  )
+  assert.throws(() => db.commit((tx) => tx.remove(pods, 'p1')), /nothing is committed after one that broke/)
 })

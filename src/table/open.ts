@@ -1,21 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { assert, present } from '../base/assert.ts'
-import type { Cursor, Database, Snapshot, Transaction } from './database.ts'
-import type { AnyTable, Read, Table } from './definition.ts'
+import { assert, InvariantError } from '../base/assert.ts'
+import type { Cursor, Database, Transaction } from './database.ts'
+import type { AnyTable, Table } from './definition.ts'
 import { type Derivation, declaredInputs, derive, openDerivation, replaceRows, type Tables } from './derivation.ts'
-import {
-  allRows,
-  type Content,
-  changesAt,
-  forkStore,
-  getRow,
-  openCursor,
-  openStore,
-  rowsBy,
-  type Store,
-  shareContent,
-  writeRow,
-} from './store.ts'
+import { readOf, snapshotOf } from './snapshot.ts'
+import { changesAt, forkStore, openCursor, openStore, type Store, writeRow } from './store.ts'
 
 type Listener = (changed: ReadonlySet<string>, revision: number) => void
 type Operation = (revision: number) => void
@@ -124,27 +113,36 @@ function databaseOf(
 
   /** The one way in: operations, derivations, revision, news. */
   function apply(operations: readonly Operation[]): number {
-    assert(!committing, 'a derivation may not commit')
+    assert(!committing, 'a derivation may not commit, and nothing is committed after one that broke')
     committing = true
     const at = (attempt = revision + 1)
-    for (const operation of operations) operation(at)
-    if (flipped.size > 0) inherit()
-    if (flipped.size > 0 || anyChanged(at)) {
-      for (const derivation of derivations.values()) settle(derivation)
-      if (inputsGrew) inherit()
-      const changed = new Set<string>()
-      for (const store of stores.values()) if (changesAt(store, at).size > 0) changed.add(store.table.name)
-      for (const store of flipped) changed.add(store.table.name)
-      flipped.clear()
-      if (changed.size > 0) {
-        revision = at
-        news.push([changed, at])
-      }
+    try {
+      change(operations, at)
+    } catch (error) {
+      // Half a commit can not be taken back, so nobody may go on with it.
+      throw new InvariantError(`revision ${at} broke: ${error instanceof Error ? error.message : error}`, {
+        cause: error,
+      })
     }
     committing = false
     const reached = revision
     tell()
     return reached
+  }
+
+  function change(operations: readonly Operation[], at: number): void {
+    for (const operation of operations) operation(at)
+    if (flipped.size > 0) inherit()
+    if (flipped.size === 0 && !anyChanged(at)) return
+    for (const derivation of derivations.values()) settle(derivation)
+    if (inputsGrew) inherit()
+    const changed = new Set<string>()
+    for (const store of stores.values()) if (changesAt(store, at).size > 0) changed.add(store.table.name)
+    for (const store of flipped) changed.add(store.table.name)
+    flipped.clear()
+    if (changed.size === 0) return
+    revision = at
+    news.push([changed, at])
   }
 
   const anyChanged = (at: number): boolean => {
@@ -221,9 +219,9 @@ function databaseOf(
     tables: [...stores.keys()],
     count: (table) => storeOf(table).content.rows.byKey.size,
     isInitialised: (table) => storeOf(table).initialised,
-    commit(change) {
+    commit(fill) {
       const operations: Operation[] = []
-      change(transaction(operations))
+      fill(transaction(operations))
       committed = true
       return apply(operations)
     },
@@ -252,25 +250,4 @@ function databaseOf(
     flipped.clear()
   }
   return database
-}
-
-function readOf(contentOf: (table: AnyTable) => Content): Read {
-  return {
-    get: <Row>(table: Table<Row>, key: string) => getRow(contentOf(table), key) as Row | undefined,
-    by: <Row>(table: Table<Row>, index: string, value: string) =>
-      rowsBy(contentOf(table), table, index, value) as readonly Row[],
-    all: <Row>(table: Table<Row>) => allRows(contentOf(table)) as readonly Row[],
-  }
-}
-
-function snapshotOf(stores: ReadonlyMap<AnyTable, Store>, revision: number): Snapshot {
-  const contents = new Map([...stores].map(([table, store]) => [table, shareContent(store)]))
-  const initialised = new Set([...stores.values()].filter((store) => store.initialised).map(({ table }) => table))
-  const contentOf = (table: AnyTable): Content => present(contents.get(table), `table ${table.name} in the snapshot`)
-  return {
-    ...readOf(contentOf),
-    revision,
-    count: (table) => contentOf(table).rows.byKey.size,
-    isInitialised: (table) => initialised.has(table),
-  }
 }

@@ -11,6 +11,7 @@ const open: Gate<Row> = {
   writesUpTo: Number.POSITIVE_INFINITY,
   removalsUpTo: Number.POSITIVE_INFINITY,
   ready: () => true,
+  unused: () => true,
 }
 
 function setUp(options: Partial<PlanOptions<Row>> = {}, there: readonly Row[] = []) {

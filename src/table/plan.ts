@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { assert } from '../base/assert.ts'
+import { assert, present } from '../base/assert.ts'
 import { openBacklog, type Pending } from './backlog.ts'
 import type { Change } from './database.ts'
+import { openOutside, type References } from './outside.ts'
 import type { RowStatus } from './status.ts'
 import type { Outcome } from './target.ts'
 
@@ -23,6 +24,8 @@ export interface PlanOptions<Row> {
   readonly backOff?: BackOff
   /** Most rows of one operation. */
   readonly batch?: number
+  /** Which rows of earlier tables a row refers to, one function for each such table. */
+  readonly references?: readonly References<Row>[]
 }
 
 /** What the driver is to do next. Each operation is answered once: a load by `loaded` or `loadFailed`, the
@@ -41,6 +44,8 @@ export interface Gate<Row> {
   readonly writesUpTo: number
   readonly removalsUpTo: number
   ready(row: Row): boolean
+  /** Whether nobody outside refers to the row any more. */
+  unused(key: string): boolean
 }
 
 /** The state of one reconciler and its decisions; it awaits nothing and knows no clock. */
@@ -61,6 +66,8 @@ export interface Plan<Row> {
   realised(): number
   /** The same for those whose removals wait: -1 too while rows are there that nobody has asked for. */
   released(): number
+  /** Whether a row that is or may be outside refers to the key, by the reference of that number. */
+  refers(reference: number, key: string): boolean
   /** Whether a row with this key is still to be written. */
   owes(key: string): boolean
   status(key: string): RowStatus | undefined
@@ -70,16 +77,9 @@ export interface Plan<Row> {
 
 const defaultBackOff: BackOff = { first: 50, most: 30_000 }
 
-/** What is outside. `sure` is false once an operation on it failed. */
-interface There<Row> {
-  readonly row: Row
-  readonly sure: boolean
-  readonly revision: number
-}
-
 export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
   const { desired, random, batch = Number.POSITIVE_INFINITY, backOff = defaultBackOff } = options
-  const actual = new Map<string, There<Row>>()
+  const outside = openOutside(options.references ?? [])
   const backlog = openBacklog()
   /** Rows found outside that nobody has asked for; they stay until everybody has spoken. */
   const strays = new Set<string>()
@@ -103,7 +103,7 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
       return
     }
     const wanted = desired.get(key)
-    const there = actual.get(key)
+    const there = outside.get(key)
     if (wanted === undefined ? !there : there?.sure && (there.row === wanted || options.equal(there.row, wanted))) {
       backlog.drop(key)
       strays.delete(key)
@@ -132,7 +132,7 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
       rows.push(row)
     }
     if (keys.length === 0) return undefined
-    for (const [i, key] of keys.entries()) actual.set(key, { row: rows[i] as Row, sure: false, revision: seen })
+    for (const [i, key] of keys.entries()) outside.departed(key, rows[i] as Row)
     return depart('write', keys, rows)
   }
 
@@ -142,8 +142,9 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
     for (const [key, pending] of backlog.entries()) {
       if (keys.length >= batch) break
       if (pending.kind !== 'remove' || !ripe(pending, now) || pending.last > gate.removalsUpTo) continue
+      if (!gate.unused(key)) continue
       keys.push(key)
-      rows.push((actual.get(key) as There<Row>).row)
+      rows.push(present(outside.get(key), `row '${key}' to be removed`).row)
     }
     return keys.length > 0 ? depart('remove', keys, rows) : undefined
   }
@@ -158,14 +159,14 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
     const { since, last, first } = pending
     pending.flying = false
     if (outcome.ok) {
-      if (written) actual.set(key, { row, sure: true, revision: since === undefined ? last : since - 1 })
-      else actual.delete(key)
+      if (written) outside.written(key, row, since === undefined ? last : since - 1)
+      else outside.removed(key)
       strays.delete(key)
       backlog.drop(key)
       evaluate(key, since ?? last, last)
       return
     }
-    actual.set(key, { row, sure: false, revision: -1 })
+    outside.doubted(key, row)
     if (since !== undefined) {
       // The row has changed meanwhile: what failed is not what is wanted now.
       evaluate(key, first, last)
@@ -200,12 +201,14 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
       flying = false
       load = { due: false, at: 0, attempts: 0, error: undefined }
       const owed = backlog.clear()
-      actual.clear()
       strays.clear()
-      for (const row of rows) actual.set(options.key(row), { row, sure: true, revision: seen })
+      outside.reset(
+        rows.map((row) => [options.key(row), row] as const),
+        seen,
+      )
       // Nobody knows since when a row has been missing: what differs counts from the beginning.
       for (const row of desired.all()) evaluate(options.key(row), 0, seen)
-      for (const key of actual.keys()) {
+      for (const key of outside.keys()) {
         if (desired.get(key) !== undefined) continue
         // A removal that was under way goes on; what nobody ever mentioned waits for everybody's word.
         if (owed.has(key)) evaluate(key, 0, seen)
@@ -249,6 +252,7 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
     realisedWrites: () => (load.due ? -1 : Math.min(seen, backlog.floor('write'))),
     realised,
     released: () => (strays.size > 0 ? -1 : realised()),
+    refers: (reference, key) => load.due || outside.refers(reference, key),
     owes(key) {
       const pending = backlog.get(key)
       return load.due || pending?.kind === 'write' || pending?.since !== undefined
@@ -261,11 +265,11 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
         return Number.isFinite(retryAt) ? { ...status, retryAt } : status
       }
       if (pending) return { kind: 'pending', since: pending.first }
-      const there = actual.get(key)
+      const there = outside.get(key)
       if (there) return { kind: 'done', revision: there.revision }
       return desired.get(key) === undefined ? undefined : { kind: 'pending', since: seen }
     },
-    counts: () => ({ rows: actual.size, pending: backlog.size(), failed: backlog.failed() }),
+    counts: () => ({ rows: outside.size(), pending: backlog.size(), failed: backlog.failed() }),
     waits: () => [
       ...(load.error === undefined ? [] : [`load: ${load.error}`]),
       ...(options.waitInitialised && !initialised ? ['initialised'] : []),

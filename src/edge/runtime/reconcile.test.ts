@@ -280,6 +280,52 @@ test('with needs, a row waits only for the rows it names', () => {
   assert.deepEqual(taken(), ['routes write good=1 bad=1', 'names write n=good'])
 })
 
+test('with needs, a full table gets room although what comes after waits for it', () => {
+  const { db, run, fake, log, taken } = setUp()
+  const later = fakeTarget(log, 'names')
+  run.add(names, later.target, { after: [{ table: routes, needs: (row) => [row.via] }] })
+  run.start()
+  const want = (...rows: [string, string][]) =>
+    db.commit((tx) => {
+      for (const [name, via] of rows) {
+        tx.put(routes, { to: via, via: '1' })
+        tx.put(names, { to: name, via })
+      }
+    })
+  want(['n', 'a'])
+  fake.failing.set('b', { ok: false, error: 'table full', permanent: true })
+  want(['m', 'b'])
+  assert.deepEqual(taken(), ['routes write a=1', 'names write n=a', 'routes write b=1'])
+  fake.failing.clear()
+  db.commit((tx) => {
+    tx.remove(routes, 'a')
+    tx.remove(names, 'n')
+  })
+  assert.deepEqual(taken(), ['names remove n', 'routes remove a', 'routes write b=1', 'names write m=b'])
+})
+
+test('with needs, a row stays while one outside, old or new, names it', () => {
+  const { db, run, log, taken } = setUp()
+  const later = fakeTarget(log, 'names')
+  run.add(names, later.target, { after: [{ table: routes, needs: (row) => [row.via] }] })
+  run.start()
+  db.commit((tx) => {
+    tx.put(routes, { to: 'a', via: '1' })
+    tx.put(routes, { to: 'b', via: '1' })
+    tx.put(names, { to: 'n', via: 'a' })
+  })
+  later.failing.set('n', { ok: false, error: 'no answer' })
+  taken()
+  db.commit((tx) => {
+    tx.remove(routes, 'a')
+    tx.put(names, { to: 'n', via: 'b' })
+  })
+  assert.deepEqual(taken(), ['names write n=b'], 'nobody knows whether n still leads to a')
+  later.failing.clear()
+  run.reload(names)
+  assert.deepEqual(taken(), ['names write n=b', 'routes remove a'])
+})
+
 test('a table may only come after one that has been added', () => {
   const { run, log } = setUp()
   const other = table<Route>('other', { key: (row) => row.to })

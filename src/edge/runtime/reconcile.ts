@@ -4,7 +4,7 @@ import type { Scope } from '../../base/scope.ts'
 import type { Clock } from '../../base/time.ts'
 import type { Cursor, Database } from '../../table/database.ts'
 import type { AnyTable, Table } from '../../table/definition.ts'
-import { type After, gateOf, heldUpBy, type Place, placeAfter } from '../../table/order.ts'
+import { type After, gateOf, heldUpBy, type Place, placeAfter, referencesIn } from '../../table/order.ts'
 import { type BackOff, type Operation, openPlan, type Transfer } from '../../table/plan.ts'
 import type { RowStatus, StatusRow, TableStatus } from '../../table/status.ts'
 import type { Outcome, Target } from '../../table/target.ts'
@@ -200,6 +200,7 @@ export function reconciliation(
         key: (row) => target.key(row),
         equal: (there, wanted) => target.equal(there, wanted),
         random,
+        references: referencesIn(after),
       })
       const place = placeAfter(places, table, plan, after) as Place<unknown>
       places.set(table, place)

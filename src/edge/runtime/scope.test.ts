@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { errorText, openScope } from './scope.ts'
 
@@ -95,4 +96,19 @@ test('a cancelled timer does not fire, and nothing starts after the end', async 
   scope.loop('late', async () => void fired.push('late'))
   await new Promise((later) => setTimeout(later, 5))
   assert.deepEqual(fired, [])
+})
+
+test('a broken invariant in background work ends the process', () => {
+  const program = `
+    import { assert } from './src/base/assert.ts'
+    import { openScope } from './src/edge/runtime/scope.ts'
+    openScope('agent').loop('broken', async () => assert(false, 'two owners'))
+    setInterval(() => {}, 1000)`
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: new URL('../../..', import.meta.url),
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+  assert.equal(status, 1)
+  assert.match(stderr, /two owners/)
 })

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout as sleep } from 'node:timers/promises'
+import { InvariantError } from '../../base/assert.ts'
 import type { Scope } from '../../base/scope.ts'
 
 /** How one named piece of background work is doing. */
@@ -52,7 +53,7 @@ export function openScope(name: string, options: ScopeOptions = {}): HealthScope
     const promise: Promise<void> = run().finally(() => running.delete(promise))
     running.add(promise)
   }
-  /** Runs once; never throws. */
+  /** Runs once. A throw is kept as health; but a broken invariant ends the process, as it would anywhere else. */
   const attempt = async (work: string, run: () => void | Promise<void>): Promise<boolean> => {
     const health = healthOf(work)
     health.running = true
@@ -61,6 +62,11 @@ export function openScope(name: string, options: ScopeOptions = {}): HealthScope
       delete health.error
       return true
     } catch (error) {
+      if (error instanceof InvariantError) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
       if (!signal.aborted) failed(work, error)
       return false
     } finally {
