@@ -23,7 +23,8 @@ int proc_mount(int root, bool privileged);
 int sys_mount(int root, int cgroups, bool privileged);
 int dev_mount(int root, bool privileged);
 int tmpfs_mount(int root, const char *target, const char *options);
-/* "source\x1ftarget\x1foptions": ro, slave, shared, and the types of a hostPath. */
+/* "source\x1ftarget\x1foptions": ro, slave, shared, create (a directory, if nothing is there), and the
+ * types of a hostPath with "-or-create" for OrCreate. */
 int clone_volume(char *bind, struct clone *clone);
 int attach_clone(int root, const struct clone *clone);
 int link_file(int root, char *link);	 /* "target\x1fpath" */

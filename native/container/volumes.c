@@ -34,10 +34,10 @@ static int make_source(const char *source, const char *options)
 
 	if (!stat(source, &st))
 		return 0;
-	if (!has(options, "Directory-or-create") && !has(options, "File-or-create"))
+	if (!has(options, "create") && !has(options, "Directory-or-create") && !has(options, "File-or-create"))
 		return 0; /* the clone says what is missing */
 	root = here();
-	if (has(options, "Directory-or-create")) {
+	if (!has(options, "File-or-create")) {
 		done = make_directory(root, source, 0755);
 	} else {
 		int fd = file_in(root, source, 0644);

@@ -235,6 +235,22 @@ test('an unknown image without a command says how to map it; with a command it r
   await lab.until('command', isRunning)
 })
 
+test('a hostPath of the wrong type keeps the container waiting and says why; memory beyond the limit ends it', async () => {
+  const volumes = [{ name: 'h', hostPath: { path: '/etc/passwd', type: 'Directory' } }]
+  lab.create('wrong', { volumes, containers: [{ ...sleeper, volumeMounts: [{ name: 'h', mountPath: '/h' }] }] })
+  const pod = await lab.until('wrong', (p) => stateOf(p)?.state.waiting?.message !== undefined)
+  assert.match(
+    stateOf(pod)?.state.waiting?.message ?? '',
+    /hostPath type check failed: \/etc\/passwd is not a directory/,
+  )
+  assert.ok(lab.events('wrong').some((e) => e.startsWith('FailedMount: hostPath type check failed')))
+  const command = ['sh', '-c', 'x=$(head -c 100000000 /dev/zero | tr "\\\\0" x); echo $x | wc -c']
+  const resources = { limits: { memory: '20Mi' } }
+  lab.create('hungry', { restartPolicy: 'Never', containers: [{ ...sleeper, command, resources }] })
+  const over = await lab.until('hungry', (p) => p?.status?.phase === 'Failed')
+  assert.equal(stateOf(over)?.state.terminated?.reason, 'OOMKilled')
+})
+
 test('init containers run one after the other, and a pod that ends well has succeeded', async () => {
   const volumes = [{ name: 'd', emptyDir: {} }]
   const step = (name: string, command: string) => ({

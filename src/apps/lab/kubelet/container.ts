@@ -144,8 +144,9 @@ export function writeNodeFile(node: LabNode, path: string, text: string, mode = 
 export interface Names {
   readonly clusterDns: readonly string[]
   readonly clusterDomain: string
-  /** The node's own resolv.conf. */
+  /** The node's own resolv.conf and hosts. */
   readonly hostResolv: string
+  readonly hostHosts: string
 }
 
 /** Writes a pod's hosts, hostname and resolv.conf into its directory on the node. */
@@ -155,7 +156,8 @@ export function writePodFiles(node: LabNode, pod: Pod, names: Names, ips: readon
   const { subdomain } = pod.spec
   const full = subdomain ? [`${hostname}.${subdomain}.${pod.metadata.namespace}.svc.${names.clusterDomain}`] : []
   const aliases = (pod.spec.hostAliases ?? []).map((a) => `${a.ip}\t${(a.hostnames ?? []).join('\t')}`)
-  const hosts = [
+  const added = aliases.length ? ['', '# Entries added by HostAliases.', ...aliases] : []
+  const own = [
     '# Kubernetes-managed hosts file.',
     '127.0.0.1\tlocalhost',
     '::1\tlocalhost ip6-localhost ip6-loopback',
@@ -163,9 +165,9 @@ export function writePodFiles(node: LabNode, pod: Pod, names: Names, ips: readon
     'fe00::1\tip6-allnodes',
     'fe00::2\tip6-allrouters',
     ...ips.map((ip) => [ip, ...full, hostname].join('\t')),
-    ...(aliases.length ? ['', '# Entries added by HostAliases.', ...aliases] : []),
-    '',
   ]
+  const host = ['# Kubernetes-managed hosts file (host network).', names.hostHosts.trimEnd()]
+  const hosts = [...(pod.spec.hostNetwork ? host : own), ...added, '']
   writeNodeFile(node, `${directory}/etc-hosts`, hosts.join('\n'))
   writeNodeFile(node, `${directory}/hostname`, `${hostname}\n`)
   writeNodeFile(node, `${directory}/resolv.conf`, resolvConf(pod, names))

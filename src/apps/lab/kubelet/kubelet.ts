@@ -72,6 +72,7 @@ export function createKubelet(options: KubeletOptions): Kubelet {
       clusterDns: options.clusterDns,
       clusterDomain: options.clusterDomain ?? 'cluster.local',
       hostResolv: readQuietly(node.path('/etc/resolv.conf')),
+      hostHosts: readQuietly(node.path('/etc/hosts')),
     },
     cgroup: relative(unifiedRoot(), options.cgroups.unified),
     hostIPs: options.addresses,

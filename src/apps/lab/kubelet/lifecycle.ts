@@ -105,8 +105,13 @@ export function containerLife(context: PodContext, spec: Container, kind: Kind):
       current = { program, made, startedAt: clock.now() }
     } catch (error) {
       const message = (error as Error).message
-      tell('Warning', 'Failed', `Error: ${message}`)
       await forget(made)
+      if (/^(mount|hostPath) /.test(message)) {
+        tell('Warning', 'FailedMount', message)
+        wait('ContainerCreating', message)
+        return false
+      }
+      tell('Warning', 'Failed', `Error: ${message}`)
       const now = timestamp(clock.now())
       terminated({ exitCode: 128, reason: 'StartError', message, startedAt: now, finishedAt: now, containerID: id })
       return false
@@ -148,7 +153,7 @@ export function containerLife(context: PodContext, spec: Container, kind: Kind):
     const stopProbes = watchOver(program)
     const end = await program.ended
     stopProbes()
-    const oom = oomKills(made.cgroups) > 0 && end.signal === 9
+    const oom = end.code === 137 && oomKills(made.cgroups) > 0
     const message = lastWords(made, end)
     current = undefined
     await forget(made)

@@ -114,6 +114,7 @@ test('resolv.conf follows the DNS policy', () => {
   const names: Names = {
     clusterDns: ['10.96.0.10'],
     clusterDomain: 'cluster.local',
+    hostHosts: '',
     hostResolv: 'nameserver 192.0.2.1\nsearch x.test\n',
   }
   assert.equal(

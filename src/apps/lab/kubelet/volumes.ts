@@ -76,7 +76,8 @@ function needsAccount(pod: Pod): boolean {
 export function prepareVolume(pod: Pod, volume: Volume, context: VolumeContext): ReadyVolume {
   if (volume.hostPath) {
     const { path, type = '' } = volume.hostPath
-    return { source: path, readonly: false, ...(type ? { type: type.replace(/OrCreate$/, '-or-create') } : {}) }
+    // Without a type, runtimes make a directory of what is missing.
+    return { source: path, readonly: false, type: type.replace(/OrCreate$/, '-or-create') || 'create' }
   }
   const kind = volume.emptyDir ? 'empty-dir' : volume.configMap ? 'configmap' : volume.secret ? 'secret' : 'projected'
   const source = `${podDirectory(pod)}/volumes/kubernetes.io~${kind}/${volume.name}`
