@@ -105,11 +105,7 @@ export const hostDevices = deriveAll<LinkRow>('hostDevices', [nodeFacts], { key:
   const addresses = [facts.gateway4 && `${facts.gateway4}/32`, facts.gateway6 && `${facts.gateway6}/128`].filter(
     (a) => a,
   )
-  const common = { kind: 'veth', mac: '', mtu: facts.wireMtu } as const
-  return [
-    { ...common, name: HOST_DEVICE, peer: 'cilium_net', addresses },
-    { ...common, name: 'cilium_net', peer: HOST_DEVICE, addresses: [] },
-  ]
+  return [{ name: HOST_DEVICE, kind: 'veth', peer: 'cilium_net', mac: '', mtu: facts.wireMtu, addresses }]
 })
 
 /** Loaded programs and everything that attaches them. */
