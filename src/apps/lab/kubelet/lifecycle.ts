@@ -4,11 +4,12 @@ import { timestamp } from '../controllers/events.ts'
 import type { Image } from '../images/images.ts'
 import { oomKills, removeCgroups } from './cgroups.ts'
 import { imageId, type Made, makeContainer } from './container.ts'
+import type { PodContext } from './context.ts'
 import { MissingReference } from './environment.ts'
-import type { Container, ContainerState, ContainerStatus, Handler, Probe } from './manifest.ts'
+import type { Container, ContainerState, ContainerStatus, Handler } from './manifest.ts'
 import type { End, Program } from './node.ts'
-import type { PodContext } from './pod.ts'
-import { type Attempt, attempt, repeat } from './probes.ts'
+import { type Attempt, attempt } from './probes.ts'
+import { watchOver } from './watch.ts'
 
 export type Kind = 'init' | 'sidecar' | 'main' | 'ephemeral'
 
@@ -150,7 +151,25 @@ export function containerLife(context: PodContext, spec: Container, kind: Kind):
   async function once(): Promise<number | undefined> {
     if (!(await start()) || !current) return state.terminated?.exitCode
     const { program, made, startedAt } = current
-    const stopProbes = watchOver(program)
+    const stopProbes = watchOver({
+      spec,
+      scope,
+      handle,
+      tell,
+      onUp() {
+        up = true
+        ready = !spec.readinessProbe
+        hasStarted()
+        context.changed()
+      },
+      onReady(is) {
+        if (ready === is) return
+        ready = is
+        context.changed()
+      },
+      onFailure: (why, grace) =>
+        void kill(program, grace ?? context.pod().spec.terminationGracePeriodSeconds ?? 30, why),
+    })
     const end = await program.ended
     stopProbes()
     const oom = end.code === 137 && oomKills(made.cgroups) > 0
@@ -171,64 +190,6 @@ export function containerLife(context: PodContext, spec: Container, kind: Kind):
 
   const handle = (handler: Handler, timeout: number): Promise<Attempt> =>
     attempt(handler, spec, context.reach(current), timeout)
-
-  /** postStart and the probes of a running instance; the result ends them. */
-  function watchOver(program: Program): () => void {
-    const stops: (() => void)[] = []
-    let over = false
-    const begin = (probe: Probe | undefined, name: string, eager: boolean, onResult: Parameters<typeof repeat>[4]) => {
-      if (!probe || over) return () => {}
-      const noted: typeof onResult = (verdict, result) => {
-        if (over) return
-        if (!result.ok) tell('Warning', 'Unhealthy', `${name} probe failed: ${result.message}`)
-        onResult(verdict, result)
-      }
-      const stop = repeat(scope, `${name} probe`, probe, (timeout) => handle(probe, timeout), noted, eager)
-      stops.push(stop)
-      return stop
-    }
-    const fail = (name: string, probe: Probe) => {
-      const grace = probe.terminationGracePeriodSeconds ?? context.pod().spec.terminationGracePeriodSeconds ?? 30
-      void kill(program, grace, `Container ${spec.name} failed ${name} probe, will be restarted`)
-    }
-    const isUp = () => {
-      up = true
-      ready = !spec.readinessProbe
-      hasStarted()
-      context.changed()
-      begin(spec.livenessProbe, 'Liveness', false, (verdict) => {
-        if (verdict === 'failure' && spec.livenessProbe) fail('liveness', spec.livenessProbe)
-      })
-      begin(spec.readinessProbe, 'Readiness', true, (verdict) => {
-        if (verdict === 'undecided' || ready === (verdict === 'success')) return
-        ready = verdict === 'success'
-        context.changed()
-      })
-    }
-    const watchStartup = () => {
-      if (over) return
-      if (!spec.startupProbe) return isUp()
-      const stop = begin(spec.startupProbe, 'Startup', true, (verdict) => {
-        if (verdict === 'failure' && spec.startupProbe) fail('startup', spec.startupProbe)
-        if (verdict !== 'success') return
-        stop()
-        isUp()
-      })
-    }
-    const { postStart } = spec.lifecycle ?? {}
-    if (!postStart) watchStartup()
-    else {
-      void handle(postStart, 60_000).then((result) => {
-        if (result.ok || over) return watchStartup()
-        tell('Warning', 'FailedPostStartHook', `PostStartHook failed: ${result.message}`)
-        void kill(program, 30, `FailedPostStartHook`)
-      })
-    }
-    return () => {
-      over = true
-      for (const stop of stops) stop()
-    }
-  }
 
   async function kill(program: Program, grace: number, why: string): Promise<void> {
     tell('Normal', 'Killing', why)

@@ -1,29 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import { rmSync } from 'node:fs'
+import { sameJson } from '../../../protocol/kubeapi/object.ts'
 import { isReason } from '../../../protocol/kubeapi/status.ts'
-import type { Image } from '../images/images.ts'
 import { makeCgroups, removeCgroups } from './cgroups.ts'
-import { hostnameOf, logDirectory, type Made, type Making, writePodFiles } from './container.ts'
-import type { NodeContext } from './context.ts'
+import { hostnameOf, logDirectory, writePodFiles } from './container.ts'
+import type { NodeContext, PodContext } from './context.ts'
 import type { PodFacts } from './environment.ts'
 import { type ContainerLife, containerLife, type Kind, unstarted } from './lifecycle.ts'
 import { lastLines } from './logs.ts'
 import type { Container, Pod } from './manifest.ts'
 import type { Program } from './node.ts'
-import type { Reach } from './probes.ts'
 import { addSandbox, CniError, dropSandbox, removeSandbox, type Sandbox } from './sandbox.ts'
 import { type PodFindings, podStatus } from './status.ts'
+import { runInside } from './streams.ts'
 import { podDirectory, prepareVolume, type ReadyVolume, volumesOf } from './volumes.ts'
-
-/** What a container's life needs of its pod. */
-export interface PodContext extends Pick<NodeContext, 'scope' | 'clock' | 'record' | 'images' | 'node'> {
-  readonly pod: () => Pod
-  /** The pod's status is to be written anew. */
-  readonly changed: () => void
-  readonly making: (container: Container, image: Image, restarts: number) => Making
-  readonly reach: (current: { readonly program: Program; readonly made: Made } | undefined) => Reach
-  readonly lastLines: (log: string, count: number) => string
-}
 
 export interface PodLife {
   readonly pod: () => Pod
@@ -97,7 +87,7 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
         { subresource: 'status' },
       )
     } catch (error) {
-      if (!isReason(error, 'NotFound')) throw error
+      if (!isReason(error, 'NotFound')) record(pod, 'Warning', 'FailedStatusUpdate', (error as Error).message)
     }
   }
 
@@ -137,28 +127,8 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
     reach: (current) => ({
       address: podIPs[0] ?? '127.0.0.1',
       dial: (address, port, timeout) => node.dial({ address, port, timeout }),
-      exec: (command, timeout) => execToEnd(current, command, timeout),
+      exec: (command, timeout) => runInside(node, scope, current, command, timeout),
     }),
-  }
-
-  async function execToEnd(
-    current: { readonly program: Program; readonly made: Made } | undefined,
-    command: readonly string[],
-    timeout: number,
-  ): Promise<{ code: number; output: string }> {
-    if (!current) throw new Error('the container is not running')
-    const program = await node.exec({ ...current.made.inside, pid: current.program.pid, arg: command })
-    let output = ''
-    program.onOutput((_, data) => (output.length < 10_240 ? (output += data) : undefined))
-    let late = false
-    const cancel = scope.after('exec timeout', timeout, () => {
-      late = true
-      program.close()
-    })
-    const { code } = await program.ended
-    cancel()
-    if (late) throw new Error(`command timed out after ${timeout / 1000}s`)
-    return { code, output }
   }
 
   const sleep = (ms: number) =>
@@ -355,7 +325,8 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
     container: (wanted) => lives.find((l) => l.spec.name === wanted),
     update(next) {
       const labelled =
-        next.metadata.labels !== pod.metadata.labels || next.metadata.annotations !== pod.metadata.annotations
+        !sameJson(next.metadata.labels, pod.metadata.labels) ||
+        !sameJson(next.metadata.annotations, pod.metadata.annotations)
       pod = next
       if (pod.metadata.deletionTimestamp) {
         if (finished) release()
