@@ -97,7 +97,7 @@ int wire_judge(struct __sk_buff *skb)
 	struct packet *p = packet_slot();
 	if (!p)
 		return TC_ACT_SHOT;
-	int error = v6 ? parse(skb, p, true) : parse(skb, p, false);
+	int error = parse(skb, p);
 	p->direction = DIRECTION_INGRESS;
 	if (!(p->entry & (ENTRY_TUNNEL | ENTRY_NAT)) && is_node(&p->destination, v6)) {
 		if (error)
@@ -168,7 +168,7 @@ int from_host(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	p->tunnel_identity = 0;
 	p->translated = 0;
-	error = v6 ? parse(skb, p, true) : parse(skb, p, false);
+	error = parse(skb, p);
 	if (error)
 		return TC_ACT_OK;
 	find_owner(p, 1);

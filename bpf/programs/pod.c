@@ -81,7 +81,7 @@ int pod_judge(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	p->entry = skb->ifindex;
 	p->tunnel_identity = 0;
-	int error = skb->protocol == bpf_htons(ETH_P_IPV6) ? parse(skb, p, true) : parse(skb, p, false);
+	int error = parse(skb, p);
 	if (error)
 		return drop(skb, p, error);
 	if (p->flags & PACKET_NEIGHBOUR) {
@@ -173,7 +173,7 @@ int to_pod(struct __sk_buff *skb)
 	p->translated = 0;
 	p->entry = skb->ifindex | ENTRY_TO_POD;
 	p->tunnel_identity = 0;
-	error = v6 ? parse(skb, p, true) : parse(skb, p, false);
+	error = parse(skb, p);
 	p->direction = DIRECTION_INGRESS;
 	if (error)
 		return drop(skb, p, error);

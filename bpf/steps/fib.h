@@ -4,9 +4,11 @@
 #include "packet.h"
 
 /* True: hop->out and hop->next_hop are set. False: the kernel would not forward it (a local address, no route). */
-static __noinline int find_route(struct __sk_buff *skb, struct packet *p, const struct address *from,
-				 const struct address *to)
+global int find_route(struct __sk_buff *skb, struct packet *p, const struct address *from,
+		      const struct address *to)
 {
+	if (!p || !from || !to)
+		return 0;
 	struct bpf_fib_lookup fib = {};
 	struct hop *hop = &p->hop;
 	bool v4 = is_mapped(to);

@@ -3,8 +3,10 @@
 #pragma once
 #include "packet.h"
 
-static __noinline int find_owner(struct packet *p, __u32 which)
+global int find_owner(struct packet *p, __u32 which)
 {
+	if (!p)
+		return 0;
 	struct owner *end = &p->end[which & 1];
 	const struct address *address = which & 1 ? &p->destination : &p->source;
 	struct prefix_key key = {.bits = 128, .address = *address};

@@ -151,8 +151,7 @@ static __always_inline int pass_to_service(struct __sk_buff *skb, struct packet 
 	__u32 side = p->side & 1;
 	int error;
 
-	if (p->translated || (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP) ||
-	    (flow && !(flow->flags & FLOW_SERVICE)))
+	if ((p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP) || (flow && !(flow->flags & FLOW_SERVICE)))
 		return -1;
 	const struct service *service = find_service(&p->destination, p->destination_port, p->protocol);
 	opaque(service);
@@ -279,12 +278,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 
 	side = p->side & 1;
 	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
-	if (way == WAY_FROM_POD && (!flow || flow->flags & FLOW_SERVICE)) {
-		int passed = pass_to_service(skb, p, flow, now);
-		if (passed >= 0)
-			return passed;
-	}
-	if (flow && !(p->tunnel_identity && flow->identity[side] != p->tunnel_identity)) {
+	if (flow && !(flow->flags & FLOW_SERVICE) &&
+	    !(p->tunnel_identity && flow->identity[side] != p->tunnel_identity)) {
 		if (established(flow, side, p->entry, p->protocol, p->tcp_flags))
 			return pass_established(skb, p, flow, direction);
 		bool closing = p->tcp_flags & TCP_RST || (flow->closing == 3 && !opens(p->protocol, p->tcp_flags));
@@ -293,6 +288,11 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 	}
 
 	find_owner(p, 1);
+	if (way == WAY_FROM_POD && !p->translated && !p->end[1].flags && !in_cluster(p->end[1].identity)) {
+		int passed = pass_to_service(skb, p, flow, now);
+		if (passed >= 0)
+			return passed;
+	}
 	if (way == WAY_FROM_WIRE && !p->tunnel_identity && !(p->end[1].flags & OWNER_LOCAL))
 		return TC_ACT_OK; /* the node's own, or passing through */
 	error = check_sender(skb, p, way);

@@ -4,7 +4,7 @@
 #pragma once
 #include "rewrite.h"
 
-#define NAT_TRIES 32
+#define NAT_TRIES 128
 
 static __always_inline void node_address(struct address *a, bool v6)
 {
@@ -42,32 +42,45 @@ static __always_inline bool node_uses(struct __sk_buff *skb, const struct packet
 	return true;
 }
 
+struct port_search {
+	struct __sk_buff *skb;
+	struct packet *p;
+	struct address node;
+	__u32 port; /* found, host order */
+};
+
+static long try_port(__u32 attempt, void *context)
+{
+	struct port_search *search = context;
+	struct packet *p = search->p;
+	__u32 range = config.nat_port_last - config.nat_port_first + 1;
+	__u32 port = attempt ? config.nat_port_first + bpf_get_prandom_u32() % range
+			     : bpf_ntohs(p->hop.nat_port ?: p->source_port);
+	struct nat own = {.address = p->source, .port = p->source_port, .seen = coarse_clock()};
+	struct flow_key key;
+
+	if (port < config.nat_port_first || port > config.nat_port_last)
+		return 0;
+	sort_key(&key, &search->node, bpf_htons(port), &p->destination, p->destination_port, p->protocol, true);
+	struct nat *taken = bpf_map_lookup_elem(&cilium_nat, &key);
+	if (taken) {
+		if (!equal(&taken->address, &p->source) || taken->port != p->source_port)
+			return 0;
+		taken->seen = own.seen;
+	} else if ((!p->hop.nat_port && node_uses(search->skb, p, &search->node, bpf_htons(port))) ||
+		   bpf_map_update_elem(&cilium_nat, &key, &own, BPF_NOEXIST)) {
+		return 0;
+	}
+	search->port = port;
+	return 1;
+}
+
 /* Takes a port for this flow, or confirms the one it has. 0: none free. */
 static __always_inline __be16 take_port(struct __sk_buff *skb, struct packet *p, const struct address *node)
 {
-	struct nat own = {.address = p->source, .port = p->source_port, .seen = coarse_clock()};
-	__u32 range = config.nat_port_last - config.nat_port_first + 1;
-	__u32 first = bpf_ntohs(p->hop.nat_port ?: p->source_port);
-	struct flow_key key;
-
-	for (int i = 0; i < NAT_TRIES; i++) {
-		__u32 port = i ? config.nat_port_first + bpf_get_prandom_u32() % range : first;
-		if (port < config.nat_port_first || port > config.nat_port_last)
-			continue;
-		sort_key(&key, node, bpf_htons(port), &p->destination, p->destination_port, p->protocol, true);
-		struct nat *taken = bpf_map_lookup_elem(&cilium_nat, &key);
-		if (taken) {
-			if (!equal(&taken->address, &p->source) || taken->port != p->source_port)
-				continue;
-			taken->seen = own.seen;
-			return bpf_htons(port);
-		}
-		if (!p->hop.nat_port && node_uses(skb, p, node, bpf_htons(port)))
-			continue;
-		if (!bpf_map_update_elem(&cilium_nat, &key, &own, BPF_NOEXIST))
-			return bpf_htons(port);
-	}
-	return 0;
+	struct port_search search = {.skb = skb, .p = p, .node = *node};
+	bpf_loop(NAT_TRIES, try_port, &search, 0);
+	return bpf_htons(search.port);
 }
 
 static __always_inline int masquerade(struct __sk_buff *skb, struct packet *p, const __u32 direction)

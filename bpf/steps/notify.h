@@ -52,12 +52,14 @@ static __always_inline bool drop_is_reported(struct packet *p, __u8 reason)
 	return false;
 }
 
-static __noinline void notify(struct __sk_buff *skb, struct packet *p, __u32 kind, __u32 reason, struct flow *flow)
+global int notify(struct __sk_buff *skb, struct packet *p, __u32 kind, __u32 reason, struct flow *flow)
 {
+	if (!p)
+		return 0;
 	struct event *e = bpf_ringbuf_reserve(&cilium_events, sizeof(*e), 0);
 	if (!e) {
 		count_metric(METRIC_EVENTS_LOST, p->direction & 1, 0);
-		return;
+		return 0;
 	}
 	__u32 origin = flow ? flow->origin & 1 : 0;
 	e->time = bpf_ktime_get_ns();
@@ -95,10 +97,13 @@ static __noinline void notify(struct __sk_buff *skb, struct packet *p, __u32 kin
 		e->packets[0] = e->packets[1] = e->bytes[0] = e->bytes[1] = 0;
 	}
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 0;
 }
 
-static __noinline int drop(struct __sk_buff *skb, struct packet *p, __u32 reason)
+global int drop(struct __sk_buff *skb, struct packet *p, __u32 reason)
 {
+	if (!p)
+		return TC_ACT_SHOT;
 	count_metric(reason & 0xff, p->direction & 1, p->length);
 	if (drop_is_reported(p, reason))
 		notify(skb, p, EVENT_DROP, reason, 0);

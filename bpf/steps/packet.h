@@ -15,6 +15,8 @@ const volatile struct config config;
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+/* A function the verifier looks at once, by itself, and not at each call. Pointers may be null as far as it knows. */
+#define global __attribute__((noinline))
 /* The compiler may not reason about it: it would combine pointers in ways the verifier forbids. */
 #define opaque(x) asm volatile("" : "+r"(x))
 

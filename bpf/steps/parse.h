@@ -139,8 +139,10 @@ static __always_inline int track_fragment(struct __sk_buff *skb, struct packet *
 }
 
 /* The tuple of the packet that an ICMP error quotes. */
-static __noinline int parse_quoted(struct __sk_buff *skb, struct packet *p)
+global int parse_quoted(struct __sk_buff *skb, struct packet *p)
 {
+	if (!p)
+		return 0;
 	struct ip_chain chain = {};
 	struct tuple *quoted = &p->quoted;
 	const bool v6 = p->flags & PACKET_V6;
@@ -205,8 +207,12 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p, c
 	return 0;
 }
 
-static __always_inline int parse(struct __sk_buff *skb, struct packet *p, const bool v6)
+/* Everything but entry, tunnel and translation, which belong to the caller. */
+global int parse(struct __sk_buff *skb, struct packet *p)
 {
+	if (!p)
+		return DROP_INVALID_PACKET;
+	const bool v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
 	struct ip_chain chain = {};
 	int error;
 

@@ -22,8 +22,10 @@ static __always_inline int port_space(__u8 protocol)
 }
 
 /* Looks one side up. Returns 0 or a drop code; leaves the deciding rule in p->rule[direction]. `port` in host order. */
-static __noinline int decide(struct packet *p, __u32 policy_id, __u32 direction, __u32 identity, __u32 port)
+global int decide(struct packet *p, __u32 policy_id, __u32 direction, __u32 identity, __u32 port)
 {
+	if (!p)
+		return DROP_ENDPOINT_NOT_READY;
 	struct class_key key;
 	__u32 column, index;
 
@@ -71,8 +73,10 @@ static __noinline int decide(struct packet *p, __u32 policy_id, __u32 direction,
 }
 
 /* Both ends of a connection opened by p->end[opener] to `port`. Both are looked up, so that the event names both rules. */
-static __noinline int judge_policy(struct packet *p, __u32 opener, __u32 port)
+global int judge_policy(struct packet *p, __u32 opener, __u32 port)
 {
+	if (!p)
+		return DROP_ENDPOINT_NOT_READY;
 	const struct owner *from = &p->end[opener & 1], *to = &p->end[(opener & 1) ^ 1];
 	int egress = 0, ingress = 0;
 

@@ -40,9 +40,11 @@ static __always_inline __s64 difference(const struct address *old, const struct 
 }
 
 /* Source or destination becomes `new`, its port (of ICMP echo: the identifier) `new_port`. False: could not. */
-static __noinline int rewrite(struct __sk_buff *skb, struct packet *p, __u32 which, const struct address *new,
-			      __be16 new_port)
+global int rewrite(struct __sk_buff *skb, struct packet *p, __u32 which, const struct address *new, __u32 port_arg)
 {
+	if (!p || !new)
+		return 0;
+	const __be16 new_port = port_arg;
 	const bool v6 = p->flags & PACKET_V6;
 	const bool icmp = p->protocol == IPPROTO_ICMP || p->protocol == PROTOCOL_ICMPV6;
 	const struct address *old = which == SOURCE ? &p->source : &p->destination;
@@ -70,9 +72,12 @@ static __noinline int rewrite(struct __sk_buff *skb, struct packet *p, __u32 whi
 
 /* The same for the packet that an ICMP error quotes. Its transport checksum is nobody's concern any more; IPv4's header
  * checksum makes up for its address, so the ICMP checksum only feels the port (IPv6: the address too). */
-static __noinline int rewrite_quoted(struct __sk_buff *skb, struct packet *p, __u32 which, const struct address *new,
-				     __be16 new_port)
+global int rewrite_quoted(struct __sk_buff *skb, struct packet *p, __u32 which, const struct address *new,
+			  __u32 port_arg)
 {
+	if (!p || !new)
+		return 0;
+	const __be16 new_port = port_arg;
 	const bool v6 = p->flags & PACKET_V6;
 	const struct tuple *q = &p->quoted;
 	const struct address *old = which == SOURCE ? &q->source : &q->destination;
