@@ -55,16 +55,24 @@ static void wait_forever(void)
 		pause();
 }
 
-/* Serves each SERVE_PORT_N=TEXT of the environment on port N. */
+/* Answers each SERVE_PORT_N=TEXT of the environment on port N. */
+static void answer_variable(const struct request *request, struct answer *answer)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "SERVE_PORT_%d", request->port);
+	answer_text(answer, 200, "text/plain; charset=utf-8", "%s", getenv(name));
+}
+
 static int serve_environment(char **environ)
 {
 	int count = 0;
 
 	for (; *environ; environ++) {
-		int port, at;
-		if (sscanf(*environ, "SERVE_PORT_%d=%n", &port, &at) != 1)
+		int port;
+		if (sscanf(*environ, "SERVE_PORT_%d=", &port) != 1)
 			continue;
-		serve_http(port, answer_hostname);
+		serve_http(port, answer_variable);
 		count++;
 	}
 	return count;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import { runToEnd } from '../../../src/apps/lab/kubelet/node.ts'
 import { shell, testNode } from './fixture.ts'
@@ -157,6 +158,22 @@ test('a program that is not there, a request with nonsense and a broken one are 
     node.run({ root: image, arg: ['true'], env, net: '/run/netns/none' }),
     /enter the namespace \/run\/netns\/none: No such file/,
   )
+})
+
+test('garbage on the socket is answered with a reason, and the node goes on', async () => {
+  const say = (bytes: Buffer) =>
+    new Promise<string>((done) => {
+      let answer = ''
+      const socket = connect(node.socket, () => socket.write(bytes))
+      socket.on('data', (data) => (answer += data.subarray(5)))
+      socket.on('error', () => {})
+      socket.on('close', () => done(answer))
+    })
+  assert.equal(await say(Buffer.from('nonsense\0\0')), "a record without '='")
+  assert.equal(await say(Buffer.from('\0')), 'a request without op')
+  assert.equal(await say(Buffer.alloc(1 << 20, 'x')), 'a request longer than 1 MiB')
+  assert.match(await say(Buffer.from(`op=run\0${'arg=x\0'.repeat(600)}\0`)), /more than 512 records/)
+  assert.equal((await shell(node, 'echo well')).stdout, 'well\n')
 })
 
 test('a dial makes a real connection from inside a network namespace and carries bytes both ways', async () => {
