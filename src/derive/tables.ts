@@ -18,7 +18,15 @@ import {
   policyRows,
   policyTableRows,
 } from './policy/decisions.ts'
-import { policies, readCiliumNetworkPolicies, readClusterwidePolicies, readNetworkPolicies } from './policy/policies.ts'
+import {
+  ciliumNetworkPolicyConditions,
+  clusterwidePolicyConditions,
+  networkPolicyConditions,
+  policies,
+  readCiliumNetworkPolicies,
+  readClusterwidePolicies,
+  readNetworkPolicies,
+} from './policy/policies.ts'
 import { peersInUse, programs, ruleNumbers, subjectPrograms, subjects } from './policy/programs.ts'
 import { selections } from './policy/selections.ts'
 import { endpointRoutes, nodeRoutes } from './routing/tables.ts'
@@ -40,6 +48,7 @@ export const tables = [
   ...[endpointLabels, wantedIdentities, identityClaims, endpointIdentities],
   ...[pools, podAddresses, endpointNumbers, endpoints],
   ...[readNetworkPolicies, readCiliumNetworkPolicies, readClusterwidePolicies, policies],
+  ...[networkPolicyConditions, ciliumNetworkPolicyConditions, clusterwidePolicyConditions],
   ...[subjects, subjectPrograms, programs, peersInUse, ruleNumbers, wantedPrefixes, cidrIdentities, selections],
   ...[decisions, policyPlaces, policyTableRows, policyPageRows, policyCellRows, policyMembers, policyClassRows],
   ...[policyNumbers, policyRows],

@@ -96,3 +96,43 @@ export function conditionOf(policy: Policy): PolicyCondition {
     ? { type: 'Valid', status: 'True', reason: 'Warnings', message: say(policy.warnings) }
     : { type: 'Valid', status: 'True', reason: 'Valid', message: 'Policy validation succeeded' }
 }
+
+/** What is to be said of one version of an object: the `Valid` condition of its status, or, for NetworkPolicy, an event. */
+export interface PolicyVerdict {
+  readonly key: string
+  readonly kind: Policy['kind']
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string
+  readonly generation: number
+  readonly condition: PolicyCondition
+}
+
+const conditionsFrom = (name: string, source: Table<Policy>): Table<PolicyVerdict> =>
+  deriveEach<Policy, PolicyVerdict>(
+    name,
+    source,
+    {
+      key: (c) => c.key,
+      columns: [
+        ['POLICY', (c) => c.key],
+        ['VALID', (c) => c.condition.status],
+        ['MESSAGE', (c) => c.condition.message],
+      ],
+    },
+    (p) => [
+      {
+        key: p.key,
+        kind: p.kind,
+        namespace: p.namespace,
+        name: p.name,
+        uid: p.uid,
+        generation: p.generation,
+        condition: conditionOf(p),
+      },
+    ],
+  )
+
+export const networkPolicyConditions = conditionsFrom('networkPolicyConditions', readNetworkPolicies)
+export const ciliumNetworkPolicyConditions = conditionsFrom('ciliumNetworkPolicyConditions', readCiliumNetworkPolicies)
+export const clusterwidePolicyConditions = conditionsFrom('clusterwidePolicyConditions', readClusterwidePolicies)

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { KernelTable } from '../../model/datapath.ts'
+import { columnsOf } from './columns.ts'
+import type { Decision } from './decision.ts'
+import { limits, type PlacedTable, placeTables, type TableRow } from './tables.ts'
+
+const decision = (key: string, content: string, cells = 4, classes = 1): Decision => ({
+  key,
+  direction: 'ingress',
+  columns: columnsOf([]),
+  cells: Array.from({ length: cells }, () => ({ rule: 0, shadowRule: 0, verdict: 1, shadowVerdict: 0, proxyPort: 0 })),
+  classes: new Map(Array.from({ length: classes }, (_, i) => [256 + i, 1])),
+  content,
+})
+const placed = (rows: readonly TableRow[]): readonly PlacedTable[] => rows.filter((r) => r.kind === 'table')
+const inKernel = (t: PlacedTable): KernelTable => ({
+  table: t.table,
+  cells: t.cells,
+  count: t.decision.cells.length,
+  pages: Object.values(t.pages),
+})
+
+test('who joins a class changes nothing but members; other content is another table', () => {
+  const first = placeTables([decision('p', 'a')], [], [])
+  const joined = placeTables([decision('p', 'a', 4, 2)], first, [])
+  assert.equal(placed(joined)[0]?.table, placed(first)[0]?.table)
+  assert.equal(placed(joined)[0]?.decision.classes.size, 2)
+  const other = placeTables([decision('p', 'b')], joined, [])
+  assert.notEqual(placed(other)[0]?.table, placed(first)[0]?.table)
+})
+
+test('a table that the kernel still uses stays, and gives up nothing of its place', () => {
+  const first = placeTables([decision('p', 'a')], [], [])
+  const [old] = placed(first) as [PlacedTable]
+  const rows = placed(placeTables([decision('p', 'b')], first, [inKernel(old)]))
+  const kept = rows.find((t) => t.table === old.table)
+  const fresh = rows.find((t) => t.table !== old.table) as PlacedTable
+  assert.equal(kept?.retired, true)
+  assert.ok(fresh.cells >= old.cells + 4 || fresh.cells + 4 <= old.cells)
+  assert.deepEqual(
+    placed(placeTables([decision('p', 'b')], rows, [inKernel(fresh)])).map((t) => t.table),
+    [fresh.table],
+  )
+})
+
+test('what was retired is used again as it was when its content is wanted again', () => {
+  const first = placeTables([decision('p', 'a')], [], [])
+  const [old] = placed(first) as [PlacedTable]
+  const second = placeTables([decision('p', 'b')], first, [inKernel(old)])
+  const third = placed(placeTables([decision('p', 'a')], second, [inKernel(old)]))
+  assert.deepEqual(
+    third.filter((t) => !t.retired).map((t) => t.table),
+    [old.table],
+  )
+})
+
+test('after a restart without memory nothing the kernel uses is given away', () => {
+  const kernel: KernelTable[] = [{ table: 1, cells: 0, count: 100, pages: [0, 1] }]
+  const [table] = placed(placeTables([decision('p', 'a')], [], kernel)) as [PlacedTable]
+  assert.notEqual(table.table, 1)
+  assert.ok(table.cells >= 100)
+  assert.ok(Object.values(table.pages).every((p) => p > 1))
+})
+
+test('what does not fit has no place and says why; the rest is placed', () => {
+  const rows = placeTables([decision('big', 'a', limits.cells + 1), decision('small', 'b')], [], [])
+  assert.deepEqual(
+    rows.filter((r) => r.kind === 'unplaced').map((r) => r.kind === 'unplaced' && /cells/.test(r.problem)),
+    [true],
+  )
+  assert.equal(placed(rows).length, 1)
+})

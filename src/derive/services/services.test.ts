@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { endpointSlices, nodes, services, settings, sources } from '../../model/rows.ts'
+import { type EndpointSlice, parseEndpointSlice, parseService, type Service } from '../../model/service.ts'
+import { defaultSettings } from '../../model/settings.ts'
+import type { Database } from '../../table/database.ts'
+import { openDatabase } from '../../table/open.ts'
+import { tables } from '../tables.ts'
+import { backendRows, serviceRows, slotRows } from './tables.ts'
+
+const service = (name: string, spec: object): Service => {
+  const parsed = parseService({ metadata: { name, namespace: 'default' }, spec })
+  assert(parsed.ok)
+  return parsed.value
+}
+const slice = (of: string, addresses: readonly string[], conditions: readonly object[] = []): EndpointSlice => {
+  const parsed = parseEndpointSlice({
+    metadata: { name: `${of}-1`, namespace: 'default', labels: { 'kubernetes.io/service-name': of } },
+    addressType: 'IPv4',
+    ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+    endpoints: addresses.map((a, i) => ({ addresses: [a], conditions: conditions[i] ?? {} })),
+  })
+  assert(parsed.ok)
+  return parsed.value
+}
+const web = { clusterIP: '10.96.0.10', ports: [{ name: 'http', port: 80, protocol: 'TCP' }] }
+
+function open(): Database {
+  const db = openDatabase(tables)
+  db.commit((tx) => {
+    for (const s of sources) tx.initialised(s)
+    tx.put(settings, { ...defaultSettings, nodeName: 'n1' })
+  })
+  return db
+}
+
+/** What the kernel would answer: the backends of a frontend. */
+function reached(db: Database, address: string, port: number): readonly string[] {
+  const entry = db.all(serviceRows).find((s) => s.address === address && s.port === port)
+  const run = entry && db.all(slotRows).find((s) => s.first === entry.slots)
+  return (run?.backends.slice(0, entry?.count) ?? []).map((n) => {
+    const b = db.get(backendRows, String(n))
+    return `${b?.address}:${b?.port}`
+  })
+}
+
+test('a cluster address leads to the ready endpoints of its service', () => {
+  const db = open()
+  db.commit((tx) => {
+    tx.put(services, service('web', web))
+    tx.put(endpointSlices, slice('web', ['10.0.0.1', '10.0.0.2', '10.0.0.3'], [{}, { ready: false }]))
+  })
+  assert.deepEqual(reached(db, '10.96.0.10', 80), ['10.0.0.1:8080', '10.0.0.3:8080'])
+})
+
+test('without endpoints the address is there and leads nowhere; with none ready, those on their way out serve', () => {
+  const db = open()
+  db.commit((tx) => tx.put(services, service('web', web)))
+  assert.equal(db.all(serviceRows)[0]?.count, 0)
+  db.commit((tx) =>
+    tx.put(endpointSlices, slice('web', ['10.0.0.1'], [{ ready: false, serving: true, terminating: true }])),
+  )
+  assert.deepEqual(reached(db, '10.96.0.10', 80), ['10.0.0.1:8080'])
+})
+
+test('other backends are another run of slots, and numbers given up are not taken at once', () => {
+  const db = open()
+  db.commit((tx) => {
+    tx.put(services, service('web', web))
+    tx.put(endpointSlices, slice('web', ['10.0.0.1', '10.0.0.2']))
+  })
+  const before = db.all(serviceRows)[0]
+  const numbers = db.all(backendRows).map((b) => b.backend)
+  db.commit((tx) => tx.put(endpointSlices, slice('web', ['10.0.0.2', '10.0.0.9'])))
+  const after = db.all(serviceRows)[0]
+  assert.equal(after?.id, before?.id)
+  assert.ok((after?.slots ?? 0) >= (before?.slots ?? 0) + 2)
+  const fresh = db.all(backendRows).find((b) => b.address === '10.0.0.9')
+  assert.ok(fresh && !numbers.includes(fresh.backend))
+  assert.deepEqual(reached(db, '10.96.0.10', 80), ['10.0.0.2:8080', '10.0.0.9:8080'])
+})
+
+test('node ports answer on the node, headless and ExternalName services nowhere', () => {
+  const db = open()
+  db.commit((tx) => {
+    tx.put(nodes, {
+      name: 'n1',
+      uid: '',
+      labels: {},
+      annotations: {},
+      addresses: [{ type: 'InternalIP', address: '192.168.0.1' }],
+      podCIDRs: [],
+    })
+    tx.put(
+      services,
+      service('np', {
+        type: 'NodePort',
+        clusterIP: '10.96.0.11',
+        ports: [{ name: 'http', port: 80, nodePort: 30080 }],
+      }),
+    )
+    tx.put(services, service('headless', { clusterIP: 'None', ports: [{ port: 80 }] }))
+    tx.put(services, service('elsewhere', { type: 'ExternalName', ports: [{ port: 80 }] }))
+    tx.put(endpointSlices, slice('np', ['10.0.0.1']))
+  })
+  assert.deepEqual(reached(db, '192.168.0.1', 30080), ['10.0.0.1:8080'])
+  assert.equal(db.count(serviceRows), 2)
+})
+
+test('of two services that want one address the first by name has it', () => {
+  const db = open()
+  db.commit((tx) => {
+    for (const name of ['b', 'a']) {
+      tx.put(services, service(name, web))
+      tx.put(endpointSlices, slice(name, [name === 'a' ? '10.0.0.1' : '10.0.0.2']))
+    }
+  })
+  assert.deepEqual(reached(db, '10.96.0.10', 80), ['10.0.0.1:8080'])
+})
