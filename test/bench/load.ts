@@ -13,7 +13,8 @@ class Lines {
   readonly #lines: AsyncIterator<string>
   #errors = ''
   constructor(command: readonly string[]) {
-    this.#child = spawn(command[0] as string, command.slice(1))
+    // A group of its own: a launcher between us and the program does not pass a kill on.
+    this.#child = spawn(command[0] as string, command.slice(1), { detached: true })
     this.#child.stderr.on('data', (d) => {
       this.#errors += d
     })
@@ -29,7 +30,7 @@ class Lines {
     this.#child.stdin.write(`${line}\n`)
   }
   stop(): void {
-    this.#child.kill('SIGKILL')
+    if (this.#child.pid !== undefined) process.kill(-this.#child.pid, 'SIGKILL')
   }
 }
 

@@ -7,6 +7,8 @@
 //     crr SECONDS      ns per TCP connect, request, response, close
 //     urr SECONDS      ns per UDP request and response of one byte
 //     blast SECONDS    ns per UDP packet of 64 bytes sent to a socket nobody reads
+//     denied SECONDS   the same to PORT-1, which a policy may refuse
+//     flows SECONDS    ns per UDP packet from a new socket each
 //     stream SECONDS   Gbit/s of TCP in writes of 128 kB
 //   --pin CPU before the verb pins to a CPU under SCHED_FIFO, so that a figure is the cost of the whole path on one CPU.
 #define _GNU_SOURCE
@@ -35,14 +37,41 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-static int open_socket(int type, const struct sockaddr_in6 *bind_to)
+/* One address of either family. Sockets are of the family itself: an IPv4-mapped one would cost more than IPv4 does. */
+struct end {
+	socklen_t size;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	};
+};
+
+static void set_port(struct end *e, int port)
 {
-	int one = 1, off = 0, s = socket(AF_INET6, type, 0);
+	if (e->any.sa_family == AF_INET)
+		e->v4.sin_port = htons(port);
+	else
+		e->v6.sin6_port = htons(port);
+}
+
+static struct end anywhere(int family, int port)
+{
+	struct end e = {.size = family == AF_INET ? sizeof e.v4 : sizeof e.v6};
+	e.any.sa_family = family;
+	set_port(&e, port);
+	return e;
+}
+
+static int open_socket(int family, int type, const struct end *bind_to)
+{
+	int one = 1, s = socket(family, type, 0);
 	if (s < 0)
 		fail("socket");
-	setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+	if (family == AF_INET6)
+		setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
 	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind_to && bind(s, (void *)bind_to, sizeof *bind_to))
+	if (bind_to && bind(s, &bind_to->any, bind_to->size))
 		fail("bind");
 	return s;
 }
@@ -54,72 +83,80 @@ static void watch(int epoll, int fd)
 		fail("epoll_ctl");
 }
 
+enum role { LISTENS_ECHO = 1, LISTENS_SINK, ECHOES_UDP, ECHOES, SINKS };
+
 static void serve(int port)
 {
-	struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	int echo = open_socket(SOCK_STREAM | SOCK_NONBLOCK, &at), udp = open_socket(SOCK_DGRAM | SOCK_NONBLOCK, &at);
-	at.sin6_port = htons(port + 1);
-	int sink = open_socket(SOCK_STREAM | SOCK_NONBLOCK, &at);
-	at.sin6_port = htons(port + 2);
-	int hole = open_socket(SOCK_DGRAM, &at), tiny = 4096;
-	setsockopt(hole, SOL_SOCKET, SO_RCVBUF, &tiny, sizeof tiny);
-	if (listen(echo, 4096) || listen(sink, 64))
-		fail("listen");
-	int ep = epoll_create1(0), one = 1;
-	watch(ep, echo), watch(ep, udp), watch(ep, sink);
-	static char buffer[1 << 18];
-	static char is_sink[65536];
+	static char buffer[1 << 18], role[65536];
+	int ep = epoll_create1(0), one = 1, tiny = 4096;
+	for (int i = 0; i < 2; i++) {
+		int family = i ? AF_INET6 : AF_INET;
+		struct end echo_at = anywhere(family, port), sink_at = anywhere(family, port + 1),
+			   hole_at = anywhere(family, port + 2);
+		int echo = open_socket(family, SOCK_STREAM | SOCK_NONBLOCK, &echo_at);
+		int udp = open_socket(family, SOCK_DGRAM | SOCK_NONBLOCK, &echo_at);
+		int sink = open_socket(family, SOCK_STREAM | SOCK_NONBLOCK, &sink_at);
+		int hole = open_socket(family, SOCK_DGRAM, &hole_at);
+		setsockopt(hole, SOL_SOCKET, SO_RCVBUF, &tiny, sizeof tiny);
+		if (listen(echo, 4096) || listen(sink, 64))
+			fail("listen");
+		role[echo] = LISTENS_ECHO, role[sink] = LISTENS_SINK, role[udp] = ECHOES_UDP;
+		watch(ep, echo), watch(ep, udp), watch(ep, sink);
+	}
 	puts("ready"), fflush(stdout);
 	for (;;) {
 		struct epoll_event events[64];
 		int n = epoll_wait(ep, events, 64, -1);
 		for (int i = 0; i < n; i++) {
-			int fd = events[i].data.fd;
-			if (fd == echo || fd == sink) {
-				int s;
+			int fd = events[i].data.fd, s;
+			struct end peer = {.size = sizeof peer.v6};
+			ssize_t r;
+			switch (role[fd]) {
+			case LISTENS_ECHO:
+			case LISTENS_SINK:
 				while ((s = accept4(fd, 0, 0, SOCK_NONBLOCK)) >= 0) {
 					setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-					is_sink[s] = fd == sink;
+					role[s] = role[fd] == LISTENS_SINK ? SINKS : ECHOES;
 					watch(ep, s);
 				}
-			} else if (fd == udp) {
-				struct sockaddr_in6 peer;
-				socklen_t size = sizeof peer;
-				ssize_t r;
-				while ((r = recvfrom(udp, buffer, 2048, 0, (void *)&peer, &size)) >= 0)
-					sendto(udp, buffer, r, 0, (void *)&peer, size), size = sizeof peer;
-			} else {
-				ssize_t r = read(fd, buffer, is_sink[fd] ? sizeof buffer : 2048);
+				break;
+			case ECHOES_UDP:
+				while ((r = recvfrom(fd, buffer, 2048, 0, &peer.any, &peer.size)) >= 0)
+					sendto(fd, buffer, r, 0, &peer.any, peer.size), peer.size = sizeof peer.v6;
+				break;
+			default:
+				r = read(fd, buffer, role[fd] == SINKS ? sizeof buffer : 2048);
 				if (r <= 0 && !(r < 0 && errno == EAGAIN))
 					close(fd);
-				else if (r > 0 && !is_sink[fd] && write(fd, buffer, r) < 0)
+				else if (r > 0 && role[fd] == ECHOES && write(fd, buffer, r) < 0)
 					close(fd);
 			}
 		}
 	}
 }
 
-static struct sockaddr_in6 resolve(const char *host, int port)
+static struct end resolve(const char *host, int port)
 {
-	struct addrinfo hints = {.ai_family = AF_INET6, .ai_flags = AI_V4MAPPED | AI_NUMERICHOST}, *found;
-	int e = getaddrinfo(host, NULL, &hints, &found);
-	if (e) {
-		fprintf(stderr, "%s: %s\n", host, gai_strerror(e));
+	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *found;
+	int error = getaddrinfo(host, NULL, &hints, &found);
+	if (error) {
+		fprintf(stderr, "%s: %s\n", host, gai_strerror(error));
 		exit(1);
 	}
-	struct sockaddr_in6 a = *(struct sockaddr_in6 *)found->ai_addr;
-	a.sin6_port = htons(port);
+	struct end e = {.size = found->ai_addrlen};
+	memcpy(&e.any, found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);
-	return a;
+	set_port(&e, port);
+	return e;
 }
 
-static int dial(int type, struct sockaddr_in6 to)
+static int dial(int type, struct end to)
 {
-	int one = 1, s = open_socket(type, NULL);
+	int one = 1, s = open_socket(to.any.sa_family, type, NULL);
 	struct timeval two = {.tv_sec = 2};
 	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &two, sizeof two);
 	setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &two, sizeof two);
-	if (connect(s, (void *)&to, sizeof to))
+	if (connect(s, &to.any, to.size))
 		fail("connect");
 	if (type == SOCK_STREAM)
 		setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -133,7 +170,7 @@ static void round_trip(int s)
 		fail("round trip");
 }
 
-static double request_response(int type, struct sockaddr_in6 to, double seconds)
+static double request_response(int type, struct end to, double seconds)
 {
 	int s = dial(type, to);
 	long n = 0;
@@ -148,14 +185,12 @@ static double request_response(int type, struct sockaddr_in6 to, double seconds)
 	return (end - start) / n * 1e9;
 }
 
-static double connect_request_response(struct sockaddr_in6 to, double seconds)
+static double connect_request_response(struct end to, double seconds)
 {
 	double start = now(), end = start;
 	long n = 0;
-	struct linger reset = {.l_onoff = 0};
 	do {
 		int s = dial(SOCK_STREAM, to);
-		setsockopt(s, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 		round_trip(s);
 		close(s);
 		n++;
@@ -163,9 +198,8 @@ static double connect_request_response(struct sockaddr_in6 to, double seconds)
 	return (end - start) / n * 1e9;
 }
 
-static double blast(struct sockaddr_in6 to, double seconds)
+static double blast(struct end to, double seconds)
 {
-	to.sin6_port = htons(ntohs(to.sin6_port) + 2);
 	int s = dial(SOCK_DGRAM, to);
 	char packet[64] = {0};
 	long n = 0;
@@ -180,9 +214,24 @@ static double blast(struct sockaddr_in6 to, double seconds)
 	return (end - start) / n * 1e9;
 }
 
-static double stream(struct sockaddr_in6 to, double seconds)
+/* Every packet opens a flow: a socket, and so a source port, of its own. */
+static double flows(struct end to, double seconds)
 {
-	to.sin6_port = htons(ntohs(to.sin6_port) + 1);
+	char byte = 1;
+	long n = 0;
+	double start = now(), end = start;
+	do {
+		int s = dial(SOCK_DGRAM, to);
+		if (write(s, &byte, 1) < 0 && errno != ECONNREFUSED)
+			fail("write");
+		close(s);
+		n++;
+	} while ((end = now()) < start + seconds);
+	return (end - start) / n * 1e9;
+}
+
+static double stream(struct end to, double seconds)
+{
 	int s = dial(SOCK_STREAM, to);
 	static char block[1 << 17];
 	double bytes = 0, start = now(), end = start;
@@ -213,15 +262,19 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: netbench [--pin CPU] serve PORT | client ADDRESS PORT\n");
 		return 2;
 	}
-	struct sockaddr_in6 to = resolve(argv[2], atoi(argv[3]));
+	int port = atoi(argv[3]);
+	struct end echo = resolve(argv[2], port), sink = resolve(argv[2], port + 1), hole = resolve(argv[2], port + 2),
+		   denied = resolve(argv[2], port - 1);
 	char verb[16];
 	double seconds;
 	while (scanf("%15s %lf", verb, &seconds) == 2) {
-		double v = !strcmp(verb, "rr")	     ? request_response(SOCK_STREAM, to, seconds)
-			   : !strcmp(verb, "urr")    ? request_response(SOCK_DGRAM, to, seconds)
-			   : !strcmp(verb, "crr")    ? connect_request_response(to, seconds)
-			   : !strcmp(verb, "blast")  ? blast(to, seconds)
-			   : !strcmp(verb, "stream") ? stream(to, seconds)
+		double v = !strcmp(verb, "rr")	     ? request_response(SOCK_STREAM, echo, seconds)
+			   : !strcmp(verb, "urr")    ? request_response(SOCK_DGRAM, echo, seconds)
+			   : !strcmp(verb, "crr")    ? connect_request_response(echo, seconds)
+			   : !strcmp(verb, "blast")  ? blast(hole, seconds)
+			   : !strcmp(verb, "denied") ? blast(denied, seconds)
+			   : !strcmp(verb, "flows")  ? flows(hole, seconds)
+			   : !strcmp(verb, "stream") ? stream(sink, seconds)
 						     : -1;
 		printf("%.3f\n", v);
 		fflush(stdout);
