@@ -11,14 +11,14 @@ const magic = [0x6b, 0x38, 0x73, 0]
  * All other scalars are written even when unset, and their zero means absent.
  */
 const zeroIsMeant = new Set(
-  `replicas minReadySeconds terminationGracePeriodSeconds automountServiceAccountToken runAsUser runAsGroup fsGroup
+  `replicas terminationGracePeriodSeconds automountServiceAccountToken runAsUser runAsGroup fsGroup
 runAsNonRoot privileged allowPrivilegeEscalation readOnlyRootFilesystem enableServiceLinks shareProcessNamespace hostUsers
 setHostnameAsFQDN immutable optional backoffLimit completions parallelism ttlSecondsAfterFinished activeDeadlineSeconds
 suspend revisionHistoryLimit tolerationSeconds gracePeriodSeconds orphanDependents controller blockOwnerDeletion
 expirationSeconds defaultMode mode allocateLoadBalancerNodePorts ready serving terminating leaseDurationSeconds
 leaseTransitions holderIdentity partition maximum minimum maxLength minLength maxItems minItems maxProperties
 minProperties multipleOf served storage x-kubernetes-preserve-unknown-fields limit progressDeadlineSeconds started
-allowed denied name key operator`.split(/\s+/),
+allowed denied`.split(/\s+/),
 )
 
 /** The object in an `application/vnd.kubernetes.protobuf` body, as JSON. Throws BadRequest. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { serverSideApply, trackUpdate } from '../../../protocol/kubeapi/apply.ts'
 import { builtinProblems, metadataProblems } from '../../../protocol/kubeapi/builtinvalidation.ts'
+import { celProblems } from '../../../protocol/kubeapi/cel.ts'
 import { setDefaults } from '../../../protocol/kubeapi/defaults.ts'
 import { messageShape, type Shape, schemaShape } from '../../../protocol/kubeapi/fieldset.ts'
 import { copyJson, type KubeObject, sameJson } from '../../../protocol/kubeapi/object.ts'
@@ -9,7 +10,7 @@ import { apiVersionOf, type Resource } from '../../../protocol/kubeapi/resources
 import { messageOf } from '../../../protocol/kubeapi/schema.ts'
 import { type FieldProblem, invalid, StatusError } from '../../../protocol/kubeapi/status.ts'
 import { strategicPatch } from '../../../protocol/kubeapi/strategic.ts'
-import { withDefaults } from '../../../protocol/kubeapi/structural.ts'
+import { type Schema, withDefaults } from '../../../protocol/kubeapi/structural.ts'
 import { validate } from '../../../protocol/kubeapi/validation.ts'
 import { allocateService, type ServiceRanges } from './allocation.ts'
 import type { Crds } from './crds.ts'
@@ -44,7 +45,7 @@ export function openAdmission(ranges: ServiceRanges, crds: () => Crds | undefine
       const problems: FieldProblem[] = [...metadataProblems(resource, admitted)]
       if (resource.custom) {
         const schema = schemaOf(resource)
-        if (schema && !sameBody(admitted, old)) problems.push(...validate(schema, admitted))
+        if (schema && !sameBody(admitted, old)) problems.push(...customProblems(schema, admitted, old))
       } else if (!sameBody(admitted, old)) problems.push(...builtinProblems(admitted, old))
       if (problems.length > 0) throw invalid(resource, admitted.metadata.name!, problems)
       return admitted
@@ -85,6 +86,12 @@ export function openAdmission(ranges: ServiceRanges, crds: () => Crds | undefine
       return { ...next, metadata: { ...next.metadata, managedFields } }
     },
   }
+}
+
+/** Rules are asked of what is well-formed only. */
+function customProblems(schema: Schema, object: KubeObject, old: KubeObject | undefined): readonly FieldProblem[] {
+  const problems = validate(schema, object)
+  return problems.length > 0 ? problems : celProblems(schema, object, old)
 }
 
 /** True when nothing but metadata differs, so that what was valid still is. */
