@@ -11,6 +11,7 @@ import type { Table } from '../../table/definition.ts'
 import { openDatabase } from '../../table/open.ts'
 import { collectEndpoints, collectNodes, identityCollector } from './collect.ts'
 import { readCrds, registerCrds } from './crds.ts'
+import { judge, judgedPolicies, policyDeeds, policyKinds, policyTarget, resourceOf } from './policies.ts'
 import type { OperatorSettings } from './settings.ts'
 import { type AgentPod, agents, type Claim, claims, derivedTables, type NodeState, nodes } from './tables.ts'
 import { cidrTarget, nodeTarget } from './targets.ts'
@@ -20,13 +21,14 @@ export type Log = (message: string, fields?: object) => void
 /** Everything the leader does, until the scope is closed. */
 export function runLeader(kube: Kube, settings: OperatorSettings, scope: HealthScope, log: Log): Database {
   const { cidrGrants, nodeRepairs } = derivedTables(settings)
-  const db = openDatabase([claims, nodes, agents, cidrGrants, nodeRepairs])
+  const ofPolicies = [...Object.values(judgedPolicies), ...Object.values(policyDeeds)]
+  const db = openDatabase([claims, nodes, agents, cidrGrants, nodeRepairs, ...ofPolicies])
 
   const watch = <Row>(
     name: string,
     resource: Resource,
     into: Table<Row>,
-    parse: (o: KubeObject) => Row,
+    parse: (o: KubeObject) => Row | undefined,
     labelSelector?: string,
   ) =>
     scope.loop(`watch ${name}`, () =>
@@ -36,14 +38,20 @@ export function runLeader(kube: Kube, settings: OperatorSettings, scope: HealthS
         {
           replaced: (objects) =>
             void db.commit((tx) => {
-              tx.replace(into, objects.map(parse))
+              tx.replace(
+                into,
+                objects.map(parse).filter((row) => row !== undefined),
+              )
               tx.initialised(into)
             }),
           changed: (events) =>
             void db.commit((tx) => {
-              for (const { type, object } of events)
-                if (type === 'put') tx.put(into, parse(object))
-                else tx.remove(into, into.key(parse(object)))
+              for (const { type, object } of events) {
+                const row = parse(object)
+                if (row === undefined) continue
+                if (type === 'put') tx.put(into, row)
+                else tx.remove(into, into.key(row))
+              }
             }),
           health: (e) => e && log(`watch ${name}: ${e.message}`),
         },
@@ -56,14 +64,14 @@ export function runLeader(kube: Kube, settings: OperatorSettings, scope: HealthS
     watch('nodes', NODES, nodes, nodeState)
     watch('ciliumnodes', CILIUM_NODES, claims, claim)
     watch('agents', PODS, agents, agentPod, settings.agentLabels)
+    for (const kind of policyKinds) watch(kind, resourceOf[kind], judgedPolicies[kind], (o) => judge(kind, o))
   })
 
+  const now = () => new Date().toISOString().replace(/\.\d+Z$/, 'Z')
   const targets = reconciliation(db, scope, systemClock)
   targets.add(cidrGrants, cidrTarget(kube), { waitInitialised: true })
-  targets.add(
-    nodeRepairs,
-    nodeTarget(kube, settings.taintKey, () => new Date().toISOString().replace(/\.\d+Z$/, 'Z')),
-  )
+  targets.add(nodeRepairs, nodeTarget(kube, settings.taintKey, now))
+  for (const kind of policyKinds) targets.add(policyDeeds[kind], policyTarget(kube, now))
   targets.start()
 
   const every = (name: string, seconds: number, collect: () => Promise<number>) => {

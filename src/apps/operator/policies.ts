@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import { conditionOf, type PolicyCondition, readPolicy } from '../../derive/policy/policies.ts'
+import type { Kube } from '../../edge/kube/client.ts'
+import {
+  CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+  CILIUM_NETWORK_POLICIES,
+  EVENTS,
+  type KubeObject,
+  NETWORK_POLICIES,
+  type Resource,
+} from '../../edge/kube/resource.ts'
+import { isAlreadyExists, isNotFound } from '../../edge/kube/status.ts'
+import { type PolicyKind, type PolicyObject, parsePolicyObject, policyKey } from '../../model/policy.ts'
+import { deriveEach, type Table, table } from '../../table/definition.ts'
+import type { Outcome, Target } from '../../table/target.ts'
+
+/** A policy object with what its status says of it now. */
+export interface JudgedPolicy {
+  readonly policy: PolicyObject
+  readonly apiVersion: string
+  /** Empty for NetworkPolicy, which has no status. */
+  readonly said: Partial<PolicyCondition> & { readonly lastTransitionTime?: string }
+}
+
+/** A condition to write, or for NetworkPolicy an event; gone when the object says so. */
+export interface PolicyDeed {
+  readonly policy: PolicyObject
+  readonly apiVersion: string
+  readonly condition: PolicyCondition
+  /** Since when its status is what it is; '' when it changes now. */
+  readonly since: string
+}
+
+export const resourceOf: { readonly [Kind in PolicyKind]: Resource } = {
+  NetworkPolicy: NETWORK_POLICIES,
+  CiliumNetworkPolicy: CILIUM_NETWORK_POLICIES,
+  CiliumClusterwideNetworkPolicy: CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+}
+export const policyKinds = Object.keys(resourceOf) as readonly PolicyKind[]
+
+/** One source table for each kind, because each is listed by itself. */
+export const judgedPolicies: { readonly [Kind in PolicyKind]: Table<JudgedPolicy> } = {
+  NetworkPolicy: judged('judgedNetworkPolicies'),
+  CiliumNetworkPolicy: judged('judgedCiliumNetworkPolicies'),
+  CiliumClusterwideNetworkPolicy: judged('judgedClusterwidePolicies'),
+}
+
+function judged(name: string): Table<JudgedPolicy> {
+  return table<JudgedPolicy>(name, { key: (j) => policyKey(j.policy) })
+}
+
+export const policyDeeds: { readonly [Kind in PolicyKind]: Table<PolicyDeed> } = {
+  NetworkPolicy: deeds('networkPolicyDeeds', judgedPolicies.NetworkPolicy),
+  CiliumNetworkPolicy: deeds('ciliumNetworkPolicyDeeds', judgedPolicies.CiliumNetworkPolicy),
+  CiliumClusterwideNetworkPolicy: deeds('clusterwidePolicyDeeds', judgedPolicies.CiliumClusterwideNetworkPolicy),
+}
+
+function deeds(name: string, from: Table<JudgedPolicy>): Table<PolicyDeed> {
+  return deriveEach<JudgedPolicy, PolicyDeed>(name, from, { key: (d) => policyKey(d.policy) }, (j) => {
+    const condition = conditionOf(readPolicy(j.policy, 'default'))
+    const { said, policy, apiVersion } = j
+    if (policy.kind === 'NetworkPolicy')
+      return condition.reason === 'Valid' ? [] : [{ policy, apiVersion, condition, since: '' }]
+    const same = said.status === condition.status && said.message === condition.message
+    return same
+      ? []
+      : [
+          {
+            policy,
+            apiVersion,
+            condition,
+            since: said.status === condition.status ? (said.lastTransitionTime ?? '') : '',
+          },
+        ]
+  })
+}
+
+/** The row of an object; one that has no name is none. */
+export function judge(kind: PolicyKind, object: KubeObject): JudgedPolicy | undefined {
+  const parsed = parsePolicyObject(kind, object)
+  if (!parsed.ok) return undefined
+  const status = (object['status'] ?? {}) as {
+    readonly conditions?: readonly (PolicyCondition & { readonly lastTransitionTime?: string })[]
+  }
+  const found = status.conditions?.find((c) => c.type === 'Valid')
+  return {
+    policy: parsed.value,
+    apiVersion: object.apiVersion ?? (kind === 'NetworkPolicy' ? 'networking.k8s.io/v1' : 'cilium.io/v2'),
+    said: found ?? {},
+  }
+}
+
+/** Writes the condition, and an event for what the writer should look at. */
+export const policyTarget = (kube: Kube, now: () => string): Target<PolicyDeed> => ({
+  name: 'policy conditions',
+  key: (d) => policyKey(d.policy),
+  load: () => [],
+  equal: () => false,
+  write: (rows) => Promise.all(rows.map((d) => outcome(say(kube, d, now())))),
+  remove: (rows) => rows.map(() => ({ ok: true })),
+})
+
+async function say(kube: Kube, { policy, apiVersion, condition, since }: PolicyDeed, at: string): Promise<void> {
+  const namespace = policy.namespace === '' ? undefined : policy.namespace
+  if (policy.kind !== 'NetworkPolicy') {
+    const entry = { ...condition, lastTransitionTime: since || at }
+    const patch = { status: { conditions: [entry] } }
+    await kube.patch(resourceOf[policy.kind], namespace, policy.name, patch, { subresource: 'status' })
+  }
+  if (condition.reason === 'Valid') return
+  const { kind, name, uid } = policy
+  const event = {
+    // One event for one version of the object, however often it is said.
+    metadata: {
+      name: `${name}.${uid.slice(0, 8)}-${policy.generation}`.toLowerCase(),
+      namespace: namespace ?? 'default',
+    },
+    involvedObject: { apiVersion, kind, name, uid, ...(namespace ? { namespace } : {}) },
+    reason: condition.status === 'False' ? 'InvalidPolicy' : 'PolicyWarning',
+    message: condition.message.slice(0, 1024),
+    type: 'Warning',
+    source: { component: 'cilium-operator' },
+    firstTimestamp: at,
+    lastTimestamp: at,
+    count: 1,
+  }
+  await kube.create(EVENTS, event.metadata.namespace, { apiVersion: 'v1', kind: 'Event', ...event }).catch((e) => {
+    if (!isAlreadyExists(e)) throw e
+  })
+}
+
+async function outcome(work: Promise<void>): Promise<Outcome> {
+  try {
+    await work
+    return { ok: true }
+  } catch (e) {
+    return isNotFound(e) ? { ok: true } : { ok: false, error: e instanceof Error ? e.message : String(e) }
+  }
+}
