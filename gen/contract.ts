@@ -138,6 +138,7 @@ export const FlowFlags = {
   FLOW_SERVICE: 2,
   FLOW_TUNNELLED: 4,
   FLOW_REVERSED: 8,
+  FLOW_HAIRPIN: 16,
 } as const
 
 export const IdentityNumber = {

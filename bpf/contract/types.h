@@ -135,7 +135,8 @@ enum flow_flags {
 	FLOW_AUDIT = 1, /* passes although policy would deny it */
 	FLOW_SERVICE = 2, /* holds no verdict: a service address and the backend chosen for it */
 	FLOW_TUNNELLED = 4, /* the opening packet came by tunnel */
-	FLOW_REVERSED = 8 /* the first packet seen was a reply: its entry had been lost */
+	FLOW_REVERSED = 8, /* the first packet seen was a reply: its entry had been lost */
+	FLOW_HAIRPIN = 16 /* a pod that reached itself through its service; the other end is an alias of the pod */
 };
 
 /* Way in of a packet: number of the interface and, so that no two ways are mistaken for each other, one of these. */

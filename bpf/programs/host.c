@@ -172,8 +172,12 @@ int from_host(struct __sk_buff *skb)
 	if (error)
 		return TC_ACT_OK;
 	find_owner(p, 1);
-	if (is_zero(&p->end[1].node))
-		return TC_ACT_OK;
+	p->end[0].identity = IDENTITY_HOST;
+	if (is_zero(&p->end[1].node)) {
+		if (p->flags & PACKET_NEIGHBOUR || is_multicast(&p->destination, v6) || p->end[1].flags & OWNER_HOST)
+			return TC_ACT_OK;
+		return drop(skb, p, DROP_NO_TUNNEL_ENDPOINT); /* only pods of other nodes are routed here, and this is none */
+	}
 	struct address node;
 	p->hop.action = ACTION_TUNNEL;
 	p->hop.identity = IDENTITY_HOST;

@@ -278,6 +278,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 
 	side = p->side & 1;
 	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
+	if (flow && flow->flags & FLOW_HAIRPIN && flow->entry[side] == p->entry)
+		flow->epoch = current_epoch(); /* judged by nobody */
 	if (flow && !(flow->flags & FLOW_SERVICE) &&
 	    !(p->tunnel_identity && flow->identity[side] != p->tunnel_identity)) {
 		if (established(flow, side, p->entry, p->protocol, p->tcp_flags))
@@ -330,6 +332,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 			p->direction = decided;
 		}
 	}
+	if (known)
+		p->flags |= PACKET_REJUDGED;
 	if (error) /* a known flow keeps its entry: it remembers who opened, so that no side passes for the replying one */
 		return drop(skb, p, error);
 	error = find_way(skb, p, flow, opener, way);

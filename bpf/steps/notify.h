@@ -68,6 +68,7 @@ global int notify(struct __sk_buff *skb, struct packet *p, __u32 kind, __u32 rea
 	e->direction = p->direction;
 	e->flags = (p->flags & PACKET_V6 ? EVENT_IPV6 : 0) | (p->tunnel_identity ? EVENT_TUNNEL : 0) |
 		   (p->flags & PACKET_FRAGMENT ? EVENT_FRAGMENT : 0) | (p->audit ? EVENT_AUDIT : 0) |
+		   (p->flags & PACKET_REJUDGED ? EVENT_REJUDGED : 0) |
 		   (flow && p->side != origin ? EVENT_REPLY : 0);
 	e->protocol = p->protocol;
 	e->tcp_flags = p->tcp_flags;

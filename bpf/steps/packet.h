@@ -34,6 +34,7 @@ enum packet_flags {
 	PACKET_FRAGMENT = 8,
 	PACKET_LATER_FRAGMENT = 16, /* has no transport header */
 	PACKET_TRANSLATED = 32,
+	PACKET_REJUDGED = 128,
 	PACKET_NEIGHBOUR = 64	   /* IPv6 neighbour or router discovery, or multicast listener report */
 };
 

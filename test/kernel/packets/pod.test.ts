@@ -200,6 +200,7 @@ for (const { name, a, b, v6 } of families) {
       const cut = back(tcp({ from: 80, to: 4003, flags: 'A' }))
       assert.equal(cut.value, TC_SHOT)
       assert.deepEqual([cut.events[0]!.reason, cut.events[0]!.ingressRule], [Drop.DROP_POLICY_DENIED, 30])
+      assert.equal(cut.events[0]!.flags & EventFlags.EVENT_REJUDGED, EventFlags.EVENT_REJUDGED)
       assert.equal(there(tcp({ from: 4003, to: 80, flags: 'A' })).value, TC_SHOT)
     })
 

@@ -112,6 +112,25 @@ for (const v6 of [false, true]) {
       )
     })
 
+    test('a pod reaches itself through it, whatever policy says, also after policy moved', () => {
+      node.service(vip, 80, 6, [[a, 9999]])
+      const alias = v6 ? '100::a9fe:2a01' : '169.254.42.1'
+      for (let round = 0; round < 3; round++) {
+        const out = send(tcp({ from: 4007, to: 80, flags: round ? 'A' : 'S', size: 3 }))
+        assert.deepEqual(
+          [out.value, out.seen!.from, out.seen!.to, out.seen!.ports],
+          [TC_REDIRECT, alias, a, [4007, 9999]],
+        )
+        const answer = ethernet(ip({ from: a, to: alias }, tcp({ from: 9999, to: 4007, flags: 'A', size: 4 })))
+        const back = node.run('from_pod', answer, devices.podA)
+        assert.deepEqual(
+          [back.value, back.seen!.from, back.seen!.to, back.seen!.ports],
+          [TC_REDIRECT, vip, a, [80, 4007]],
+        )
+        if (round) node.bumpEpoch()
+      }
+    })
+
     test('a spoofed packet makes no entry', () => {
       node.service(vip, 80, 6, [[b, 8080]])
       const out = node.run(

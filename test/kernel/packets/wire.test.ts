@@ -254,7 +254,8 @@ for (const { name, a, r, outside, v6, hop } of families) {
       assert.deepEqual([result.value, result.seen!.to], [TC_REDIRECT, node2.v4])
       assert.deepEqual([...result.seen!.body.slice(12, 16)], u32(1 << 8))
       const near = ethernet(ip({ from, to: v6 ? 'fd00:77::1' : '10.77.0.1' }, tcp({ from: 6000, to: 80, flags: 'S' })))
-      assert.equal(overlay.run('from_host', near, devices.gone).value, TC_OK)
+      const lost = overlay.run('from_host', near, devices.gone)
+      assert.deepEqual([lost.value, lost.events[0]!.reason], [TC_SHOT, Drop.DROP_NO_TUNNEL_ENDPOINT])
     })
 
     test('forwarding is counted once', () => {

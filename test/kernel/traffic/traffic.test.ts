@@ -95,6 +95,8 @@ for (const mode of ['native', 'overlay'] as const) {
           assert.equal(await cluster.ask('a', `udp ${vip} 8000 100`, inside), `same ${vip}`)
           assert.equal(await cluster.ask('a', `connected ${vip} 8000 100`, inside), `same ${vip}`)
         }
+        cluster.node(1).service(vip, 8002, 6, [[b, 80]])
+        assert.equal(await cluster.ask('b', `tcp ${vip} 8002 300000`), `same ${vip}`, 'and a pod reaches itself')
         cluster.node(1).service(vip, 8001, 6, [])
         assert.equal(await cluster.ask('a', `tcp ${vip} 8001 5`, true), 'ECONNREFUSED')
         assert.equal(await cluster.ask('a', `tcp ${vip} 8001 5`, false), 'timeout')
