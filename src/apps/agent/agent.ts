@@ -18,16 +18,25 @@ import { openCni } from './cni.ts'
 import { writeCniConf } from './cni_conf.ts'
 import { loadedPrograms, openDatapath } from './datapath.ts'
 import { drainQueue } from './delete_queue.ts'
+import { endpointLog } from './endpoint_log.ts'
+import { flowSweeper, type Sweep } from './flows.ts'
 import type { Log } from './log.ts'
+import { collectMetrics, metricsText } from './metrics.ts'
+import { openMonitor } from './monitor.ts'
 import { prepareNamespace } from './namespace.ts'
 import { nodeFacts } from './node_facts.ts'
 import { openMaps } from './programs.ts'
+import type { Parts } from './rest/parts.ts'
 import { healthRoutes, routes } from './rest/routes.ts'
+import { countRevisions } from './revisions.ts'
 import type { AgentSettings } from './settings.ts'
 import { watchKube } from './sources.ts'
 import { readStored, readStoredFacts } from './stored.ts'
-import { VERSION } from './version.ts'
+import { DAEMON_VERSION, VERSION } from './version.ts'
 import { policyTables, tables, wire } from './wire.ts'
+
+/** Between sweeps of the flow table, unless `conntrack-gc-interval` says otherwise. */
+const SWEEP_SECONDS = 30
 
 export interface Agent {
   close(): Promise<void>
@@ -106,21 +115,34 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
     return last ? 'not all objects have been read from Kubernetes yet' : ''
   }
   const cni = openCni(db, targets, { notReady, log })
-  const parts = {
-    settings,
-    db,
-    targets,
-    scope,
-    maps,
-    datapath,
-    places,
-    kube,
-    kubeHealth,
-    cni,
-    notReady,
-    log,
-    started,
-    calls,
+  const sweeps: { runs: number; last: Sweep } = { runs: 0, last: { flows: 0, deleted: 0, ms: 0 } }
+  const sweep = flowSweeper(maps, options)
+  scope.every('flow sweep', (Number(options['conntrack-gc-interval']) || SWEEP_SECONDS) * 1000, () => {
+    const clock = datapath.program('clock')
+    if (clock === undefined) return
+    sweeps.last = sweep(clock)
+    sweeps.runs++
+  })
+  const parts: Parts = {
+    ...{
+      version: DAEMON_VERSION,
+      settings,
+      db,
+      targets,
+      scope,
+      maps,
+      datapath,
+      places,
+      kube,
+      kubeHealth,
+      cni,
+      notReady,
+      log,
+    },
+    ...{ started, calls, sweeps },
+    monitor: openMonitor(db, maps, scope),
+    revisions: countRevisions(db, targets),
+    endpointLog: endpointLog(db),
   }
 
   const server = restServer(routes(parts), {
@@ -129,6 +151,15 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
   scope.onClose(await listenOnSocket(server, text('socket-path')))
   const healthPort = options['agent-health-port'] as number
   if (healthPort > 0) scope.onClose(await listenOnPort(restServer(healthRoutes(parts)), '127.0.0.1', healthPort))
+  const metricsAt = /^(?:\[?(.*?)\]?:)?([0-9]+)$/.exec(text('prometheus-serve-addr'))
+  if (metricsAt) {
+    const metrics = {
+      method: 'GET',
+      path: '/metrics',
+      handle: () => ({ text: metricsText(collectMetrics(parts)), contentType: 'text/plain; version=0.0.4' }),
+    }
+    scope.onClose(await listenOnPort(restServer([metrics]), metricsAt[1] || '::', Number(metricsAt[2])))
+  }
   // Only now that we answer: whoever found us away has put its request into the queue before.
   await drainQueue(`${stateDir}/deleteQueue`, cni, log)
 

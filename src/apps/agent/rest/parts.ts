@@ -6,12 +6,17 @@ import type { HealthScope } from '../../../edge/runtime/scope.ts'
 import type { Database } from '../../../table/database.ts'
 import type { Cni } from '../cni.ts'
 import type { Datapath, DatapathPlaces } from '../datapath.ts'
+import type { LogEntry } from '../endpoint_log.ts'
+import type { Sweep } from '../flows.ts'
 import type { Log } from '../log.ts'
+import type { Monitor } from '../monitor.ts'
+import type { Revisions } from '../revisions.ts'
 import type { AgentSettings } from '../settings.ts'
 import type { KubeHealth } from '../sources.ts'
 
 /** What the REST API shows: the parts of a running agent. */
 export interface Parts {
+  readonly version: string
   readonly settings: AgentSettings
   readonly db: Database
   readonly targets: Reconciliation
@@ -22,6 +27,10 @@ export interface Parts {
   readonly kube: Kube | undefined
   readonly kubeHealth: KubeHealth | undefined
   readonly cni: Cni
+  readonly monitor: Monitor
+  readonly revisions: Revisions
+  readonly endpointLog: (attachment: string) => readonly LogEntry[]
+  readonly sweeps: { readonly runs: number; readonly last: Sweep }
   /** Why pods can not be started at present; '' if they can. */
   readonly notReady: () => string
   readonly log: Log

@@ -1,23 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Route } from '../../../edge/sockets/rest.ts'
-import { RestError } from '../../../edge/sockets/rest.ts'
+import { loadavg } from 'node:os'
+import { RestError, type Route } from '../../../edge/sockets/rest.ts'
+import { endpointRoutes } from './endpoints.ts'
+import { identityRoutes } from './identities.ts'
+import { listRoutes } from './lists.ts'
 import type { Parts } from './parts.ts'
+import { policyRoutes } from './policy.ts'
+import { statusRoutes } from './status.ts'
 
-/** Everything the socket answers. */
+/** Everything the socket answers, in the forms of Cilium's API v1 where that has one. */
 export function routes(parts: Parts): readonly Route[] {
+  const shown: readonly Route[] = [
+    ...statusRoutes(parts),
+    ...endpointRoutes(parts),
+    ...identityRoutes(parts),
+    ...policyRoutes(parts),
+    ...listRoutes(parts),
+  ]
   return [
     {
       method: 'POST',
       path: '/v1/cni',
       async handle({ body }) {
-        if (typeof body !== 'object' || body === null) throw new RestError(400, 'the body is no JSON object')
+        if (typeof body !== 'object' || body === null || Array.isArray(body))
+          throw new RestError(400, 'the body is no JSON object')
         return { body: await parts.cni.handle(body) }
       },
     },
-    ...healthRoutes(parts).map((r) => ({ ...r, path: `/v1${r.path}` })),
+    { method: 'GET', path: '/v1/monitor', handle: () => ({ stream: (sink) => parts.monitor.follow(sink) }) },
+    { method: 'GET', path: '/v1/debuginfo', handle: async () => ({ body: await debuginfo(parts, shown) }) },
+    ...shown,
   ]
 }
 
+/** What a report needs: every list there is, by its path. */
+async function debuginfo(parts: Parts, shown: readonly Route[]): Promise<object> {
+  const lists = shown.filter((r) => r.method === 'GET' && !r.path.includes('{'))
+  const answers = await Promise.all(
+    lists.map(async (r) => {
+      const answer = await r.handle({ params: {}, query: new URLSearchParams(), headers: {}, body: undefined })
+      return [r.path.slice(4), answer.body] as const
+    }),
+  )
+  return {
+    'cilium-version': parts.version,
+    uptimeSeconds: Math.round((performance.now() - parts.started) / 1000),
+    memory: process.memoryUsage(),
+    load: loadavg(),
+    ...Object.fromEntries(answers),
+  }
+}
+
+/** For kubelets: ready or not, and why. */
 export function healthRoutes(parts: Parts): readonly Route[] {
   return [
     {

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import { maps as contract, type FlowKey } from '../../../gen/contract.ts'
+import { COMMAND } from '../../edge/kernel/bpf.ts'
+import { contractMap } from '../../edge/kernel/map.ts'
+import type { LoadedObject } from '../../edge/kernel/object.ts'
+import { Attribute, bpf } from '../../edge/kernel/syscall.ts'
+import type { OptionValues } from '../../model/options.ts'
+
+export interface Sweep {
+  readonly flows: number
+  readonly deleted: number
+  readonly ms: number
+}
+
+const TCP = 6
+const BOTH_CLOSED = 3
+/** A connection both ends have closed is kept so long for stray packets, seconds. */
+const CLOSED_SECONDS = 10
+
+/**
+ * Removes flows that are over. The datapath itself does not take an entry that is too old for an answer, so this only
+ * makes room and keeps lists true. `clock` is the program that tells the coarse time entries carry.
+ */
+export function flowSweeper(maps: LoadedObject, options: OptionValues): (clock: number) => Sweep {
+  const flows = contractMap(contract.cilium_flows, maps.map('cilium_flows'))
+  const nat = contractMap(contract.cilium_nat, maps.map('cilium_nat'))
+  const seconds = (name: string) => Number(options[name])
+  return (clock) => {
+    const began = performance.now()
+    const { coarse, perSecond } = readClock(clock)
+    const age = (seen: number): number => ((coarse - seen) >>> 0) / perSecond
+    const [tcp, syn, any] = [
+      seconds('bpf-ct-timeout-regular-tcp'),
+      seconds('bpf-ct-timeout-regular-tcp-syn'),
+      seconds('bpf-ct-timeout-regular-any'),
+    ]
+    let count = 0
+    const over: FlowKey[] = []
+    for (const [key, flow] of flows.entries()) {
+      count++
+      const answered = (flow.packets[(flow.origin & 1) ^ 1] ?? 0) > 0
+      const limit = key.protocol !== TCP ? any : flow.closing === BOTH_CLOSED ? CLOSED_SECONDS : answered ? tcp : syn
+      if (age(flow.seen) > limit) over.push(key)
+    }
+    flows.removeAll(over)
+    const idle: FlowKey[] = []
+    for (const [key, { seen }] of nat.entries()) if (age(seen) > (key.protocol === TCP ? tcp : any)) idle.push(key)
+    nat.removeAll(idle)
+    return { flows: count, deleted: over.length, ms: performance.now() - began }
+  }
+}
+
+/** Runs the clock program: now, in the unit of flow entries, and how many of those make a second. */
+function readClock(program: number): { readonly coarse: number; readonly perSecond: number } {
+  const read = () => {
+    const answer = new DataView(new ArrayBuffer(16))
+    bpf(
+      COMMAND.PROG_TEST_RUN,
+      new Attribute(80).u32(0, program).u32(40, 16).pointer(48, answer).bytes,
+      'reading the clock',
+    )
+    return { jiffies: answer.getBigUint64(0, true), time: Number(answer.getBigUint64(8, true)) }
+  }
+  const now = read()
+  base ??= now
+  // From two readings; the first sweep takes the usual 250 ticks.
+  const span = now.time - base.time
+  const hz = span > 1e9 ? Math.round((Number(now.jiffies - base.jiffies) * 1e9) / span) : 250
+  return { coarse: Number((now.jiffies >> 8n) & 0xffffffffn), perSecond: hz / 256 }
+}
+let base: { readonly jiffies: bigint; readonly time: number } | undefined

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+import { availableParallelism } from 'node:os'
+import { endpoints } from '../../../derive/endpoints/tables.ts'
+import { pools } from '../../../derive/ipam/tables.ts'
+import { mapInfo } from '../../../edge/kernel/map.ts'
+import type { Route } from '../../../edge/sockets/rest.ts'
+import { ciliumNodes } from '../../../model/rows.ts'
+import { nodeFacts } from '../node_facts.ts'
+import { DAEMON_VERSION, VERSION } from '../version.ts'
+import { nodeElement } from './lists.ts'
+import type { Parts } from './parts.ts'
+
+interface State {
+  readonly state: 'Ok' | 'Warning' | 'Failure' | 'Disabled'
+  readonly msg: string
+}
+
+export function statusRoutes(parts: Parts): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/v1/healthz',
+      handle: ({ headers }) => {
+        const cilium = own(parts)
+        if (headers['brief'] === 'true') return { status: cilium.state === 'Failure' ? 503 : 200, body: { cilium } }
+        return { body: status(parts, cilium) }
+      },
+    },
+    { method: 'GET', path: '/v1/config', handle: () => ({ body: config(parts) }) },
+  ]
+}
+
+/** How the agent itself is: not ready is a failure, rows that can not be made so are a warning. */
+function own({ notReady, targets }: Parts): State {
+  const reason = notReady()
+  if (reason !== '') return { state: 'Failure', msg: reason }
+  const failed = targets.statuses().filter((s) => s.failed > 0)
+  if (failed.length > 0)
+    return { state: 'Warning', msg: failed.map((s) => `${s.failed} rows of ${s.table} failed`).join('; ') }
+  return { state: 'Ok', msg: DAEMON_VERSION }
+}
+
+function kubernetes({ kube, kubeHealth }: Parts): State & { readonly 'k8s-api-versions'?: readonly string[] } {
+  if (!kube) return { state: 'Disabled', msg: 'Disabled' }
+  const failing = [...(kubeHealth?.failing ?? [])]
+  const apis = [
+    'cilium/v2::CiliumClusterwideNetworkPolicy',
+    'cilium/v2::CiliumEndpoint',
+    'cilium/v2::CiliumNetworkPolicy',
+    'cilium/v2::CiliumNode',
+    'core/v1::Namespace',
+    'core/v1::Pods',
+    'core/v1::Service',
+    'discovery/v1::EndpointSlice',
+    'networking.k8s.io/v1::NetworkPolicy',
+  ]
+  if (failing.length > 0)
+    return {
+      state: 'Warning',
+      msg: failing.map(([name, error]) => `${name}: ${error}`).join('; '),
+      'k8s-api-versions': apis,
+    }
+  return { state: 'Ok', msg: kube.server, 'k8s-api-versions': apis }
+}
+
+function status(parts: Parts, cilium: State): object {
+  const { db, settings, scope, targets, monitor, maps } = parts
+  const { node, options } = settings
+  const allocations: { [address: string]: string } = {}
+  for (const e of db.all(endpoints))
+    for (const a of [e.ipv4, e.ipv6]) if (a !== '') allocations[a] = `${e.namespace}/${e.podName}`
+  const facts = db.get(nodeFacts, 'node')
+  for (const gateway of [facts?.gateway4, facts?.gateway6]) if (gateway) allocations[gateway] = 'router'
+  const own = db.by(pools, 'node', node.nodeName)
+  const total = (family: 4 | 6) => Object.keys(allocations).filter((a) => a.includes(':') === (family === 6)).length
+  const range = (family: 4 | 6): string =>
+    own
+      .filter((p) => p.family === family)
+      .map((p) => p.prefix)
+      .join(', ')
+  const ranges = ([4, 6] as const)
+    .filter((f) => range(f) !== '')
+    .map((f) => `IPv${f}: ${total(f)} allocated from ${range(f)}`)
+  const nodes = db.all(ciliumNodes)
+  const cni = options['write-cni-conf-when-ready'] as string
+  return {
+    cilium,
+    kubernetes: kubernetes(parts),
+    kvstore: { state: 'Disabled', msg: 'Disabled' },
+    'container-runtime': { state: 'Disabled', msg: '' },
+    'auth-certificate-provider': { state: 'Disabled', msg: '' },
+    hubble: { state: 'Disabled', msg: '' },
+    'cni-chaining': { mode: 'none' },
+    'cni-file':
+      cni === ''
+        ? { state: 'Disabled', msg: '' }
+        : { state: 'Ok', msg: `successfully wrote CNI configuration file to ${cni}` },
+    cluster: {
+      self: `${node.clusterName}/${node.nodeName}`,
+      ciliumHealth: { state: 'Ok', msg: '' },
+      nodes: nodes.map((n) => nodeElement(parts, n)),
+    },
+    'cluster-mesh': { clusters: [], 'num-global-services': 0 },
+    controllers: [...controllersOf(scope.health()), ...targets.statuses().map(tableController)],
+    ipam: { status: ranges.join(', '), ipv4: [], ipv6: [], allocations },
+    'host-firewall': { mode: 'Disabled' },
+    'host-routing': { mode: 'BPF' },
+    'attach-mode': 'TCX',
+    'datapath-mode': 'veth',
+    encryption: { mode: 'Disabled' },
+    'ipv4-big-tcp': { enabled: false },
+    'ipv6-big-tcp': { enabled: false },
+    'bandwidth-manager': { enabled: false },
+    'clock-source': { mode: 'ktime' },
+    'identity-range': { 'min-identity': 256, 'max-identity': 65535 },
+    'kube-proxy-replacement': {
+      mode: node.kubeProxyReplacement ? 'True' : 'False',
+      features: { socketLB: { enabled: true }, nodePort: { enabled: false }, bpfSocketLBHostnsOnly: false },
+    },
+    masquerading: {
+      enabled: node.enableIpv4Masquerade || node.enableIpv6Masquerade,
+      mode: 'BPF',
+      'enabled-protocols': {
+        ipv4: node.enableIpv4 && node.enableIpv4Masquerade,
+        ipv6: node.enableIpv6 && node.enableIpv6Masquerade,
+      },
+    },
+    nodeMonitor: {
+      cpus: availableParallelism(),
+      npages: monitor.fill().size / 4096,
+      pagesize: 4096,
+      lost: 0,
+      unknown: monitor.counter.strange,
+    },
+    routing: {
+      'intra-host-routing-mode': 'BPF',
+      'inter-host-routing-mode': node.routingMode === 'tunnel' ? 'Tunnel' : 'Native',
+      ...(node.routingMode === 'tunnel' ? { 'tunnel-protocol': node.tunnelProtocol } : {}),
+    },
+    'bpf-maps': {
+      'dynamic-size-ratio': 0,
+      maps: [...maps.maps]
+        .filter(([name]) => name.startsWith('cilium_'))
+        .map(([name, fd]) => ({ name, size: mapInfo(fd).maxEntries })),
+    },
+    conditions: targets
+      .statuses()
+      .filter((s) => s.failed > 0)
+      .map((s) => ({ name: s.table, message: `${s.failed} of ${s.rows} rows could not be made so` })),
+  }
+}
+
+function controllersOf(health: ReturnType<Parts['scope']['health']>): readonly object[] {
+  return health.map((h) => ({
+    name: h.name,
+    status: {
+      'consecutive-failure-count': h.error === undefined ? 0 : h.failures,
+      'failure-count': h.failures,
+      'last-failure-msg': h.error ?? '',
+    },
+  }))
+}
+
+/** A table with its target does what Cilium calls a controller. */
+function tableController(s: ReturnType<Parts['targets']['statuses']>[number]): object {
+  return {
+    name: `table/${s.table}`,
+    status: {
+      'consecutive-failure-count': s.failed,
+      'failure-count': s.failed,
+      'last-failure-msg': s.waitsFor.join(', '),
+      'success-count': s.rows,
+    },
+  }
+}
+
+function config({ settings, db, places }: Parts): object {
+  const facts = db.get(nodeFacts, 'node')
+  const family = (enabled: boolean, ip: string | undefined, range: string | undefined) => ({
+    enabled,
+    ip: ip ?? '',
+    'alloc-range': range ?? '',
+  })
+  const cidr = (six: boolean) => facts?.podCIDRs.find((p) => p.includes(':') === six)
+  const changeable = {
+    Debug: 'Disabled',
+    DropNotification: 'Enabled',
+    PolicyAuditMode: settings.node.policyAuditMode ? 'Enabled' : 'Disabled',
+    TraceNotification: 'Enabled',
+  }
+  return {
+    spec: { options: changeable, 'policy-enforcement': settings.node.enablePolicy },
+    status: {
+      addressing: {
+        ipv4: family(settings.node.enableIpv4, facts?.gateway4, cidr(false)),
+        ipv6: family(settings.node.enableIpv6, facts?.gateway6, cidr(true)),
+      },
+      daemonConfigurationMap: { Version: VERSION, ...settings.options },
+      datapath: { ...facts, ...places, pins: places.maps },
+      datapathMode: 'veth',
+      deviceMTU: facts?.wireMtu ?? 0,
+      routeMTU: facts?.podMtu ?? 0,
+      'ipam-mode': settings.node.ipam,
+      masquerade: settings.node.enableIpv4Masquerade,
+      nodeMonitor: {},
+      realized: { options: changeable, 'policy-enforcement': settings.node.enablePolicy },
+    },
+  }
+}
