@@ -3,12 +3,12 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
-export type Verb = 'rr' | 'crr' | 'urr' | 'blast' | 'stream'
+export type Verb = 'rr' | 'crr' | 'urr' | 'blast' | 'denied' | 'flows' | 'stream'
 const program = 'build/netbench'
 const port = 7700
 
 /** Starts a program and answers with its output lines, one `next` at a time. */
-class Lines {
+export class Lines {
   readonly #child: ChildProcessWithoutNullStreams
   readonly #lines: AsyncIterator<string>
   #errors = ''

@@ -13,7 +13,12 @@ import { benchPods } from './pods.ts'
 const rounds = Number(process.env.BENCH_ROUNDS ?? 12)
 const slice = 0.1
 const verbs: readonly Verb[] = ['rr', 'crr', 'urr', 'blast']
-const names = { rr: 'TCP RR', crr: 'TCP CRR', urr: 'UDP RR', blast: 'UDP packet', stream: 'TCP stream' } as const
+const names: Partial<Record<Verb, string>> = {
+  rr: 'TCP RR',
+  crr: 'TCP CRR',
+  urr: 'UDP RR',
+  blast: 'UDP packet',
+}
 
 interface Target {
   readonly name: string

@@ -5,6 +5,7 @@ import { events } from './events.ts'
 import type { Section } from './figure.ts'
 import { path } from './path.ts'
 import { policySection } from './policy.ts'
+import { programs } from './programs.ts'
 
 /** In the order of running. */
-export const sections: readonly Section[] = [path, events, policySection, control]
+export const sections: readonly Section[] = [path, programs, events, policySection, control]
