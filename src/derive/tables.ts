@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { sources } from '../model/rows.ts'
-import { ipcacheRows, localOwners, nodeOwners, ownerRows, remoteOwners } from './addresses/tables.ts'
+import { ipcacheRows, localOwners, nodeOwners, ownerRows, ownerShards, remoteOwners } from './addresses/tables.ts'
 import { endpointNumbers, endpoints } from './endpoints/tables.ts'
 import { endpointIdentities, identityClaims, wantedIdentities } from './identity/tables.ts'
 import { interfaceRows } from './interfaces/tables.ts'
@@ -14,6 +14,7 @@ import {
   policyMembers,
   policyNumbers,
   policyPageRows,
+  policyPages,
   policyPlaces,
   policyRows,
   policyTableRows,
@@ -50,9 +51,18 @@ export const tables = [
   ...[readNetworkPolicies, readCiliumNetworkPolicies, readClusterwidePolicies, policies],
   ...[networkPolicyConditions, ciliumNetworkPolicyConditions, clusterwidePolicyConditions],
   ...[subjects, subjectPrograms, programs, peersInUse, ruleNumbers, wantedPrefixes, cidrIdentities, selections],
-  ...[decisions, policyPlaces, policyTableRows, policyPageRows, policyCellRows, policyMembers, policyClassRows],
+  ...[
+    decisions,
+    policyPlaces,
+    policyTableRows,
+    policyPages,
+    policyPageRows,
+    policyCellRows,
+    policyMembers,
+    policyClassRows,
+  ],
   ...[policyNumbers, policyRows],
-  ...[localOwners, nodeOwners, remoteOwners, ownerRows, ipcacheRows, interfaceRows],
+  ...[localOwners, nodeOwners, remoteOwners, ownerShards, ownerRows, ipcacheRows, interfaceRows],
   ...[endpointRoutes, nodeRoutes],
   ...[wantedFrontends, frontends, serviceNumbers, backendNumbers, slotRuns, backendRows, slotRows, serviceRows],
   ...[endpointStatus, ciliumEndpointObjects],

@@ -9,6 +9,7 @@ import type { Settings } from '../../model/settings.ts'
 import { deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 import { endpoints } from '../endpoints/tables.ts'
 import { pools } from '../ipam/tables.ts'
+import { hash32 } from '../numbers.ts'
 import { type CidrIdentity, cidrIdentities } from '../policy/cidrs.ts'
 import { policyNumbers } from '../policy/decisions.ts'
 import { subjectKey } from '../policy/program.ts'
@@ -20,6 +21,11 @@ const columns = [
   ['NODE', (o: OwnerRow) => o.node],
 ] as const
 const shape = { key: (o: OwnerRow) => o.address, columns }
+
+/** Addresses in parts, so that one more address makes only one part anew. */
+const shards = Array.from({ length: 256 }, (_, i) => String(i))
+const shardOf = (o: OwnerRow): readonly string[] => [String(hash32(o.address) % shards.length)]
+const inShards = { ...shape, indexes: { shard: shardOf } }
 
 const owner = (address: string, of: Partial<OwnerRow>): OwnerRow => ({
   address,
@@ -37,7 +43,7 @@ export const policyOf = (read: Read, e: Endpoint): number =>
   e.identity === 0 ? 0 : (read.get(policyNumbers, subjectKey(e.identity, e.namedPorts))?.policy ?? 0)
 
 /** Addresses of this node's endpoints. Two endpoints can not have one address: the allocation gives each once. */
-export const localOwners = deriveEach<Endpoint, OwnerRow>('localOwners', endpoints, shape, (e, read) => {
+export const localOwners = deriveEach<Endpoint, OwnerRow>('localOwners', endpoints, inShards, (e, read) => {
   if (e.interface === 0) return []
   const of = {
     identity: e.identity === 0 ? reserved.init : e.identity,
@@ -53,7 +59,7 @@ export const localOwners = deriveEach<Endpoint, OwnerRow>('localOwners', endpoin
 export const nodeOwners = deriveAll<OwnerRow>(
   'nodeOwners',
   [settings, nodes, ciliumNodes, devices, endpointSlices, pools],
-  shape,
+  inShards,
   (read) => {
     const config = read.get(settings, 'settings')
     if (!config) return []
@@ -106,7 +112,7 @@ export const remoteOwners = deriveEach<CiliumEndpoint, OwnerRow>(
   {
     // Two objects may claim one address while a pod is replaced.
     key: (o) => `${o.address} ${o.identity} ${o.node}`,
-    indexes: { address: (o) => [o.address] },
+    indexes: { shard: shardOf },
   },
   (e, read) => {
     const config = read.get(settings, 'settings')
@@ -122,14 +128,16 @@ export const remoteOwners = deriveEach<CiliumEndpoint, OwnerRow>(
   },
 )
 
+export const ownerShards = deriveAll<string>('ownerShards', [], { key: (s) => s }, () => shards)
+
 /**
  * cilium_owners: every exact address once. Where two claim it, nodes come before this node's endpoints, those before
  * what others say, and of those the last by name.
  */
-export const ownerRows = deriveAll<OwnerRow>('owners', [localOwners, nodeOwners, remoteOwners], shape, (read) => {
+export const ownerRows = deriveEach<string, OwnerRow>('owners', ownerShards, shape, (shard, read) => {
   const out = new Map<string, OwnerRow>()
-  for (const claims of [read.all(remoteOwners), read.all(localOwners), read.all(nodeOwners)])
-    for (const o of claims) out.set(o.address, o)
+  for (const table of [remoteOwners, localOwners, nodeOwners])
+    for (const o of read.by(table, 'shard', shard)) out.set(o.address, o)
   return [...out.values()]
 })
 

@@ -81,17 +81,25 @@ export const policyTableRows = deriveEach<TableRow, PolicyTableRow>(
   ]),
 )
 
-/** cilium_policy_pages */
-export const policyPageRows = deriveAll<PolicyPageRow>(
-  'policyPages',
+/** Numbers of pages and their texts, each once however many tables share it. */
+export const policyPages = deriveAll<{ readonly page: number; readonly text: string }>(
+  'policyPageTexts',
   [policyPlaces],
   { key: (p) => String(p.page) },
   (read) => {
     const texts = new Map<number, string>()
     for (const r of read.all(policyPlaces))
       if (r.kind === 'table') for (const [text, page] of Object.entries(r.pages)) texts.set(page, text)
-    return [...texts].map(([page, text]) => ({ page, column: pageColumns(text) }))
+    return [...texts].map(([page, text]) => ({ page, text }))
   },
+)
+
+/** cilium_policy_pages */
+export const policyPageRows = deriveEach<{ readonly page: number; readonly text: string }, PolicyPageRow>(
+  'policyPages',
+  policyPages,
+  { key: (p) => String(p.page) },
+  ({ page, text }) => [{ page, column: pageColumns(text) }],
 )
 
 /** cilium_policy_cells, one run a table */

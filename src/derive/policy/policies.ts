@@ -65,10 +65,9 @@ export const policies = allocate<Policy, Policy>(
     ],
   },
   (wanted, held, read) => {
-    const before = new Map(held.map((h) => [h.key, h]))
     const out: Policy[] = []
     for (const p of [...wanted, ...read.all(readCiliumNetworkPolicies), ...read.all(readClusterwidePolicies)]) {
-      const valid = p.problems.length === 0 ? p : before.get(p.key)
+      const valid = p.problems.length === 0 ? p : held.find((h) => h.key === p.key)
       if (valid && valid.uid === p.uid) out.push(valid)
     }
     return out

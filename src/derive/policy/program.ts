@@ -133,8 +133,16 @@ function programKey(
 export const rangesText = (ranges: readonly PortRange[]): string =>
   ranges.map((r) => `${r.first === r.last ? r.first : `${r.first}-${r.last}`}/${r.space}`).join(',')
 
+const peerKeys = new WeakMap<Peer, string>()
+
 /** One text per peer; equal peers, equal texts. */
-export const peerKey = (p: Peer): string =>
-  p.kind === 'labels'
-    ? selectorText(p.requirements)
-    : `cidr ${p.cidr}${p.except.length === 0 ? '' : ` except ${p.except.join(',')}`}`
+export function peerKey(p: Peer): string {
+  const known = peerKeys.get(p)
+  if (known !== undefined) return known
+  const made =
+    p.kind === 'labels'
+      ? selectorText(p.requirements)
+      : `cidr ${p.cidr}${p.except.length === 0 ? '' : ` except ${p.except.join(',')}`}`
+  peerKeys.set(p, made)
+  return made
+}
