@@ -29,7 +29,8 @@ export const decisions = deriveEach<Program, Decision>(
   (program, read) => [compile(program, knownFrom(read))],
 )
 
-const knownFrom = (read: Read): Known => ({
+/** What compiling finds in the tables; questions compile parts of programs with it. */
+export const knownFrom = (read: Read): Known => ({
   identities: (peer) => read.get(selections, peerKey(peer))?.identities ?? [],
   all: () => [
     ...reservedIdentities.map((i) => i.number),

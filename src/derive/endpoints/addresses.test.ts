@@ -6,9 +6,9 @@ import { ciliumNodes, endpointRequests, settings, sources } from '../../model/ro
 import { defaultSettings } from '../../model/settings.ts'
 import type { Database } from '../../table/database.ts'
 import { openDatabase } from '../../table/open.ts'
-import { endpoints } from '../endpoints/tables.ts'
+import { gatewayOf } from '../ipam/tables.ts'
 import { tables } from '../tables.ts'
-import { gatewayOf } from './tables.ts'
+import { endpoints } from './tables.ts'
 
 const request = (n: number | string, held?: HeldEndpoint): EndpointRequest => ({
   containerId: `c${n}`,
