@@ -12,7 +12,7 @@ import { runControllers } from './controllers/queue.ts'
 import { imageTable } from './images/images.ts'
 import { makeCgroups } from './kubelet/cgroups.ts'
 import { createKubelet, type Kubelet } from './kubelet/kubelet.ts'
-import { createObject, dnsAddresses, systemObjects } from './manifests.ts'
+import { createObject, dnsAddresses, nodePrefixes, systemObjects } from './manifests.ts'
 import { nodeName, openWiredNode } from './nodes.ts'
 import { missing, untilReady } from './readiness.ts'
 import { type LabSettings, projectRoot } from './settings.ts'
@@ -64,8 +64,10 @@ export const startLab = async (settings: LabSettings, tell: (progress: Progress)
   )
   tell({ step: `${settings.nodes} nodes and the API at ${api.url}` })
 
-  const controllers = runControllers(store, allControllers(store, api.authority), (name, key, error) =>
-    report(`${name} ${key}`, error),
+  const controllers = runControllers(
+    store,
+    allControllers(store, api.authority, nodePrefixes(settings)),
+    (name, key, error) => report(`${name} ${key}`, error),
   )
   const images = imageTable({ root, map: settings.images })
   nodes.forEach(({ node, cgroups, addresses }, i) => {

@@ -17,6 +17,12 @@ export const dnsAddresses = (settings: LabSettings): readonly string[] => [
 ]
 const families = (settings: LabSettings) => (settings.ipv6Only ? ['IPv6'] : ['IPv4', 'IPv6'])
 
+/** Pod prefixes for Node objects, where the agents are told to take theirs from there (`ipam: kubernetes`). */
+export const nodePrefixes = (settings: LabSettings): readonly ((n: number) => string)[] =>
+  settings.config['ipam'] !== 'kubernetes'
+    ? []
+    : [...(settings.ipv6Only ? [] : [(n: number) => `10.244.${n}.0/24`]), (n) => `fd00:10:244:${n.toString(16)}::/64`]
+
 /** The data of ConfigMap cilium-config, under Cilium's keys. */
 export const ciliumConfig = (
   settings: LabSettings,

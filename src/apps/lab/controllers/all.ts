@@ -10,12 +10,21 @@ import { garbageController } from './garbage.ts'
 import { jobController } from './job.ts'
 import { namespaceController } from './namespaces.ts'
 import { nodeController } from './nodes.ts'
+import { type PrefixOf, podCidrController } from './podcidrs.ts'
 import type { Controller } from './queue.ts'
 import { replicaSetController } from './replicaset.ts'
 import { statefulSetController } from './statefulset.ts'
 
-/** All controllers of the lab, and its scheduler. `ca` is the PEM of the cluster's certificate authority. */
-export const allControllers = (store: Store, ca: string): readonly Controller[] => [
+/**
+ * All controllers of the lab, and its scheduler. `ca` is the PEM of the cluster's certificate authority; nodes get pod
+ * prefixes when `podPrefixes` has a family.
+ */
+export const allControllers = (
+  store: Store,
+  ca: string,
+  podPrefixes: readonly PrefixOf[] = [],
+): readonly Controller[] => [
+  ...(podPrefixes.length > 0 ? [podCidrController(store, podPrefixes)] : []),
   namespaceController(store),
   accountsController(store, ca),
   deploymentController(store),

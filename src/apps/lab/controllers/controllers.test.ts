@@ -12,6 +12,7 @@ import { jobController } from './job.ts'
 import { namespaceController } from './namespaces.ts'
 import { nodeController } from './nodes.ts'
 import type { DaemonSet, EndpointSlice, Endpoints, Job, Node, Pod, StatefulSet } from './objects.ts'
+import { podCidrController } from './podcidrs.ts'
 import { statefulSetController } from './statefulset.ts'
 
 const template = (image: string, more: object = {}) => ({
@@ -337,4 +338,23 @@ test('a cron schedule names its next time, and nonsense names none', () => {
   assert.equal(nextTime('0 12 * * 7', at('2026-01-01T00:00:00Z')), at('2026-01-04T12:00:00Z'))
   assert.equal(nextTime('61 * * * *', 0), undefined)
   assert.equal(nextTime('0 0 31 2 *', 0), undefined)
+})
+
+test('each node gets the first free prefix of every family and keeps it', async () => {
+  const c = testCluster((s) => [podCidrController(s, [(n) => `10.244.${n}.0/24`, (n) => `fd00:10:244:${n}::/64`])])
+  for (const name of ['a', 'b', 'c']) c.store.create('nodes', nodeObject(name))
+  await c.idle()
+  c.store.delete('nodes', '', 'b')
+  await c.idle()
+  c.store.create('nodes', nodeObject('d'))
+  await c.idle()
+  assert.deepEqual(
+    c.store.list<Node>('nodes').map((n) => [n.metadata.name, n.spec?.podCIDR, n.spec?.podCIDRs?.[1]]),
+    [
+      ['a', '10.244.0.0/24', 'fd00:10:244:0::/64'],
+      ['c', '10.244.2.0/24', 'fd00:10:244:2::/64'],
+      ['d', '10.244.1.0/24', 'fd00:10:244:1::/64'],
+    ],
+  )
+  c.close()
 })
