@@ -5,7 +5,7 @@ import { badRequest } from './status.ts'
 export type Selector = (values: Readonly<Record<string, string>>) => boolean
 
 const requirement =
-  /^\s*(?:(!)\s*([^\s=!,()]+)|([^\s=!,()<>]+)(?:\s*(==|=|!=|>|<)\s*([^,()\s]*)|\s+(in|notin)\s*\(([^()]*)\))?)\s*$/
+  /^\s*(?:(!)\s*([^\s=!,()]+)|([^\s=!,()<>]+)(?:\s*(==|=|!=|>|<)\s*([^=,()\s]*)|\s+(in|notin)\s*\(([^()]*)\))?)\s*$/
 
 /** `a=b,c!=d,e in (f,g),h notin (i),j,!k`, as in `kubectl -l`. An empty text selects all. Throws BadRequest. */
 export function parseLabelSelector(text: string): Selector {
