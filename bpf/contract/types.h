@@ -170,7 +170,8 @@ struct flow {
 	struct address service;
 };
 
-/* Masquerade: (remote end, node address with the chosen port), sorted like a flow -> the pod's end. */
+/* Masquerade: (remote end, node's address with the chosen port), sorted like a flow -> the pod's end; and the pod's own
+ * flow key -> the node's end. */
 struct nat {
 	struct address address;
 	__be16 port;

@@ -25,7 +25,8 @@ static __always_inline int check_sender(struct __sk_buff *skb, struct packet *p,
 		sender->endpoint = pod->endpoint;
 		sender->interface = number;
 		sender->flags = OWNER_LOCAL;
-		if (!equal(&p->source, p->flags & PACKET_V6 ? &pod->ipv6 : &pod->ipv4))
+		const struct address *own = p->flags & PACKET_V6 ? &pod->ipv6 : &pod->ipv4;
+		if (is_zero(own) || !equal(&p->source, own))
 			return DROP_INVALID_SOURCE_IP;
 		return 0;
 	}
@@ -334,8 +335,11 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 	}
 	if (known)
 		p->flags |= PACKET_REJUDGED;
-	if (error) /* a known flow keeps its entry: it remembers who opened, so that no side passes for the replying one */
+	if (error) { /* a known flow keeps its entry: it remembers who opened, so that no side passes for the replying one */
+		if (p->rule[p->direction & 1])
+			count_rule(p->rule[p->direction & 1], skb->len);
 		return drop(skb, p, error);
+	}
 	error = find_way(skb, p, flow, opener, way);
 	if (error)
 		return drop(skb, p, error);

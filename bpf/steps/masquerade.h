@@ -46,7 +46,8 @@ struct port_search {
 	struct __sk_buff *skb;
 	struct packet *p;
 	struct address node;
-	__u32 port; /* found, host order */
+	__u32 first; /* tried first, host order */
+	__u32 port; /* found */
 };
 
 static long try_port(__u32 attempt, void *context)
@@ -54,8 +55,7 @@ static long try_port(__u32 attempt, void *context)
 	struct port_search *search = context;
 	struct packet *p = search->p;
 	__u32 range = config.nat_port_last - config.nat_port_first + 1;
-	__u32 port = attempt ? config.nat_port_first + bpf_get_prandom_u32() % range
-			     : bpf_ntohs(p->hop.nat_port ?: p->source_port);
+	__u32 port = attempt ? config.nat_port_first + bpf_get_prandom_u32() % range : search->first;
 	struct nat own = {.address = p->source, .port = p->source_port, .seen = coarse_clock()};
 	struct flow_key key;
 
@@ -79,8 +79,20 @@ static long try_port(__u32 attempt, void *context)
 static __always_inline __be16 take_port(struct __sk_buff *skb, struct packet *p, const struct address *node)
 {
 	struct port_search search = {.skb = skb, .p = p, .node = *node};
+	struct nat *before = 0;
+	__be16 port;
+
+	/* The pod's own key leads to its port too, so that a lost flow entry does not cost the connection its port. */
+	if (!p->hop.nat_port)
+		before = bpf_map_lookup_elem(&cilium_nat, &p->key);
+	search.first = bpf_ntohs(before ? before->port : p->hop.nat_port ?: p->source_port);
 	bpf_loop(NAT_TRIES, try_port, &search, 0);
-	return bpf_htons(search.port);
+	port = bpf_htons(search.port);
+	if (port && port != p->hop.nat_port && !before) {
+		struct nat forward = {.address = *node, .port = port, .seen = coarse_clock()};
+		bpf_map_update_elem(&cilium_nat, &p->key, &forward, BPF_ANY);
+	}
+	return port;
 }
 
 static __always_inline int masquerade(struct __sk_buff *skb, struct packet *p, const __u32 direction)

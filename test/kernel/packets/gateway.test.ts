@@ -207,6 +207,29 @@ for (const v6 of [false, true]) {
       assert.deepEqual([reply.value, reply.seen!.to, reply.seen!.ports], [TC_REDIRECT, a, [53, 1234]])
     })
 
+    test('a lost flow entry does not cost the port', () => {
+      const port = there(tcp({ from: 1236, to: 443, flags: 'S' })).seen!.ports![0]
+      node.forgetFlows()
+      assert.equal(there(tcp({ from: 1236, to: 443, flags: 'A' })).seen!.ports![0], port)
+    })
+
+    test('when every port towards one end is taken the packet is refused, others are not', () => {
+      const narrow = openNode({ natPortFirst: 40000, natPortLast: 40001 })
+      try {
+        narrow.pod(devices.podA, A)
+        narrow.table(1, { cells: [[['allow', 10]]] })
+        narrow.policy(1, 1, 1)
+        const one = (from: number, to: string) =>
+          narrow.run('from_pod', ethernet(ip({ from: a, to }, udp({ from, to: 53 }))), devices.podA)
+        assert.deepEqual([one(1, outside).value, one(2, outside).value], [TC_REDIRECT, TC_REDIRECT])
+        const third = one(3, outside)
+        assert.deepEqual([third.value, third.events.at(-1)!.reason], [TC_SHOT, Drop.DROP_NAT_NO_MAPPING])
+        assert.equal(one(3, hop).value, TC_REDIRECT)
+      } finally {
+        narrow.close()
+      }
+    })
+
     test('two pods with the same port get two', () => {
       const other = { v4: '10.0.0.20', v6: 'fd00:10::20', identity: 1002, policy: 1 }
       node.pod(devices.podB, other)

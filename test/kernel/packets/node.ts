@@ -242,6 +242,11 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
       services.put(key, { slots: first, count: to.length, flags: 0, id: 1 })
     },
 
+    /** Makes every flow this many seconds older. */
+    age(seconds: number): void {
+      for (const [key, flow] of [...flows.entries()])
+        flows.put(key, { ...flow, seen: flow.seen - Math.ceil((seconds * 250) / 256) })
+    },
     bumpEpoch(): void {
       epoch.put(0, (epoch.get(0) ?? 0) + 1)
     },

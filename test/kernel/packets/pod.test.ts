@@ -267,6 +267,63 @@ for (const { name, a, b, v6 } of families) {
       assert.equal(back(error(8001)).value, TC_SHOT)
     })
 
+    test('a new SYN after the end of a connection is a new connection', () => {
+      there(tcp({ from: 4011, to: 80, flags: 'S' }))
+      back(tcp({ from: 80, to: 4011, flags: 'SA' }))
+      there(tcp({ from: 4011, to: 80, flags: 'FA' }))
+      back(tcp({ from: 80, to: 4011, flags: 'FA' }))
+      const again = there(tcp({ from: 4011, to: 80, flags: 'S' }))
+      assert.deepEqual([again.value, again.events.map((event) => event.kind)], [TC_REDIRECT, [EventKind.EVENT_NEW]])
+      assert.deepEqual([...node.flowList()[0]!.packets].sort(), [0, 1])
+    })
+
+    test('a flow that was silent too long is forgotten', () => {
+      node.policy(1, 2, 1)
+      there(udp({ from: 4012, to: 8000 }))
+      assert.equal(back(udp({ from: 8000, to: 4012 })).value, TC_REDIRECT)
+      node.age(70)
+      assert.equal(back(udp({ from: 8000, to: 4012 })).value, TC_SHOT)
+      const again = there(udp({ from: 4012, to: 8000 }))
+      assert.equal(again.events[0]!.kind, EventKind.EVENT_NEW)
+    })
+
+    test('a connection nobody answered is forgotten sooner than one that was', () => {
+      node.policy(1, 2, 1)
+      there(tcp({ from: 4013, to: 80, flags: 'S' }))
+      there(tcp({ from: 4014, to: 80, flags: 'S' }))
+      back(tcp({ from: 80, to: 4014, flags: 'SA' }))
+      node.age(70)
+      assert.equal(there(tcp({ from: 4013, to: 80, flags: 'A' })).events.length, 1)
+      assert.equal(there(tcp({ from: 4014, to: 80, flags: 'A' })).events.length, 0)
+    })
+
+    test('an audited denial passes and says so', () => {
+      node.table(4, { cells: [[['audit', 40]]] })
+      node.policy(2, 4, 1)
+      const out = there(tcp({ from: 4015, to: 443, flags: 'S' }))
+      const [event] = out.events
+      assert.deepEqual([out.value, event!.kind, event!.ingressRule], [TC_REDIRECT, EventKind.EVENT_NEW, 40])
+      assert.equal(event!.flags & EventFlags.EVENT_AUDIT, EventFlags.EVENT_AUDIT)
+    })
+
+    test('what should go through a proxy is not let past it', () => {
+      node.table(5, { cells: [[['redirect', 50]]] })
+      node.policy(2, 5, 1)
+      const out = there(tcp({ from: 4016, to: 80, flags: 'S' }))
+      assert.deepEqual([out.value, out.events[0]!.reason], [TC_SHOT, Drop.DROP_PROXY_UNSUPPORTED])
+    })
+
+    test('a pod without an address of this family sends nothing in it', () => {
+      const bare = { v4: '0.0.0.0', v6: '::', identity: 1009, policy: 1 }
+      node.pod(devices.gone, bare)
+      node.interfaces.put(devices.gone, { ...node.interfaces.get(devices.gone)!, ipv4: new Uint8Array(16) })
+      for (const from of [v6 ? '::' : '0.0.0.0', a]) {
+        const out = node.run('from_pod', ethernet(ip({ from, to: b }, udp({ from: 1, to: 8000 }))), devices.gone)
+        assert.deepEqual([out.value, out.events[0]!.reason], [TC_SHOT, Drop.DROP_INVALID_SOURCE_IP])
+      }
+      node.interfaces.remove(devices.gone)
+    })
+
     test('packets and rules are counted', () => {
       const before = [node.metric(0, EGRESS), node.metric(0, INGRESS), node.rulePackets(21), node.rulePackets(10)]
       there(tcp({ from: 4010, to: 80, flags: 'S' }))
@@ -277,8 +334,10 @@ for (const { name, a, b, v6 } of families) {
         before.map((count) => count + 2),
       )
       const drops = node.metric(Drop.DROP_POLICY_DENIED, INGRESS)
+      const denials = node.rulePackets(20)
       there(tcp({ from: 4010, to: 82, flags: 'S' }))
       assert.equal(node.metric(Drop.DROP_POLICY_DENIED, INGRESS), drops + 1)
+      assert.equal(node.rulePackets(20), denials + 1)
     })
   })
 }

@@ -131,6 +131,24 @@ for (const v6 of [false, true]) {
       }
     })
 
+    test('a backend outside the cluster sees the node, the pod sees the service', () => {
+      const [outside, own] = v6 ? ['2001:db8::7', 'fd00:1::1'] : ['1.1.1.7', '192.168.1.1']
+      node.service(vip, 80, 6, [[outside, 6443]])
+      for (const flags of ['S', 'A']) {
+        const out = send(tcp({ from: 40700, to: 80, flags }))
+        assert.deepEqual(
+          [out.value, out.seen!.from, out.seen!.to, out.seen!.ports],
+          [TC_REDIRECT, own, outside, [40700, 6443]],
+        )
+        const answer = ethernet(ip({ from: outside, to: own }, tcp({ from: 6443, to: 40700, flags: 'A', size: 3 })))
+        const back = node.run('from_wire', answer, devices.wire)
+        assert.deepEqual(
+          [back.value, back.seen!.from, back.seen!.to, back.seen!.ports],
+          [TC_REDIRECT, vip, a, [80, 40700]],
+        )
+      }
+    })
+
     test('a spoofed packet makes no entry', () => {
       node.service(vip, 80, 6, [[b, 8080]])
       const out = node.run(

@@ -265,3 +265,40 @@ for (const { name, a, r, outside, v6, hop } of families) {
     })
   })
 }
+
+describe('a tunnel over IPv6', () => {
+  let node: TestNode
+  before(() => {
+    node = openNode({ tunnel: 1, nodeIpv4: new Uint8Array(16) })
+    node.pod(devices.podA, A)
+    node.owner(node2.v6, { identity: 6, flags: 4 })
+    for (const pod of [remote.v4, remote.v6]) node.owner(pod, { identity: remote.identity, node: address(node2.v6) })
+    node.table(1, { cells: [[['allow', 10]]] })
+    node.policy(1, 1, 1)
+  })
+  after(() => node.close())
+
+  for (const { name, a, r } of families) {
+    test(`carries ${name} out`, () => {
+      const inner = ip({ from: a, to: r }, tcp({ from: 4000, to: 80, flags: 'S' }))
+      const result = node.run('from_pod', ethernet(inner), devices.podA)
+      assert.equal(result.value, TC_REDIRECT)
+      const packet = result.packet
+      assert.deepEqual([packet[14]! >> 4, packet[20], packet.length], [6, 17, 14 + 70 + inner.length])
+      assert.equal(printAddress(packet.slice(22, 38)), 'fd00:1::1')
+      assert.equal(printAddress(packet.slice(38, 54)), node2.v6)
+      assert.deepEqual([...packet.slice(18, 20)], [...u32(30 + inner.length).slice(2)])
+      assert.deepEqual([...packet.slice(66, 70)], u32(A.identity << 8))
+      assert.deepEqual(packet.slice(84), inner)
+    })
+
+    test(`carries ${name} in`, () => {
+      const inner = ip({ from: r, to: a }, udp({ from: 4001, to: 80 }))
+      for (let round = 0; round < 2; round++) {
+        const result = node.run('from_wire', tunnelled(remote.identity, inner, node2.v6), devices.wire)
+        assert.equal(result.value, TC_REDIRECT)
+        assert.deepEqual(result.packet.slice(14), inner)
+      }
+    })
+  }
+})
