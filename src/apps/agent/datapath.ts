@@ -2,6 +2,7 @@
 import { endpoints } from '../../derive/endpoints/tables.ts'
 import { type AttachmentRow, attachmentKey, attachmentTarget } from '../../edge/kernel/attachments.ts'
 import type { LinkRow } from '../../edge/kernel/devices.ts'
+import { withoutGrace } from '../../edge/kernel/grace.ts'
 import type { LoadedObject } from '../../edge/kernel/object.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
 import type { OptionValues } from '../../model/options.ts'
@@ -163,7 +164,7 @@ export function openDatapath(
       const now = target()
       if (!now) return rows.map(() => ({ ok: false, error: 'the programs are not loaded' }))
       const known = rows.filter(wanted)
-      const outcomes = now.write(known) as readonly { ok: true }[]
+      const outcomes = withoutGrace(() => now.write(known)) as readonly { ok: true }[]
       return rows.map((row) => outcomes[known.indexOf(row)] ?? { ok: true })
     },
     remove: (rows) => target()?.remove(rows) ?? rows.map(() => ({ ok: true })),
@@ -194,7 +195,9 @@ export function openDatapath(
     ),
     attachPod(index) {
       if (!pods) throw new Error('the programs are not loaded yet')
-      for (const outcome of pods.write(podRows(index, generation)) as readonly { ok: boolean; error?: string }[])
+      const target = pods
+      const outcomes = withoutGrace(() => target.write(podRows(index, generation)))
+      for (const outcome of outcomes as readonly { ok: boolean; error?: string }[])
         if (!outcome.ok) throw new Error(outcome.error)
     },
     program: (name) => programs?.byName.get(name),
