@@ -12,7 +12,7 @@ export NODE_NO_WARNINGS = 1
 
 all: build
 
-include bpf/build.mk native/build.mk native/cni/build.mk
+include bpf/build.mk native/build.mk native/cni/build.mk test/kubernetes/build.mk
 
 # Debian packages and node_modules, only what is missing.
 node_modules/.installed: package.json package-lock.json tools/setup.sh
@@ -21,9 +21,11 @@ node_modules/.installed: package.json package-lock.json tools/setup.sh
 
 setup: node_modules/.installed
 
-build: node_modules/.installed bpf native build/netbench bundles
+build: node_modules/.installed bpf native build/netbench build/steady bundles
 
 build/netbench: test/bench/netbench.c
+build/steady: test/cluster/faults/steady.c
+build/netbench build/steady:
 	@mkdir -p build
 	@gcc -O2 -Wall -Wextra -Werror -o $@ $<
 

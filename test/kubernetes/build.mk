@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+# A real Kubernetes on this machine, the product's images, and the tests on both. Included by the Makefile.
+#   make image                            OCI archives of the product in build/images
+#   make kubernetes-up [NODES=2] [CILIUM=0] [SET="key=value …"]   a cluster; its KUBECONFIG is printed last
+#   make kubernetes-down                  nothing of it is left
+#   make test-kubernetes [ONLY=pattern]   the tests, on clusters of their own
+NODES ?= 2
+CILIUM ?= 1
+
+build/loopback: native/loopback/loopback.c native/cni/text.c native/cni/text.h
+	@mkdir -p build
+	@gcc -std=gnu17 -Os -D_GNU_SOURCE -Wall -Wextra -Werror -static -s -o $@ native/loopback/loopback.c native/cni/text.c
+native: build/loopback
+
+image: build
+	@$(NODE) tools/image.ts
+
+kubernetes-setup: node_modules/.installed
+	@test/kubernetes/setup.sh
+
+kubernetes-up: image kubernetes-setup
+	@$(NODE) test/kubernetes/main.ts up --nodes $(NODES) $(if $(filter 0,$(CILIUM)),--bare) $(foreach s,$(SET),--set $(s))
+
+kubernetes-down:
+	@$(NODE) test/kubernetes/main.ts down
+
+test-kubernetes: image kubernetes-setup
+	@$(NODE) test/kubernetes/main.ts test $(if $(ONLY),--only '$(ONLY)')
+
+.PHONY: image kubernetes-setup kubernetes-up kubernetes-down test-kubernetes

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Builds what the test cluster consists of, once: Kubernetes' programs out of their Go module, and images of tests. */
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { copied, file, imageArchive, layer } from '../../tools/oci.ts'
+import { base, program, programPath } from '../../tools/userland.ts'
+import { built, root, version } from './places.ts'
+
+const source = join(import.meta.dirname, 'program')
+const cache = join(root, '.cache/layers')
+export const images = join(built, 'images')
+
+/** Image names as Kubernetes' own tests write them. */
+export const testImage = 'registry.k8s.io/e2e-test-images/agnhost:2.56'
+export const pauseImage = 'registry.k8s.io/pause:3.10.1'
+
+/** Compiles a Go package, telling how far it is: the first time takes many minutes. */
+async function compile(name: string, what: string, ldflags: string): Promise<void> {
+  const began = performance.now()
+  const child = spawn(
+    'go',
+    ['build', '-v', '-trimpath', '-buildvcs=false', '-ldflags', ldflags, '-o', join(built, name), what],
+    {
+      cwd: source,
+      env: { ...process.env, CGO_ENABLED: '0' },
+      stdio: ['ignore', 'inherit', 'pipe'],
+    },
+  )
+  let packages = 0
+  let text = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    text = (text + chunk.toString()).slice(-4000)
+    packages += chunk.toString().split('\n').length - 1
+  })
+  const say = () =>
+    process.stderr.write(
+      `kubernetes: compiling ${name}: ${packages} packages, ${Math.round((performance.now() - began) / 1000)} s (the first time takes 10 to 20 minutes)\n`,
+    )
+  const timer = setInterval(say, 15_000)
+  const code = await new Promise<number>((resolve) => child.on('close', (c) => resolve(c ?? 1)))
+  clearInterval(timer)
+  if (code !== 0) throw new Error(`go build ${what}: ${text.trim()}`)
+}
+
+const newest = (dir: string): number => Math.max(...readdirSync(dir).map((f) => statSync(join(dir, f)).mtimeMs))
+const stale = (name: string): boolean =>
+  !existsSync(join(built, name)) || statSync(join(built, name)).mtimeMs < newest(source)
+
+export async function build(): Promise<void> {
+  mkdirSync(images, { recursive: true })
+  if (stale('kubernetes')) {
+    const [, major, minor] = /^v(\d+)\.(\d+)/.exec(version) as unknown as [string, string, string]
+    const stamp = 'k8s.io/component-base/version.git'
+    await compile(
+      'kubernetes',
+      '.',
+      `-s -w -X ${stamp}Version=${version} -X ${stamp}Major=${major} -X ${stamp}Minor=${minor}`,
+    )
+  }
+  if (stale('agnhost')) await compile('agnhost', 'k8s.io/kubernetes/test/images/agnhost', '-s -w')
+  if (!existsSync(join(built, 'pause')))
+    execFileSync('gcc', ['-x', 'c', '-static', '-Os', '-s', '-o', join(built, 'pause'), '-'], {
+      input: 'int pause(void); int main(void) { for (;;) pause(); }\n',
+    })
+  if (!existsSync(join(built, 'bridge'))) {
+    // The reference plugin that start-up times are compared with.
+  }
+  const image = (
+    name: string,
+    reference: string,
+    entrypoint: readonly string[],
+    entries: Parameters<typeof layer>[0],
+  ) => {
+    const path = join(images, `${name}.tar`)
+    const bytes = imageArchive([{ name: reference, entrypoint, layers: [layer(entries, cache)] }])
+    if (!existsSync(path) || !readFileSync(path).equals(bytes)) writeFileSync(path, bytes)
+  }
+  image('pause', pauseImage, ['/pause'], [copied(join(built, 'pause'), '/pause')])
+  image(
+    'agnhost',
+    testImage,
+    ['/agnhost'],
+    [
+      ...base(),
+      copied(join(built, 'agnhost'), '/agnhost'),
+      ...program(programPath('curl', 'curl')),
+      file('/etc/os-release', 'NAME=agnhost\n'),
+    ],
+  )
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `make kubernetes-up`, `kubernetes-down`, `test-kubernetes`. */
+import { parseArgs } from 'node:util'
+import { build } from './build.ts'
+import { down, up } from './cluster.ts'
+import { kubeconfig } from './places.ts'
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    nodes: { type: 'string', default: '2' },
+    bare: { type: 'boolean', default: false },
+    set: { type: 'string', multiple: true, default: [] },
+    only: { type: 'string' },
+  },
+})
+const began = performance.now()
+const say = (text: string): void =>
+  console.error(`kubernetes: ${text} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
+
+async function main(): Promise<void> {
+  switch (positionals[0]) {
+    case 'up': {
+      const nodes = Number(values.nodes)
+      if (!(nodes >= 1 && nodes <= 9)) throw new Error(`NODES is a number from 1 to 9, not ${values.nodes}`)
+      await build()
+      await up(nodes, say)
+      console.log(`export KUBECONFIG=${kubeconfig}`)
+      return
+    }
+    case 'down':
+      return down()
+    default:
+      throw new Error(`no such command: ${positionals[0] ?? ''}; there are up, down`)
+  }
+}
+
+await main().catch((e: unknown) => {
+  console.error(`kubernetes: ${e instanceof Error ? e.message : e}`)
+  process.exit(1)
+})
