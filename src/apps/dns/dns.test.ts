@@ -150,6 +150,17 @@ test('what does not fit a datagram comes back truncated and whole over TCP', asy
   assert.equal((await ask({ zone, local: false }, question, 'tcp')).answers.length, 60)
 })
 
+test('a record that can not be written is a failure of that question alone', async () => {
+  const zone = exampleZone()
+  zone.answer = () => {
+    throw new Error('unwritable')
+  }
+  assert.equal(
+    (await ask({ zone, local: false }, { name: 'x.default.svc.cluster.local', type: 'A' })).rcode,
+    'SERVFAIL',
+  )
+})
+
 test('rubbish is answered with FORMERR or not at all', async () => {
   const sources: Sources = { zone: exampleZone(), local: false }
   assert.equal(await respond(sources, new Uint8Array(5), 'udp'), undefined)

@@ -30,8 +30,16 @@ const rcode = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REF
 const idle = 10_000
 const maxClients = 256
 
-/** One message in, one message out; undefined for bytes that deserve no answer. Never throws for bad input. */
-export const respond = async (
+/** One message in, one message out; undefined for bytes that deserve no answer. Never rejects. */
+export const respond = (
+  sources: Sources,
+  bytes: Uint8Array,
+  transport: 'udp' | 'tcp',
+): Promise<Uint8Array | undefined> =>
+  // What can not be written as a message (an odd external name) must not end the server.
+  answer(sources, bytes, transport).catch(() => errorReply(bytes, rcode.SERVFAIL))
+
+const answer = async (
   sources: Sources,
   bytes: Uint8Array,
   transport: 'udp' | 'tcp',

@@ -33,8 +33,9 @@ export const allControllers = (
   statefulSetController(store),
   jobController(store),
   cronJobController(store),
+  // A new node is tainted before the scheduler sees it, as a real one is registered with its taint.
+  nodeController(store),
   scheduler(store),
   endpointsController(store),
-  nodeController(store),
   garbageController(store),
 ]
