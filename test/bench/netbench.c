@@ -198,17 +198,23 @@ static double connect_request_response(struct end to, double seconds)
 	return (end - start) / n * 1e9;
 }
 
+/* Thirty-two packets a system call, so that the figure is the path and not the call. */
 static double blast(struct end to, double seconds)
 {
+	enum { BATCH = 32 };
 	int s = dial(SOCK_DGRAM, to);
-	char packet[64] = {0};
+	static char packet[64];
+	static struct mmsghdr messages[BATCH];
+	static struct iovec vector = {.iov_base = packet, .iov_len = sizeof packet};
+	for (int i = 0; i < BATCH; i++)
+		messages[i].msg_hdr = (struct msghdr){.msg_iov = &vector, .msg_iovlen = 1};
 	long n = 0;
 	double start = now(), end = start;
 	do {
-		for (int i = 0; i < 64; i++)
-			if (send(s, packet, sizeof packet, 0) < 0 && errno != ECONNREFUSED && errno != ENOBUFS)
-				fail("send");
-		n += 64;
+		int sent = sendmmsg(s, messages, BATCH, 0);
+		if (sent < 0 && errno != ECONNREFUSED && errno != ENOBUFS)
+			fail("sendmmsg");
+		n += sent > 0 ? sent : 0;
 	} while ((end = now()) < start + seconds);
 	close(s);
 	return (end - start) / n * 1e9;

@@ -8,7 +8,7 @@ import { Lab } from '../lab.ts'
 import { direct, type Pair, removeBaselines, routed, wired } from './baseline.ts'
 import { type Figure, median, relative, type Section } from './figure.ts'
 import { Client, Server, type Verb } from './load.ts'
-import { benchPods } from './pods.ts'
+import { type BenchPods, benchPods } from './pods.ts'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 12)
 const slice = 0.1
@@ -69,8 +69,9 @@ export const path: Section = {
       const plain = { direct: direct(), routed: routed(), wired: wired() }
       for (const mode of ['tunnel', 'native'] as const) {
         const lab = await Lab.up('bench', mode === 'native' ? ['--native-routing'] : [])
+        let pods: BenchPods | undefined
         try {
-          const pods = await benchPods(lab)
+          pods = await benchPods(lab)
           for (const family of [4, 6] as const) {
             if (mode === 'tunnel') {
               const near = [
@@ -97,6 +98,7 @@ export const path: Section = {
             report(compare(t, 'pods', 'wired', 'stream', `across nodes, ${mode}, TCP stream, IPv${family}`, 0.95))
           }
         } finally {
+          pods?.release()
           await lab.down()
         }
       }

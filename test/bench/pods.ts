@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Lab } from '../lab.ts'
 import type { Pair } from './baseline.ts'
+import { Lines } from './load.ts'
 
 const pod = (name: string, node: string): string =>
   `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, labels: {bench: ${name}}}, spec: {nodeName: ${node}, terminationGracePeriodSeconds: 0, containers: [{name: main, image: busybox, command: [sleep, infinity]}]}}`
@@ -9,8 +10,17 @@ const peers = '[{matchExpressions: [{key: bench, operator: Exists}]}]'
 const ports = '[{ports: [{port: "7700", endPort: 7710, protocol: ANY}]}]'
 const policy = `{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: bench}, spec: {endpointSelector: {matchExpressions: [{key: bench, operator: Exists}]}, ingress: [{fromEndpoints: ${peers}, toPorts: ${ports}}], egress: [{toEndpoints: ${peers}, toPorts: ${ports}}]}}`
 
-/** Pods under an L3/L4 policy in both directions: two on one node, and one across. */
-export async function benchPods(lab: Lab): Promise<{ near: Pair; far: Pair }> {
+export interface BenchPods {
+  readonly near: Pair
+  readonly far: Pair
+  release(): void
+}
+
+/**
+ * Pods under an L3/L4 policy in both directions: two on one node, and one across. Programs run in the pods' network
+ * namespaces alone, not in their cgroups: the baselines are in none either, and the path is what is compared.
+ */
+export async function benchPods(lab: Lab): Promise<BenchPods> {
   const [one, two] = (await lab.nodes()) as [string, string]
   const text = [pod('server', one), pod('client', one), pod('far', two), policy].join('\n---\n')
   await lab.kubectl(['apply', '-f', '-'], text)
@@ -23,9 +33,18 @@ export async function benchPods(lab: Lab): Promise<{ near: Pair; far: Pair }> {
       serverIPv6: ips.find((ip) => ip.includes(':')) ?? '',
     }
   }
-  const client = lab.inside('default/client')
+  const holders: Lines[] = []
+  const inside = async (name: string): Promise<readonly string[]> => {
+    const holder = new Lines([...lab.inside(`default/${name}`), 'sh', '-c', 'echo $$; read end'])
+    holders.push(holder)
+    return ['nsenter', `--net=/proc/${await holder.next()}/ns/net`]
+  }
+  const client = await inside('client')
   return {
-    near: { client, server: lab.inside('default/server'), ...(await address('server')) },
-    far: { client, server: lab.inside('default/far'), ...(await address('far')) },
+    near: { client, server: await inside('server'), ...(await address('server')) },
+    far: { client, server: await inside('far'), ...(await address('far')) },
+    release: () => {
+      for (const h of holders) h.stop()
+    },
   }
 }

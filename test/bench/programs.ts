@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { Lab } from '../lab.ts'
 import { absolute, median, type Section } from './figure.ts'
 import { Client, Lines, Server, type Verb } from './load.ts'
-import { benchPods } from './pods.ts'
+import { type BenchPods, benchPods } from './pods.ts'
 
 const rounds = 7
 const switchFile = '/proc/sys/kernel/bpf_stats_enabled'
@@ -24,8 +24,9 @@ export const programs: Section = {
     const before = readFileSync(switchFile, 'utf8')
     const lab = await Lab.up('bench')
     let statistics: Lines | undefined
+    let pods: BenchPods | undefined
     try {
-      const pods = await benchPods(lab)
+      pods = await benchPods(lab)
       const inside = lab.inside((await lab.nodes())[0] as string)
       const here = process.cwd()
       statistics = new Lines([...inside, process.execPath, `${here}/test/bench/program-stats.ts`])
@@ -56,6 +57,7 @@ export const programs: Section = {
     } finally {
       statistics?.stop()
       writeFileSync(switchFile, before)
+      pods?.release()
       await lab.down()
     }
   },
