@@ -59,7 +59,7 @@ function fieldSchema(field: Field, reach: (message: string) => void): object {
 }
 
 /** Schemas of the messages reached from `roots`, by schema name. */
-function builtinSchemas(roots: ReadonlyMap<string, object>): Record<string, object> {
+function builtinSchemas(roots: ReadonlyMap<string, object | undefined>): Record<string, object> {
   const out: Record<string, object> = {}
   const todo = [...roots.keys()]
   const done = new Set(todo)
@@ -121,7 +121,7 @@ export function openApiDocument(
 ): object {
   const paths: Record<string, object> = {}
   const schemas: Record<string, object> = {}
-  const roots = new Map<string, object>()
+  const roots = new Map<string, object | undefined>()
   for (const r of kinds) {
     const gvk = { group: r.group, version: r.version, kind: r.kind }
     const message = messageOf(groupVersion, r.kind)
@@ -131,7 +131,7 @@ export function openApiDocument(
       : `${r.group.split('.').reverse().join('.')}.${r.version}.${r.kind}`
     if (message) roots.set(message.name, gvk)
     else schemas[schema] = { ...customSchema(own), 'x-kubernetes-group-version-kind': [gvk] }
-    if (own) roots.set('meta.v1.ObjectMeta', { group: '', version: 'v1', kind: 'ObjectMeta' })
+    if (own) roots.set('meta.v1.ObjectMeta', undefined)
     const base = `${r.group === '' ? '/api' : '/apis'}/${groupVersion}${r.namespaced ? '/namespaces/{namespace}' : ''}/${r.plural}`
     paths[base] = operations(r, gvk, schema, false, message !== undefined)
     paths[`${base}/{name}`] = operations(r, gvk, schema, true, message !== undefined)

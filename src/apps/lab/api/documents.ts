@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { createHash } from 'node:crypto'
-import { aggregated, apiGroup, groupsOf, resourceList } from '../../../protocol/kubeapi/discovery.ts'
+import { createHash, randomUUID } from 'node:crypto'
+import { messages } from '../../../../gen/kubeapi/messages.ts'
+import { aggregated, apiGroup, groupsOf, resourceList, type Served } from '../../../protocol/kubeapi/discovery.ts'
 import { openApiDocument } from '../../../protocol/kubeapi/openapi.ts'
+import { builtinResources } from '../../../protocol/kubeapi/resources.ts'
 import { StatusError } from '../../../protocol/kubeapi/status.ts'
 import { servedKinds } from './kinds.ts'
 import { type Call, sendJson } from './message.ts'
@@ -61,37 +63,55 @@ function sendTagged(call: Call, body: string, type: string): void {
   } else sendJson(call, 200, body, type)
 }
 
-const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32).toUpperCase()
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32).toUpperCase()
+}
 
-const documents = new WeakMap<Store, { readonly changes: number; readonly byPath: Map<string, string> }>()
+interface Documents {
+  readonly changes: number
+  readonly byPath: Map<string, string>
+}
+const builtin = new Map<string, string>()
+const declared = new WeakMap<Store, Documents>()
+/** The built-in documents change with the program only. */
+const builtinTag = hash(messages + JSON.stringify(builtinResources))
+/** Tells apart the definitions of different runs, for clients that keep documents on disk. */
+const run = randomUUID()
 
+/** `/openapi/v3` and the documents below it, made when first asked for; those of CRDs anew when a CRD changes. */
 export function sendOpenApi({ store, crds }: ServerOptions, call: Call): void {
-  let held = documents.get(store)
-  if (held?.changes !== crds.changes) documents.set(store, (held = { changes: crds.changes, byPath: new Map() }))
+  let held = declared.get(store)
+  if (held?.changes !== crds.changes) {
+    held = { changes: crds.changes, byPath: new Map() }
+    declared.set(store, held)
+  }
   const kinds = servedKinds(store)
+  const custom = new Set(
+    store.resources().flatMap((r) => (r.custom ? r.versions.map((v) => `apis/${r.group}/${v}`) : [])),
+  )
   const paths = new Map<string, string>()
-  for (const [group, versions] of groupsOf(kinds))
+  for (const [group, versions] of groupsOf(kinds)) {
     for (const v of versions) paths.set(group ? `apis/${group}/${v}` : `api/${v}`, group ? `${group}/${v}` : v)
+  }
+  const tagOf = (path: string): string => hash(`${path} ${custom.has(path) ? `${run} ${held.changes}` : builtinTag}`)
   const documentOf = (path: string): string => {
-    let text = held.byPath.get(path)
-    if (text !== undefined) return text
-    const groupVersion = paths.get(path)!
-    const chosen = kinds.filter(
-      (k) => (k.group ? `${k.group}/${k.version}` : k.version) === groupVersion && k.verbs.includes('get'),
-    )
-    text = JSON.stringify(
-      openApiDocument(
-        groupVersion,
-        chosen,
-        (s) => crds.version(store.resource(`${s.plural}.${s.group}`), s.version)?.schema?.openAPIV3Schema,
-      ),
-    )
-    held.byPath.set(path, text)
+    const cache = custom.has(path) ? held.byPath : builtin
+    let text = cache.get(path)
+    if (text === undefined) {
+      const groupVersion = paths.get(path)!
+      const chosen = kinds.filter(
+        (k) => (k.group ? `${k.group}/${k.version}` : k.version) === groupVersion && k.verbs.includes('get'),
+      )
+      const schemaOf = (s: Served) =>
+        crds.version(store.resource(`${s.plural}.${s.group}`), s.version)?.schema?.openAPIV3Schema
+      text = JSON.stringify(openApiDocument(groupVersion, chosen, schemaOf))
+      cache.set(path, text)
+    }
     return text
   }
   const path = call.path.replace(/^\/openapi\/v3\/?/, '').replace(/\/+$/, '')
   if (call.path.startsWith('/openapi/v3') && path === '') {
-    const entry = (p: string) => ({ serverRelativeURL: `/openapi/v3/${p}?hash=${hash(documentOf(p))}` })
+    const entry = (p: string) => ({ serverRelativeURL: `/openapi/v3/${p}?hash=${tagOf(p)}` })
     sendJson(call, 200, JSON.stringify({ paths: Object.fromEntries([...paths.keys()].map((p) => [p, entry(p)])) }))
   } else if (call.path.startsWith('/openapi/v3/') && paths.has(path)) {
     if (call.query.has('hash')) call.outgoing.setHeader('cache-control', 'public, immutable')

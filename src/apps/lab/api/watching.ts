@@ -41,12 +41,21 @@ export function watchObjects(request: ObjectCall, clock: { now(): number }): voi
     stop()
     clearTimeout(limit)
     clearInterval(ticker)
+    if (waiting !== '' && !response.destroyed) response.write(waiting)
+    waiting = ''
     response.end()
+  }
+  // Lines of one turn go out in one write.
+  let waiting = ''
+  const flush = (): void => {
+    if (waiting !== '' && !response.destroyed) response.write(waiting)
+    waiting = ''
+    if (response.writableLength > lagLimit) end()
   }
   const send = (line: string): void => {
     if (ended) return
-    response.write(line)
-    if (response.writableLength > lagLimit) end()
+    if (waiting === '') queueMicrotask(flush)
+    waiting += line
   }
   const bookmark = (revision: number, annotations?: Record<string, string>): void =>
     send(
