@@ -166,13 +166,9 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
     run(program: Program, packet: Uint8Array, by: number, context: PacketContext = {}, repeat = 1): Result {
       const object = program === 'from_pod' || program === 'to_pod' ? pod : host
       const out = runOnPacket(object.program(program), packet, { interface: by, ...context }, { repeat })
-      let seen: Seen | undefined
-      try {
-        const type = (out.packet[12]! << 8) | out.packet[13]!
-        if (type === ETH_IPV4 || type === ETH_IPV6) seen = readIp(out.packet.slice(14), printAddress)
-      } catch (error) {
-        if (out.value !== TC_SHOT) throw error
-      }
+      const type = (out.packet[12]! << 8) | out.packet[13]!
+      const isIp = type === ETH_IPV4 || type === ETH_IPV6
+      const seen = out.value === TC_REDIRECT && isIp ? readIp(out.packet.slice(14), printAddress) : undefined
       return { value: out.value, packet: out.packet, seen, mark: out.mark, events: drain(), duration: out.duration }
     },
 

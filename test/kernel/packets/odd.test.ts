@@ -11,8 +11,11 @@ import {
   fragmentHeader,
   hopByHop,
   type Ip,
+  icmp,
+  icmpv6,
   ipv4,
   ipv6,
+  join,
   tcp,
   udp,
 } from './packet.ts'
@@ -104,6 +107,55 @@ describe('headers', () => {
     const shortHeader = ipv4(v4, tcp({ from: 1, to: 80, flags: 'S' }))
     shortHeader[0] = 0x44
     assert.equal(node.run('from_pod', ethernet(shortHeader, { type: 0x0800 }), devices.podA).value, TC_SHOT)
+  })
+})
+
+describe('anything at all', () => {
+  const shapes = [
+    ethernet(ipv4(v4, tcp({ from: 1, to: 80, flags: 'S', size: 40 }))),
+    ethernet(ipv4({ ...v4, options: Uint8Array.of(1, 1, 1, 1) }, udp({ from: 1, to: 80, size: 40 }))),
+    ethernet(ipv4(v4, icmp(3, 4, 1400, ipv4({ from: B.v4, to: A.v4 }, udp({ from: 80, to: 1 }))))),
+    ethernet(ipv6(v6, tcp({ from: 1, to: 80, flags: 'A', size: 40 }), [hopByHop, destinationOptions])),
+    ethernet(ipv6(v6, udp({ from: 1, to: 80, size: 40 }), [fragmentHeader(0, true, 1)])),
+    ethernet(ipv6(v6, icmpv6(2, 0, 1400, ipv6({ from: B.v6, to: A.v6 }, tcp({ from: 80, to: 1, flags: 'A' }))))),
+  ]
+  /** Packets near to real ones, always the same: xorshift32. */
+  function* broken(count: number): Generator<Uint8Array> {
+    let state = 2463534242
+    const next = (below: number): number => {
+      state ^= state << 13
+      state ^= state >>> 17
+      state ^= state << 5
+      return (state >>> 0) % below
+    }
+    for (let i = 0; i < count; i++) {
+      const packet = shapes[next(shapes.length)]!.slice()
+      for (let changes = next(6); changes > 0; changes--) packet[14 + next(packet.length - 14)] = next(256)
+      yield packet.slice(0, next(4) ? packet.length : 54 + next(packet.length - 54))
+    }
+  }
+
+  test('passes no policy that lets nothing pass, from a pod or from the wire, nor through a tunnel', () => {
+    const closed = openNode({ tunnel: 1 })
+    try {
+      closed.pod(devices.podA, A)
+      closed.pod(devices.podB, B)
+      closed.owner('192.168.1.2', { identity: 6, flags: 4 })
+      closed.table(1, { cells: [[['none', 20]]] })
+      closed.policy(1, 1, 1)
+      closed.policy(2, 1, 1)
+      for (const packet of broken(5000)) {
+        const text = Buffer.from(packet).toString('hex')
+        assert.equal(closed.run('from_pod', packet, devices.podA).value, TC_SHOT, text)
+        assert.notEqual(closed.run('from_wire', packet, devices.wire).value, TC_REDIRECT, text)
+        const data = join([8, 0, 0, 0, 0, 3, 233, 0], packet)
+        const outer = ethernet(ipv4({ from: '192.168.1.2', to: '192.168.1.1' }, udp({ from: 40000, to: 8472, data })))
+        assert.equal(closed.run('from_wire', outer, devices.wire).value, TC_SHOT, text)
+      }
+      assert.equal(closed.flowList().length, 0)
+    } finally {
+      closed.close()
+    }
   })
 })
 
