@@ -32,9 +32,10 @@ describe('a lab of three nodes', () => {
   })
   after(async () => {
     await lab.down()
+    // In brackets, so that the shell's own command line is not found.
     const left = await ran('/bin/sh', [
       '-c',
-      "ip -br link show | grep clab-spine; pgrep -f 'cilium-lab.*spine'; ls -d /run/cilium-lab/spine /sys/fs/cgroup/unified/cilium-lab/spine 2>/dev/null",
+      "ip -br link show | grep '[c]lab-spine'; pgrep -af '[c]ilium-lab/spine'; ls -d /run/cilium-lab/spine /sys/fs/cgroup/unified/cilium-lab/spine 2>/dev/null",
     ])
     assert.equal(left.stdout, '', 'down leaves nothing')
   })
