@@ -1,47 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
+import {
+  ageColumn,
+  at,
+  type Cell,
+  type Column,
+  column,
+  condition,
+  count,
+  createdAt,
+  joined,
+  list,
+  nameColumn,
+  numbered,
+  plain,
+  size,
+  text,
+  wide,
+} from './cells.ts'
 import { age, humanDuration } from './duration.ts'
-import { fieldAt } from './fields.ts'
-import { isMap, type KubeObject } from './object.ts'
+import type { KubeObject } from './object.ts'
+import { podColumns } from './podcolumns.ts'
 import { type LabelSelector, printLabelSelector } from './selector.ts'
-
-/** A column of a server-side table. Priority 1 is shown with `-o wide` only. */
-export interface Column {
-  readonly name: string
-  readonly type: 'string' | 'integer' | 'number' | 'boolean' | 'date'
-  readonly priority: 0 | 1
-  readonly cell: (object: KubeObject, now: number) => string | number | boolean | null
-}
-
-type Cell = Column['cell']
-const at = (object: unknown, path: string): unknown => fieldAt(object, path.split('.'))
-const text = (object: unknown, path: string, otherwise = '<none>'): string => {
-  const value = at(object, path)
-  return value === undefined || value === null || value === '' ? otherwise : String(value)
-}
-const count = (object: unknown, path: string): number => Number(at(object, path) ?? 0)
-const list = (object: unknown, path: string): readonly Record<string, unknown>[] => {
-  const value = at(object, path)
-  return Array.isArray(value) ? value.filter(isMap) : []
-}
-const size = (object: unknown, path: string): number => {
-  const value = at(object, path)
-  return Array.isArray(value) ? value.length : isMap(value) ? Object.keys(value).length : 0
-}
-const joined = (values: readonly unknown[], otherwise = '<none>'): string =>
-  values.length === 0 ? otherwise : values.join(',')
-
-const column = (name: string, cell: Cell, type: Column['type'] = 'string'): Column => ({
-  name,
-  type,
-  priority: 0,
-  cell,
-})
-const wide = (name: string, cell: Cell): Column => ({ name, type: 'string', priority: 1, cell })
-export const nameColumn: Column = column('Name', (o) => o.metadata.name ?? '')
-export const ageColumn: Column = column('Age', (o, now) => age(o.metadata.creationTimestamp, now))
-const createdAt = column('Created At', (o) => o.metadata.creationTimestamp ?? '<unknown>', 'date')
-const numbered = (name: string, path: string): Column => column(name, (o) => count(o, path), 'integer')
-const plain = (name: string, path: string, otherwise?: string): Column => column(name, (o) => text(o, path, otherwise))
 
 const workload = [
   wide('Containers', (o) => joined(list(o, 'spec.template.spec.containers').map((c) => c['name']))),
@@ -50,80 +29,6 @@ const workload = [
 const selector = wide('Selector', (o) => printLabelSelector(at(o, 'spec.selector') as LabelSelector | undefined))
 const plainSelector = (o: KubeObject): string =>
   printLabelSelector({ matchLabels: (at(o, 'spec.selector') ?? {}) as Record<string, string> })
-
-const condition = (o: unknown, type: string): Record<string, unknown> | undefined =>
-  list(o, 'status.conditions').find((c) => c['type'] === type)
-
-/** The one word that `kubectl get pods` shows as a pod's status. */
-export function podStatus(pod: KubeObject): string {
-  const word = statusBeforeDeletion(pod)
-  if (!pod.metadata.deletionTimestamp) return word
-  return at(pod, 'status.reason') === 'NodeLost'
-    ? 'Unknown'
-    : word === 'Completed' || /^(Error|Init:|ExitCode)/.test(word)
-      ? word
-      : 'Terminating'
-}
-
-function statusBeforeDeletion(pod: KubeObject): string {
-  let word = text(pod, 'status.reason', text(pod, 'status.phase', 'Unknown'))
-  if (list(pod, 'status.conditions').some((c) => c['type'] === 'PodScheduled' && c['reason'] === 'SchedulingGated'))
-    word = 'SchedulingGated'
-  const inits = list(pod, 'spec.initContainers')
-  const initStatuses = list(pod, 'status.initContainerStatuses')
-  for (const [i, status] of initStatuses.entries()) {
-    const sidecar = inits.find((c) => c['name'] === status['name'])?.['restartPolicy'] === 'Always'
-    if (at(status, 'state.terminated.exitCode') === 0 || (sidecar && status['started'] === true)) continue
-    if (at(status, 'state.terminated')) return `Init:${ended(status)}`
-    const waiting = text(status, 'state.waiting.reason', '')
-    return waiting !== '' && waiting !== 'PodInitializing' ? `Init:${waiting}` : `Init:${i}/${inits.length}`
-  }
-  let running = false
-  for (const status of list(pod, 'status.containerStatuses').toReversed()) {
-    const waiting = text(status, 'state.waiting.reason', '')
-    if (waiting !== '') word = waiting
-    else if (at(status, 'state.terminated')) word = ended(status)
-    else if (status['ready'] === true && at(status, 'state.running')) running = true
-  }
-  if (word === 'Completed' && running) return condition(pod, 'Ready')?.['status'] === 'True' ? 'Running' : 'NotReady'
-  return word
-}
-
-function ended(status: unknown): string {
-  const reason = text(status, 'state.terminated.reason', '')
-  if (reason !== '') return reason
-  const signal = count(status, 'state.terminated.signal')
-  return signal !== 0 ? `Signal:${signal}` : `ExitCode:${count(status, 'state.terminated.exitCode')}`
-}
-
-function podRestarts(pod: KubeObject, now: number): string {
-  const sidecars = list(pod, 'spec.initContainers')
-    .filter((c) => c['restartPolicy'] === 'Always')
-    .map((c) => c['name'])
-  const statuses = [
-    ...list(pod, 'status.containerStatuses'),
-    ...list(pod, 'status.initContainerStatuses').filter((s) => sidecars.includes(s['name'])),
-  ]
-  const restarts = statuses.reduce((sum, s) => sum + count(s, 'restartCount'), 0)
-  const times = statuses
-    .map((s) => Date.parse(text(s, 'lastState.terminated.finishedAt', '')))
-    .filter((t) => !Number.isNaN(t))
-  return restarts > 0 && times.length > 0
-    ? `${restarts} (${humanDuration(now - Math.max(...times))} ago)`
-    : String(restarts)
-}
-
-function podReady(pod: KubeObject): string {
-  const sidecars = list(pod, 'spec.initContainers')
-    .filter((c) => c['restartPolicy'] === 'Always')
-    .map((c) => c['name'])
-  const statuses = [
-    ...list(pod, 'status.containerStatuses'),
-    ...list(pod, 'status.initContainerStatuses').filter((s) => sidecars.includes(s['name'])),
-  ]
-  const ready = statuses.filter((s) => s['ready'] === true && at(s, 'state.running')).length
-  return `${ready}/${size(pod, 'spec.containers') + sidecars.length}`
-}
 
 function nodeStatus(node: KubeObject): string {
   const ready = condition(node, 'Ready')?.['status']
@@ -254,21 +159,7 @@ const event: readonly Column[] = [
 
 /** Columns of the built-in kinds that have more than a name and an age. */
 export const builtinColumns: Readonly<Record<string, readonly Column[]>> = {
-  pods: [
-    nameColumn,
-    column('Ready', podReady),
-    column('Status', podStatus),
-    column('Restarts', podRestarts),
-    ageColumn,
-    wide('IP', (o) => text(o, 'status.podIP')),
-    wide('Node', (o) => text(o, 'spec.nodeName')),
-    wide('Nominated Node', (o) => text(o, 'status.nominatedNodeName')),
-    wide('Readiness Gates', (o) => {
-      const gates = list(o, 'spec.readinessGates')
-      const met = gates.filter((g) => condition(o, String(g['conditionType']))?.['status'] === 'True').length
-      return gates.length === 0 ? '<none>' : `${met}/${gates.length}`
-    }),
-  ],
+  pods: podColumns,
   services: [
     nameColumn,
     plain('Type', 'spec.type', 'ClusterIP'),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ageColumn, builtinColumns, type Column, nameColumn } from './columns.ts'
+import { ageColumn, type Column, nameColumn } from './cells.ts'
+import { builtinColumns } from './columns.ts'
 import { age } from './duration.ts'
 import { atPath, parseJsonPath } from './jsonpath.ts'
 import type { KubeObject } from './object.ts'

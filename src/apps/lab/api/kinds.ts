@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Column } from '../../../protocol/kubeapi/columns.ts'
+import type { Column } from '../../../protocol/kubeapi/cells.ts'
 import { type Served, servedOf, servedReviews } from '../../../protocol/kubeapi/discovery.ts'
 import type { KubeObject } from '../../../protocol/kubeapi/object.ts'
 import { apiVersionOf, type Resource, resourceName } from '../../../protocol/kubeapi/resources.ts'
