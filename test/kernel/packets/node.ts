@@ -161,6 +161,8 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
     flows,
     nat,
     interfaces,
+    /** The maps of decision tables, for tests that write their rows one by one. */
+    rows: { tables, pages, classes, cells },
 
     /** Hands a packet to a program as if it came by a device. */
     run(program: Program, packet: Uint8Array, by: number, context: PacketContext = {}, repeat = 1): Result {
