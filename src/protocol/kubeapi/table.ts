@@ -26,11 +26,11 @@ export function columnsOf(resource: Resource, declared: readonly PrinterColumn[]
 function printerColumn({ name, type, jsonPath, priority = 0 }: PrinterColumn): Column {
   const path = parseJsonPath(jsonPath)
   const cell = (object: KubeObject, now: number) => {
-    const values = atPath(object, path)
-    const [first] = values
+    // Of several results Kubernetes shows the first.
+    const [first] = atPath(object, path)
     if (first === undefined || first === null) return type === 'date' ? '<unknown>' : type === 'string' ? '' : null
     if (type === 'date') return age(first, now)
-    if (type === 'string') return values.map((v) => (typeof v === 'string' ? v : JSON.stringify(v))).join(',')
+    if (type === 'string') return typeof first === 'string' ? first : JSON.stringify(first)
     return first as string | number | boolean
   }
   return { name, type: type as Column['type'], priority: priority > 0 ? 1 : 0, cell }
