@@ -217,3 +217,13 @@ test('a service account token stands for its account until it ends', async () =>
   assert.equal((await as(`${token.slice(0, -4)}AAAA`)).code, 401)
   assert.equal((await as('a.b.c')).code, 401)
 })
+
+test('an API that is away for a while loses nothing: a watch goes on from where it was', async () => {
+  const { api } = bench
+  const since = api.store.revision
+  await api.pause()
+  await assert.rejects(ask(maps))
+  api.store.create('configmaps', { metadata: { namespace: 'default', name: 'while-away' } })
+  await api.resume()
+  assert.deepEqual(brief(await events(`resourceVersion=${since}`, 1)), ['ADDED while-away'])
+})

@@ -38,6 +38,10 @@ export interface LabApi {
   readonly authority: string
   /** A kubeconfig of the administrator, YAML, for a server URL (the own one by default). */
   kubeconfig(name: string, url?: string): string
+  /** Cuts all connections and listens no more, while the store lives on: an API server that is away. */
+  pause(): Promise<void>
+  /** Listens again, at the same address. */
+  resume(): Promise<void>
   close(): Promise<void>
 }
 
@@ -58,18 +62,25 @@ export async function openLabApi(options: LabApiOptions): Promise<LabApi> {
   const names = ['localhost', '127.0.0.1', '::1', address, ...serviceNames, ...(options.names ?? [])]
   const tls = await authority.serving('kube-apiserver', [...new Set(names)])
   const access = openAccess(() => clock.now(), 'https://kubernetes.default.svc.cluster.local')
-  const server = await openApiServer({ ...options, store, crds, access, tls, authority: authority.certificate })
-  seed(store, authority.certificate, address, server.port, options.services ?? dualStack)
+  const serve = (port: number) =>
+    openApiServer({ ...options, port, store, crds, access, tls, authority: authority.certificate })
+  let server = await serve(options.port)
+  const { port } = server
+  seed(store, authority.certificate, address, port, options.services ?? dualStack)
   const host = address.includes(':') ? `[${address}]` : address
-  const ownUrl = `https://${host}:${server.port}`
+  const ownUrl = `https://${host}:${port}`
   return {
     store,
     crds,
     access,
     url: ownUrl,
-    port: server.port,
+    port,
     authority: authority.certificate,
     kubeconfig: (name, url = ownUrl) => kubeconfig(name, url, authority.certificate, access.adminToken),
+    pause: () => server.close(),
+    async resume() {
+      server = await serve(port)
+    },
     close: () => server.close(),
   }
 }
