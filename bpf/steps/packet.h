@@ -91,14 +91,18 @@ struct packet {
 	__u16 pad;
 };
 
+/* Pinned, because while programs are exchanged an old one may already call a new one, and both must mean the same slot.
+ * A pinned map cannot change its size: another layout is another map. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct packet);
-} scratch SEC(".maps");
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} cilium_slot_1 SEC(".maps");
+_Static_assert(sizeof(struct packet) == 488, "the layout changed: count the name of the map up");
 
 static __always_inline struct packet *packet_slot(void)
 {
-	return bpf_map_lookup_elem(&scratch, &(__u32){0});
+	return bpf_map_lookup_elem(&cilium_slot_1, &(__u32){0});
 }
