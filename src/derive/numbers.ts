@@ -45,9 +45,13 @@ export function numbersByHash(
     else out.set(key, number)
   }
   const used = new Set(out.values())
+  // Those of keys that are missing now are given away last: after a restart the keys may only be late.
+  const resting = new Set(held.values())
   for (const key of fresh) {
     const start = first + (hash32(key) % (last - first + 1))
-    const number = nextFree(first, last, start, (n) => used.has(n) || taken(n))
+    const number =
+      nextFree(first, last, start, (n) => used.has(n) || resting.has(n) || taken(n)) ??
+      nextFree(first, last, start, (n) => used.has(n) || taken(n))
     if (number === undefined) continue
     used.add(number)
     out.set(key, number)

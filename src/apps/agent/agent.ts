@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { kernelPolicies as readKernelPolicies, kernelTables as readKernelTables } from '../../edge/kernel/contract.ts'
+import { backendNumbers, heldServices, serviceNumbers, slotRuns } from '../../derive/services/tables.ts'
+import {
+  kernelServices,
+  kernelPolicies as readKernelPolicies,
+  kernelTables as readKernelTables,
+} from '../../edge/kernel/contract.ts'
 import { openNetlink } from '../../edge/kernel/netlink.ts'
 import { demand, ensureBpffs, findCgroup2, probe } from '../../edge/kernel/probe.ts'
 import { watchDevices } from '../../edge/kernel/watch.ts'
@@ -66,6 +71,15 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
   const maps = openMaps(places, options)
   const db = openDatabase(tables)
   db.seed(nodeFacts, readStoredFacts(`${stateDir}/state/node.json`))
+  const inKernel = kernelServices(
+    maps.map('cilium_services'),
+    maps.map('cilium_backend_slots'),
+    maps.map('cilium_backends'),
+  )
+  const held = heldServices(inKernel.services, inKernel.slots, inKernel.backends)
+  db.seed(serviceNumbers, held.services)
+  db.seed(slotRuns, held.runs)
+  db.seed(backendNumbers, held.backends)
   const restored = options['restore'] === false ? [] : readStored(`${stateDir}/state/endpoints`, log)
 
   const deviceWatch = watchDevices(

@@ -7,7 +7,7 @@ import { defaultSettings } from '../../model/settings.ts'
 import type { Database } from '../../table/database.ts'
 import { openDatabase } from '../../table/open.ts'
 import { tables } from '../tables.ts'
-import { backendRows, serviceRows, slotRows } from './tables.ts'
+import { backendNumbers, backendRows, heldServices, serviceNumbers, serviceRows, slotRows, slotRuns } from './tables.ts'
 
 const service = (name: string, spec: object): Service => {
   const parsed = parseService({ metadata: { name, namespace: 'default' }, spec })
@@ -117,4 +117,39 @@ test('of two services that want one address the first by name has it', () => {
     }
   })
   assert.deepEqual(reached(db, '10.96.0.10', 80), ['10.0.0.1:8080'])
+})
+
+test('numbers of services, backends and slots are those of the kernel again after a restart, in whatever order facts come', () => {
+  const first = open()
+  const facts = [
+    service('web', web),
+    service('api', { clusterIP: '10.96.0.11', ports: [{ name: 'http', port: 80, protocol: 'TCP' }] }),
+  ]
+  const slices = [slice('web', ['10.0.0.1', '10.0.0.2']), slice('api', ['10.0.0.3', '10.0.0.4'])]
+  for (const s of facts) first.commit((tx) => tx.put(services, s))
+  for (const s of slices) first.commit((tx) => tx.put(endpointSlices, s))
+  const kernel = () => [first.all(serviceRows), first.all(slotRows), first.all(backendRows)] as const
+
+  const next = openDatabase(tables)
+  const held = heldServices(...kernel())
+  next.seed(serviceNumbers, held.services)
+  next.seed(slotRuns, held.runs)
+  next.seed(backendNumbers, held.backends)
+  next.commit((tx) => tx.put(settings, { ...defaultSettings, nodeName: 'n1' }))
+  next.commit((tx) => tx.put(services, service('new', { ...web, clusterIP: '10.96.0.9' })))
+  next.commit((tx) => tx.put(endpointSlices, slice('new', ['10.0.0.9', '10.0.0.3'])))
+  for (const s of [...slices].reverse()) next.commit((tx) => tx.put(endpointSlices, s))
+  for (const s of [...facts].reverse()) next.commit((tx) => tx.put(services, s))
+  next.commit((tx) => {
+    for (const s of sources) tx.initialised(s)
+  })
+  for (const row of first.all(serviceRows)) assert.deepEqual(next.get(serviceRows, `${row.address} 80/6/0`), row)
+  for (const row of first.all(slotRows)) assert.deepEqual(next.get(slotRows, String(row.first)), row)
+  for (const row of first.all(backendRows)) assert.deepEqual(next.get(backendRows, String(row.backend)), row)
+  assert.deepEqual([...reached(next, '10.96.0.9', 80)].sort(), ['10.0.0.3:8080', '10.0.0.9:8080'])
+  assert.deepEqual(
+    next.all(slotRuns).filter((r) => r.frontend.startsWith('kernel ')),
+    [],
+    'what the kernel held is forgotten once all is known',
+  )
 })

@@ -160,7 +160,7 @@ export const serviceNumbers = allocate<Frontend, ServiceNumber>(
   },
 )
 
-/** Backend numbers; those given up rest for a round, because slots the kernel still uses may name them. */
+/** Backend numbers; those given up rest for a turn, because slots the kernel still uses may name them. */
 export interface BackendNumber {
   /** Key of the backend, or `cursor`. */
   readonly key: string
@@ -177,7 +177,7 @@ export const backendNumbers = allocate<Frontend, BackendNumber>(
   (wanted, held) => {
     const before = new Map(held.map((h) => [h.key, h.number]))
     const all = new Map(wanted.flatMap((f) => f.backends.map((b) => [backendKey(b), b])))
-    const used = new Set([...all.keys()].flatMap((key) => before.get(key) ?? []))
+    const used = new Set(held.filter((h) => h.backend).map((h) => h.number))
     let next = before.get('cursor') ?? 1
     const out: BackendNumber[] = []
     for (const [key, backend] of all) {
@@ -196,11 +196,13 @@ export const backendNumbers = allocate<Frontend, BackendNumber>(
 
 /** Runs of slots: another list of backends is another run, written before the service points at it. */
 export interface SlotRun {
-  /** Key of the frontend, or `cursor`. */
+  /** Key of the frontend, `cursor`, or `kernel ` and the key: what the kernel held when the agent started. */
   readonly frontend: string
   readonly first: number
   readonly backends: readonly number[]
 }
+
+const kernelRun = (frontend: string): string => `kernel ${frontend}`
 
 const slotLimit = 262144
 
@@ -215,8 +217,10 @@ export const slotRuns = allocate<Frontend, SlotRun>(
     for (const f of wanted) {
       const frontend = frontendKey(f)
       const backends = f.backends.flatMap((b) => read.get(backendNumbers, backendKey(b))?.number ?? [])
-      const was = before.get(frontend)
-      if (was && was.backends.join() === backends.join()) kept.push(was)
+      const same = [before.get(frontend), before.get(kernelRun(frontend))].find(
+        (run) => run?.backends.join() === backends.join(),
+      )
+      if (same) kept.push({ ...same, frontend })
       else fresh.push({ frontend, backends })
     }
     let next = before.get('cursor')?.first ?? 0
@@ -233,6 +237,46 @@ export const slotRuns = allocate<Frontend, SlotRun>(
   },
   [backendNumbers],
 )
+
+/**
+ * What the kernel holds of services, as memory of the allocations above. With other numbers after a restart connections
+ * made while entries are exchanged would reach another service's backends.
+ */
+export function heldServices(
+  services: readonly ServiceRow[],
+  slots: readonly SlotsRow[],
+  backends: readonly BackendRow[],
+): {
+  readonly services: readonly ServiceNumber[]
+  readonly runs: readonly SlotRun[]
+  readonly backends: readonly BackendNumber[]
+} {
+  const runs = new Map(slots.map((s) => [s.first, s.backends]))
+  const known = services.flatMap((row) => {
+    const protocol = protocolName(row.protocol)
+    const run = row.count === 0 ? [] : runs.get(row.slots)?.slice(0, row.count)
+    return protocol && run ? [{ row, run, frontend: frontendKey({ ...row, protocol }) }] : []
+  })
+  const numbers = new Map<string, BackendNumber>()
+  for (const { backend: number, address, port, protocol: n } of backends) {
+    const protocol = protocolName(n)
+    const backend = protocol && { address, port, protocol }
+    if (backend) numbers.set(backendKey(backend), { key: backendKey(backend), number, backend })
+  }
+  const end = Math.max(0, ...known.map(({ row }) => row.slots + row.count))
+  const next = 1 + Math.max(0, ...backends.map((b) => b.backend))
+  return {
+    services: known.map(({ row, frontend }) => ({ frontend, id: row.id })),
+    runs: [
+      ...known.map(({ row, run, frontend }) => ({ frontend: kernelRun(frontend), first: row.slots, backends: run })),
+      { frontend: 'cursor', first: end, backends: [] },
+    ],
+    backends: [...numbers.values(), { key: 'cursor', number: next }],
+  }
+}
+
+const protocolName = (number: number): Protocol | undefined =>
+  (Object.keys(protocolNumber) as Protocol[]).find((name) => protocolNumber[name] === number)
 
 /** cilium_backends */
 export const backendRows = deriveEach<BackendNumber, BackendRow>(
@@ -265,7 +309,8 @@ export const slotRows = deriveEach<SlotRun, SlotsRow>(
   'backendSlots',
   slotRuns,
   { key: (s) => String(s.first) },
-  ({ first, backends }) => (backends.length === 0 ? [] : [{ first, backends }]),
+  ({ frontend, first, backends }) =>
+    backends.length === 0 || frontend.startsWith(kernelRun('')) ? [] : [{ first, backends }],
 )
 
 /** cilium_services */

@@ -214,6 +214,25 @@ export const backendsTarget = (
     options,
   )
 
+/** What the kernel holds of services: the entries, the run of slots of each, all backends. */
+export function kernelServices(services: number, slots: number, backends: number) {
+  const slotsMap = contractMap(maps.cilium_backend_slots, slots)
+  const entries = [...contractMap(maps.cilium_services, services).entries()].map(
+    ([{ address: at, ...key }, value]): rows.ServiceRow => ({ address: printAddress(at), ...key, ...value }),
+  )
+  const runs = entries
+    .filter((e) => e.count > 0)
+    .map(({ slots: first, count }): rows.SlotsRow => {
+      const bytes = slotsMap.readRange(first, count)
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      return { first, backends: Array.from({ length: bytes.byteLength / 4 }, (_, i) => view.getUint32(4 * i, true)) }
+    })
+  const all = [...present(contractMap(maps.cilium_backends, backends))].map(
+    ([backend, { address: at, ...value }]): rows.BackendRow => ({ backend, address: printAddress(at), ...value }),
+  )
+  return { services: entries, slots: runs, backends: all }
+}
+
 /** What the kernel holds of policy: which tables its policy numbers mean. */
 export const kernelPolicies = (policies: number): rows.KernelPolicy[] =>
   [...present(contractMap(maps.cilium_policies, policies))].map(([policy, value]) => ({ policy, ...value }))
