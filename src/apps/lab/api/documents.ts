@@ -78,6 +78,12 @@ const builtinTag = hash(messages + JSON.stringify(builtinResources))
 /** Tells apart the definitions of different runs, for clients that keep documents on disk. */
 const run = randomUUID()
 
+/**
+ * The older document, as protobuf (gnostic's openapi.v2.Document: 1 swagger, 2 info { 1 title, 2 version }), without kinds.
+ * kubectl asks for it when a file holds a `kind: List`, and skips what it does not find in it; fields are validated here.
+ */
+const emptyOpenApiV2 = Buffer.from('\x0a\x032.0\x12\x10\x0a\x0aKubernetes\x12\x02v1', 'latin1')
+
 /** `/openapi/v3` and the documents below it, made when first asked for; those of CRDs anew when a CRD changes. */
 export function sendOpenApi({ store, crds }: ServerOptions, call: Call): void {
   let held = declared.get(store)
@@ -116,5 +122,8 @@ export function sendOpenApi({ store, crds }: ServerOptions, call: Call): void {
   } else if (call.path.startsWith('/openapi/v3/') && paths.has(path)) {
     if (call.query.has('hash')) call.outgoing.setHeader('cache-control', 'public, immutable')
     sendJson(call, 200, documentOf(path))
+  } else if (call.path === '/openapi/v2') {
+    const type = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
+    call.outgoing.writeHead(200, { 'content-type': type }).end(emptyOpenApiV2)
   } else throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
 }
