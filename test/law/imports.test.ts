@@ -46,6 +46,7 @@ const downhill: readonly string[] = [
   'interfaces',
   'routing',
   'status',
+  'questions',
 ]
 
 /** Packages that only one room may name, because what they do should have one owner. */

@@ -73,6 +73,18 @@ policy
     (await import('./policy.ts')).wait(agent(), Number(revision), Number(o.maxWaitTime)),
   )
 
+/** A question about policies: of the live cluster, or with --cluster of manifests and nothing else. */
+const asks = (usage: string, about: string): Command =>
+  shows(policy, usage, about).option('--cluster <path...>', 'files or folders of manifests instead of the live cluster')
+asks('explain', 'What policies say of a connection, and why')
+  .option('--from <party>', 'namespace/pod, workload or service, labels, an address, a prefix or an entity')
+  .option('--to <party>', 'the same')
+  .option('-p, --port <port>', 'as in 80/TCP, http or 8/ICMP')
+  .option('--questions <file>', 'one question a line as JSON: from, to, port, protocol, icmpType; - is standard input')
+  .action(async (o: import('./questions/commands.ts').ExplainOptions) =>
+    (await import('./questions/commands.ts')).explainCommand(o),
+  )
+
 shows(program, 'status', 'How the agent is')
   .option('--brief', 'one word')
   .option('--verbose', 'everything')

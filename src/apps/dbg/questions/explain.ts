@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+import { problemText } from '../../../base/result.ts'
+import { type Answer, ask, openAsking, type Question, type Side } from '../../../derive/questions/ask.ts'
+import type { Cluster } from '../../../derive/questions/cluster.ts'
+import { portText } from '../../../derive/questions/ports.ts'
+import { decidedByText, labelsOf, type Reasons, reasonsOf } from '../../../derive/questions/reasons.ts'
+import type { Party } from '../../../derive/questions/who.ts'
+import { print, printed } from '../output.ts'
+
+/** One question, printed; the text names what decided at each end, what else speaks of it and what would change it. */
+export function explain(cluster: Cluster, question: Question, output: string | undefined): void {
+  const answer = ask(openAsking(cluster), question)
+  if (!answer.ok) throw new Error(problemText(answer.error))
+  const reasons = reasonsOf(cluster, answer.value)
+  if (printed(answerJson(cluster, question, answer.value, reasons), output)) return
+  print(answerText(answer.value, reasons))
+}
+
+/** The documented form of `-o json`. */
+export function answerJson(cluster: Cluster, question: Question, answer: Answer, reasons: Reasons): unknown {
+  const { from, to, port, verdict, decidedBy } = answer
+  const side = ({ verdict, decidedBy, selectedBy }: Side) => ({ verdict, decidedBy, selectedBy })
+  const party = (p: Party) => ({ kind: p.kind, name: p.name, labels: labelsOf(cluster, p) })
+  return {
+    question,
+    from: party(from),
+    to: party(to),
+    port: portText(port),
+    verdict,
+    decidedBy,
+    egress: side(answer.egress),
+    ingress: side(answer.ingress),
+    runnersUp: reasons.runnersUp,
+    changes: reasons.changes,
+    notes: [...from.notes, ...to.notes],
+  }
+}
+
+function answerText(answer: Answer, { runnersUp, changes }: Reasons): string {
+  const { from, to, port, verdict } = answer
+  const lines = [`${from.name} -> ${to.name} ${portText(port)}: ${verdict.final}`]
+  for (const direction of ['egress', 'ingress'] as const) {
+    const own = direction === 'egress' ? from : to
+    lines.push(
+      `  ${direction.padEnd(8)} ${answer[direction].verdict.padEnd(9)} ${why(answer[direction], own, direction)}`,
+    )
+  }
+  const section = (title: string, body: readonly string[]) => {
+    if (body.length > 0) lines.push('', title, ...body.map((l) => `  ${l}`))
+  }
+  section(
+    'Other rules that speak of it:',
+    runnersUp.map((r) => `${r.direction.padEnd(8)} ${r.verdict.padEnd(9)} ${decidedByText(r.decidedBy)}`),
+  )
+  section(
+    'What would change it:',
+    changes.map((c) => `${c.direction.padEnd(8)} ${c.text}`),
+  )
+  section('Notes:', [...from.notes, ...to.notes])
+  return lines.join('\n')
+}
+
+function why({ decidedBy, selectedBy }: Side, own: Party, direction: string): string {
+  switch (decidedBy.rule) {
+    case 'no policy':
+      return `no policy selects ${own.name} for ${direction}`
+    case 'not a pod':
+      return `${own.name} is not a pod of the cluster: no policy is enforced there`
+    case 'allow-localhost':
+      return 'the host of a pod may always reach it (allow-localhost)'
+    case 'default deny':
+      return `no rule allows it; ${selectedBy.join(', ') || 'enable-policy=always'} ${selectedBy.length > 1 ? 'select' : 'selects'} ${own.name}`
+    default:
+      return decidedByText(decidedBy)
+  }
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  contains,
+  familyLength,
+  hostPrefix,
+  isIpv4,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+  printPrefix,
+} from '../../base/ip.ts'
+import { fail, ok, type Result } from '../../base/result.ts'
+import { type ReservedName, reserved } from '../../model/identity.ts'
+import { parseLabel, podNamespaceKey, serviceAccountKey } from '../../model/labels.ts'
+import type { Pod } from '../../model/pod.ts'
+import * as rows from '../../model/rows.ts'
+import type { Service } from '../../model/service.ts'
+import { cidrIdentities } from '../policy/cidrs.ts'
+import { addImagined, type Cluster, type Group } from './cluster.ts'
+
+/** One end of a question. */
+export interface Party {
+  readonly kind: 'pod' | 'service' | 'labels' | 'entity' | 'address'
+  /** As it is printed: `default/web`, `world`, `10.0.0.0/8`. */
+  readonly name: string
+  /** What the other side sees. */
+  readonly identity: number
+  /** Whose policies decide; nobody's for what is no pod. */
+  readonly group?: Group
+  /** Set for a service: its pods, one of each group. */
+  readonly service?: Service
+  readonly backends?: readonly Party[]
+  readonly notes: readonly string[]
+}
+
+/**
+ * Who is meant: `namespace/name` of a pod, a workload or a service (`name` alone is in `default`), `[namespace/]key=value,…`
+ * for a pod that would have these labels, an entity, an address or a prefix.
+ */
+export function whoIs(cluster: Cluster, text: string): Result<Party> {
+  const name = text.trim()
+  if (name === '') return wrong(text, 'empty')
+  if (name.startsWith('reserved:')) return entity(name.slice('reserved:'.length))
+  if (name in reserved && name !== 'unknown') return entity(name)
+  const address = parseAddress(name)
+  const prefix = address ? hostPrefix(address) : /^[0-9a-fA-F:.]+\/[0-9]+$/.test(name) ? parsePrefix(name) : undefined
+  if (prefix) return ok(addressParty(cluster, prefix))
+  if (name.includes('=')) return imagined(cluster, name)
+  const [kind, rest] = /^(pod|service|svc):(.*)$/.exec(name)?.slice(1) ?? ['', name]
+  const key = (rest as string).includes('/') ? (rest as string) : `default/${rest}`
+  const found =
+    (kind === '' || kind === 'pod' ? podParty(cluster, key) : undefined) ??
+    (kind !== 'pod' ? serviceParty(cluster, key) : undefined)
+  if (found) return ok(found)
+  return wrong(text, 'there is no such pod, workload or service', nearby(cluster, key))
+}
+
+const wrong = (text: string, message: string, fix?: string): Result<Party> =>
+  fail({ field: '', message: `'${text}': ${message}`, ...(fix === undefined ? {} : { fix }) })
+
+function entity(name: string): Result<Party> {
+  if (name in reserved && name !== 'unknown')
+    return ok({ kind: 'entity', name, identity: reserved[name as ReservedName], notes: [] })
+  return wrong(name, 'is not an entity', `one of: ${Object.keys(reserved).slice(1).join(', ')}`)
+}
+
+function podParty(cluster: Cluster, key: string): Party | undefined {
+  const group = cluster.ofPod.get(key) ?? workloadsOf(cluster).get(key)
+  if (group) return { kind: 'pod', name: key, identity: group.identity, group, notes: [] }
+  const onHost = cluster.objects.members.find((m) => m.pod.hostNetwork && rows.pods.key(m.pod) === key)
+  if (!onHost) return undefined
+  return {
+    kind: 'pod',
+    name: key,
+    identity: reserved['remote-node'],
+    notes: [`${key} uses the network of its node: policies see the node, here as remote-node (host on its own node)`],
+  }
+}
+
+const workloads = new WeakMap<Cluster, ReadonlyMap<string, Group>>()
+
+/** Groups by `namespace/name` of the workload; the first of a workload's groups. */
+function workloadsOf(cluster: Cluster): ReadonlyMap<string, Group> {
+  const known = workloads.get(cluster)
+  if (known) return known
+  const out = new Map<string, Group>()
+  for (const group of cluster.groups.values())
+    for (const { pod, workload } of group.members) {
+      const key = `${pod.namespace}/${workload.slice(workload.indexOf('/') + 1)}`
+      if (!out.has(key)) out.set(key, group)
+    }
+  workloads.set(cluster, out)
+  return out
+}
+
+function serviceParty(cluster: Cluster, key: string): Party | undefined {
+  const service = cluster.objects.services.find((s) => rows.services.key(s) === key)
+  if (!service) return undefined
+  const wanted = Object.entries(service.selector)
+  const behind = new Map<string, Party>()
+  if (wanted.length > 0)
+    for (const { pod } of cluster.objects.members) {
+      const group = cluster.ofPod.get(rows.pods.key(pod))
+      if (!group || behind.has(group.key) || pod.namespace !== service.namespace) continue
+      if (wanted.every(([k, v]) => pod.labels[k] === v))
+        behind.set(group.key, { kind: 'pod', name: rows.pods.key(pod), identity: group.identity, group, notes: [] })
+    }
+  const backends = [...behind.values()]
+  return {
+    kind: 'service',
+    name: key,
+    identity: backends[0]?.identity ?? 0,
+    service,
+    backends,
+    notes: backends.length > 0 ? [] : [`no pod stands behind service ${key}`],
+  }
+}
+
+/** The identity of the longest prefix that a policy names; addresses of pods and nodes are theirs. */
+function addressParty(cluster: Cluster, wanted: Prefix): Party {
+  const name = wanted.length === 128 ? printPrefix(wanted).replace(/\/[0-9]+$/, '') : printPrefix(wanted)
+  if (wanted.length === 128) {
+    const pod = cluster.objects.members.find((m) => m.pod.podIPs.includes(name) && !m.pod.hostNetwork)
+    const group = pod && cluster.ofPod.get(rows.pods.key(pod.pod))
+    if (group) return { kind: 'pod', name: rows.pods.key(pod.pod), identity: group.identity, group, notes: [] }
+    const service = cluster.objects.services.find((s) => s.clusterIPs.includes(name))
+    const party = service && serviceParty(cluster, rows.services.key(service))
+    if (party) return party
+    const node = cluster.objects.nodes.find((n) => n.addresses.some((a) => a.address === name))
+    if (node) {
+      const notes = [`${name} is an address of node ${node.name}: policies see remote-node (host on the node itself)`]
+      return { kind: 'entity', name, identity: reserved['remote-node'], notes }
+    }
+  }
+  let best: { readonly number: number; readonly prefix: Prefix } | undefined
+  const inside: string[] = []
+  for (const i of cluster.db.all(cidrIdentities)) {
+    const prefix = parsePrefix(i.prefix)
+    if (!prefix) continue
+    if (contains(prefix, wanted) && (!best || prefix.length > best.prefix.length)) best = { number: i.number, prefix }
+    else if (prefix.length > wanted.length && contains(wanted, prefix)) inside.push(i.prefix)
+  }
+  const notes =
+    inside.length > 0 ? [`policies tell parts of ${name} apart: ${inside.join(', ')}; the answer is for the rest`] : []
+  return { kind: 'address', name, identity: best?.number ?? worldOf(cluster, wanted), notes }
+}
+
+function worldOf({ db }: Cluster, of: Prefix): number {
+  const config = db.get(rows.settings, 'settings')
+  if (!config?.enableIpv4 || !config.enableIpv6) return reserved.world
+  const v4 = isIpv4(of.address) && familyLength(of) <= 32 && of.length >= 96
+  return v4 ? reserved['world-ipv4'] : reserved['world-ipv6']
+}
+
+/** A pod of the given labels; `k8s:` and `any:` before a key say nothing more. */
+function imagined(cluster: Cluster, text: string): Result<Party> {
+  const place = /^([a-z0-9-]+)\/(?=[^=]*=)/.exec(text)
+  let namespace = place?.[1] ?? 'default'
+  let serviceAccount = 'default'
+  const labels: { [key: string]: string } = {}
+  for (const part of text.slice(place?.[0].length ?? 0).split(',')) {
+    const l = parseLabel(part.trim())
+    if (l.source !== 'k8s' && l.source !== 'any' && l.source !== 'unspec')
+      return wrong(text, `labels of source ${l.source} are not a pod's`)
+    if (l.key === podNamespaceKey) namespace = l.value
+    else if (l.key === serviceAccountKey) serviceAccount = l.value
+    else if (l.key.startsWith('io.cilium.k8s.'))
+      return wrong(text, `${l.key} can not be given`, 'labels of a namespace come from the Namespace object')
+    else labels[l.key] = l.value
+  }
+  const pod: Pod = {
+    namespace,
+    name: `(${text})`,
+    uid: '',
+    resourceVersion: '',
+    generation: 0,
+    labels,
+    annotations: {},
+    deleting: false,
+    nodeName: '',
+    hostNetwork: false,
+    serviceAccount,
+    phase: '',
+    podIPs: [],
+    hostIP: '',
+    namedPorts: [],
+  }
+  const group = addImagined(cluster, pod)
+  return ok({ kind: 'labels', name: text, identity: group.identity, group, notes: [] })
+}
+
+/** Names a reader may have meant: the same name elsewhere, or those of the namespace. */
+function nearby(cluster: Cluster, key: string): string | undefined {
+  const [namespace = '', name = ''] = key.split('/')
+  const all = [...workloadsOf(cluster).keys(), ...cluster.objects.services.map(rows.services.key)]
+  const same = all.filter((k) => k.endsWith(`/${name}`))
+  const beside = all.filter((k) => k.startsWith(`${namespace}/`))
+  const found = [...new Set(same.length > 0 ? same : beside)].slice(0, 6)
+  return found.length > 0 ? `there is ${found.join(', ')}` : undefined
+}
