@@ -68,6 +68,12 @@ function stateOf(e: Endpoint, policy: number, read: Read): { readonly state: End
   return { state: 'ready', reason: '' }
 }
 
+/** A pod whose sandbox is made anew has two endpoints for a while; the object tells of the one that came last. */
+function isNewest(e: Endpoint, read: Read): boolean {
+  const others = read.by(endpoints, 'pod', `${e.namespace}/${e.podName}`).filter((o) => o.podUid === e.podUid)
+  return others.every((o) => o.interface < e.interface || (o.interface === e.interface && o.attachment <= e.attachment))
+}
+
 /** A CiliumEndpoint as this node's agent wants it: `status` of the object of the pod's name. */
 export interface CiliumEndpointObject {
   readonly namespace: string
@@ -84,7 +90,7 @@ export const ciliumEndpointObjects = deriveEach<Endpoint, CiliumEndpointObject>(
     const status = read.get(endpointStatus, e.attachment)
     const config = read.get(settings, 'settings')
     const node = config && read.get(nodes, config.nodeName)
-    if (e.identity === 0 || e.podUid === '' || !status || !node) return []
+    if (e.identity === 0 || e.podUid === '' || !status || !node || !isNewest(e, read)) return []
     const ready = status.state === 'ready' || status.state === 'regenerating'
     const enforcing = (on: boolean) => ({
       enforcing: on,
