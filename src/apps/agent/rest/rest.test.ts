@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { LoadedObject } from '../../../edge/kernel/object.ts'
+import type { RestRequest } from '../../../edge/sockets/rest.ts'
+import { RestError } from '../../../edge/sockets/rest.ts'
+import { eventCounter } from '../../../flow/count.ts'
+import { parsePolicyObject } from '../../../model/policy.ts'
+import * as rows from '../../../model/rows.ts'
+import { openCni } from '../cni.ts'
+import type { Datapath } from '../datapath.ts'
+import { endpointLog } from '../endpoint_log.ts'
+import { fakeNode } from '../fake_node.ts'
+import { countRevisions } from '../revisions.ts'
+import { readSettings } from '../settings.ts'
+import type { Parts } from './parts.ts'
+import { healthRoutes, routes } from './routes.ts'
+
+const noMaps = {
+  maps: new Map(),
+  programs: new Map(),
+  map: () => 0,
+  program: () => 0,
+  close() {},
+} as unknown as LoadedObject
+
+async function start(t: TestContext) {
+  const node = fakeNode()
+  t.after(() => node.scope.close())
+  const settings = readSettings({
+    args: [],
+    env: { K8S_NODE_NAME: 'node-1' },
+    directory: () => ({ ok: true, value: [] }),
+  })
+  assert.ok(settings.ok)
+  const state = { notReady: '' }
+  const parts: Parts = {
+    version: 'test',
+    settings: settings.value,
+    db: node.db,
+    targets: node.targets,
+    scope: node.scope,
+    maps: noMaps,
+    datapath: {} as Datapath,
+    places: { objects: '/o', maps: '/m', links: '/l', cgroup: '' },
+    kube: undefined,
+    kubeHealth: undefined,
+    cni: openCni(node.db, node.targets, { notReady: () => state.notReady, log: () => {} }),
+    monitor: {
+      counter: eventCounter(),
+      follow: () => () => {},
+      followers: 0,
+      fill: () => ({ waiting: 0, size: 4096 }),
+    },
+    revisions: countRevisions(node.db, node.targets),
+    endpointLog: endpointLog(node.db),
+    sweeps: { runs: 0, last: { flows: 0, deleted: 0, ms: 0 } },
+    notReady: () => state.notReady,
+    log: () => {},
+    started: 0,
+    calls: { ok: 0, failed: 0 },
+  }
+  const table = [...routes(parts), ...healthRoutes(parts)]
+  const ask = async <T = Record<string, never>>(
+    path: string,
+    params: RestRequest['params'] = {},
+    headers = {},
+  ): Promise<T> => {
+    const route = table.find((r) => r.method === 'GET' && r.path === path)
+    assert.ok(route, `no route ${path}`)
+    return (await route.handle({ params, query: new URLSearchParams(), headers, body: undefined })).body as T
+  }
+  const add = async (name: string, labels: Record<string, string>) => {
+    node.pod(name, labels)
+    await parts.cni.handle({
+      command: 'ADD',
+      containerID: `c-${name}`,
+      netns: '/x',
+      ifname: 'eth0',
+      args: `K8S_POD_NAMESPACE=default;K8S_POD_NAME=${name};K8S_POD_UID=uid-${name}`,
+      config: {},
+    })
+  }
+  const policy = (name: string, spec: object) => {
+    const object = parsePolicyObject('CiliumNetworkPolicy', {
+      metadata: { name, namespace: 'default', uid: name },
+      spec,
+    })
+    assert.ok(object.ok)
+    node.db.commit((tx) => tx.put(rows.ciliumNetworkPolicies, object.value))
+  }
+  return { ...node, parts, table, ask, add, policy, state }
+}
+
+interface EndpointModel {
+  readonly id: number
+  readonly status: {
+    readonly state: string
+    readonly identity: { readonly id: number; readonly labels: readonly string[] }
+    readonly networking: { readonly addressing: readonly { readonly ipv4?: string; readonly ipv6?: string }[] }
+    readonly policy: {
+      readonly realized: {
+        readonly 'policy-enabled': string
+        readonly 'policy-revision': number
+        readonly 'allowed-ingress-identities': readonly number[]
+      }
+    }
+    readonly health: { readonly overallHealth: string }
+  }
+}
+
+test('endpoints are told in the form clients of Cilium read, and found by every identifier', async (t) => {
+  const { ask, add } = await start(t)
+  await add('a', { app: 'a' })
+  const [one] = await ask<EndpointModel[]>('/v1/endpoint')
+  assert.ok(one)
+  assert.equal(one.status.state, 'ready')
+  assert.equal(one.status.health.overallHealth, 'OK')
+  assert.ok(one.status.identity.id >= 256 && one.status.identity.labels.includes('k8s:app=a'))
+  assert.deepEqual(one.status.networking.addressing, [{ ipv4: '10.244.0.2', ipv6: 'fd00:10:244::2' }])
+  assert.equal(one.status.policy.realized['policy-enabled'], 'none')
+  for (const id of [
+    String(one.id),
+    `cilium-local:${one.id}`,
+    'ipv4:10.244.0.2',
+    'ipv6:fd00:10:244::2',
+    'pod-name:default:a',
+    'container-id:c-a',
+    'cni-attachment-id:c-a:eth0',
+  ])
+    assert.equal((await ask<EndpointModel>('/v1/endpoint/{id}', { id })).id, one.id, id)
+  await assert.rejects(ask('/v1/endpoint/{id}', { id: '0' }), (e) => e instanceof RestError && e.status === 404)
+  await assert.rejects(
+    ask('/v1/endpoint/{id}', { id: 'nonsense:1' }),
+    (e) => e instanceof RestError && e.status === 400,
+  )
+})
+
+test('a policy shows in the endpoint it selects, with who is allowed and at which revision', async (t) => {
+  const { ask, add, policy } = await start(t)
+  await add('server', { app: 'server' })
+  await add('friend', { app: 'friend' })
+  const before = (await ask<{ revision: number }>('/v1/policy')).revision
+  policy('p', {
+    endpointSelector: { matchLabels: { app: 'server' } },
+    ingress: [{ fromEndpoints: [{ matchLabels: { app: 'friend' } }] }],
+  })
+  const after = await ask<{ revision: number; policy: string }>('/v1/policy')
+  assert.equal(after.revision, before + 1)
+  assert.equal(JSON.parse(after.policy)[0].labels[1].value, 'p')
+  const endpoints = await ask<EndpointModel[]>('/v1/endpoint')
+  const of = (name: string) => endpoints.find((e) => e.status.identity.labels.includes(`k8s:app=${name}`))
+  const realized = of('server')?.status.policy.realized
+  assert.equal(realized?.['policy-enabled'], 'ingress')
+  assert.equal(realized?.['policy-revision'], after.revision)
+  assert.ok(realized?.['allowed-ingress-identities'].includes(of('friend')?.status.identity.id ?? 0))
+  assert.equal(of('friend')?.status.policy.realized['policy-enabled'], 'none')
+  const selectors = await ask<{ selector: string; identities: number[] }[]>('/v1/policy/selectors')
+  assert.ok(selectors.some((s) => s.selector.includes('app=friend') && s.identities.length === 1))
+})
+
+test('status says Ok, or what is missing, and answers probes', async (t) => {
+  const { ask, state, table } = await start(t)
+  const status = await ask<{
+    cilium: { state: string }
+    kubernetes: { state: string }
+    'kube-proxy-replacement': { features: { nodePort: object } }
+  }>('/v1/healthz')
+  assert.equal(status.cilium.state, 'Ok')
+  assert.ok(status['kube-proxy-replacement'].features.nodePort)
+  state.notReady = 'no pod prefix yet'
+  assert.deepEqual((await ask<{ cilium: object }>('/v1/healthz')).cilium, {
+    state: 'Failure',
+    msg: 'no pod prefix yet',
+  })
+  const probe = table.find((r) => r.path === '/healthz')
+  const answer = await probe?.handle({
+    params: {},
+    query: new URLSearchParams(),
+    headers: { brief: 'true' },
+    body: undefined,
+  })
+  assert.deepEqual(answer, { status: 503, text: 'no pod prefix yet\n' })
+})
+
+test('rows that can not be made so are a warning that names their table', async (t) => {
+  const { ask, add, owners } = await start(t)
+  owners.state.refuse = 'cilium_owners is full'
+  void add('a', { app: 'a' })
+  await new Promise((r) => setTimeout(r, 50))
+  const status = await ask<{ cilium: { state: string; msg: string }; conditions: { name: string }[] }>('/v1/healthz')
+  assert.equal(status.cilium.state, 'Warning')
+  assert.match(status.cilium.msg, /rows of owners failed/)
+  assert.deepEqual(
+    status.conditions.map((c) => c.name),
+    ['owners'],
+  )
+})
+
+test('every list of the debug CLI answers, and debuginfo holds them all', async (t) => {
+  const { ask, add, table } = await start(t)
+  await add('a', { app: 'a' })
+  const lists = table.filter(
+    (r) =>
+      r.method === 'GET' &&
+      !r.path.includes('{') &&
+      !['/v1/monitor', '/v1/debuginfo', '/v1/metrics/', '/healthz'].includes(r.path),
+  )
+  for (const r of lists) assert.notEqual(await ask(r.path), undefined, r.path)
+  const identities = await ask<{ id: number; labels: string[] }[]>('/v1/identity')
+  assert.ok(identities.some((i) => i.id === 1 && i.labels[0] === 'reserved:host'))
+  const addresses = await ask<{ cidr: string; identity: number }[]>('/v1/ip')
+  assert.ok(addresses.some((a) => a.cidr === '10.244.0.2/32' && a.identity >= 256))
+  const config = await ask<{ status: { daemonConfigurationMap: Record<string, unknown> } }>('/v1/config')
+  assert.match(String(config.status.daemonConfigurationMap['Version']), /^\d+\.\d+\.\d+$/)
+  const tables = await ask<{ name: string; rows: number }[]>('/v1/statedb')
+  assert.ok(tables.some((s) => s.name === 'endpoints' && s.rows === 1))
+})
