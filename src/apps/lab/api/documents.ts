@@ -123,7 +123,7 @@ export function sendOpenApi({ store, crds }: ServerOptions, call: Call): void {
     if (call.query.has('hash')) call.outgoing.setHeader('cache-control', 'public, immutable')
     sendJson(call, 200, documentOf(path))
   } else if (call.path === '/openapi/v2') {
-    const type = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
-    call.outgoing.writeHead(200, { 'content-type': type }).end(emptyOpenApiV2)
+    call.outgoing.setHeader('content-type', 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf')
+    call.outgoing.end(emptyOpenApiV2)
   } else throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
 }
