@@ -74,6 +74,7 @@ export const Action = {
   ACTION_SERVICE: 6,
   ACTION_SERVICE_REPLY: 7,
   ACTION_ECHO: 8,
+  ACTION_PROXY: 9,
 } as const
 
 export const Direction = {
@@ -105,6 +106,8 @@ export const Drop = {
   DROP_UNKNOWN_SENDER: 172,
   DROP_FRAGMENT_NOT_FOUND: 175,
   DROP_FORBIDDEN_ICMPV6: 176,
+  DROP_SOCKET_LOOKUP_FAILED: 178,
+  DROP_SOCKET_ASSIGN_FAILED: 179,
   DROP_PROXY_UNSUPPORTED: 180,
   DROP_POLICY_DENY: 181,
   DROP_TTL_EXCEEDED: 196,
@@ -138,6 +141,7 @@ export const FlowFlags = {
   FLOW_SERVICE: 2,
   FLOW_TUNNELLED: 4,
   FLOW_REVERSED: 8,
+  FLOW_UPSTREAM: 32,
   FLOW_HAIRPIN: 16,
 } as const
 
@@ -849,6 +853,26 @@ export const prefixKeyLayout = {
   },
 } as const
 
+/** struct proxy_pair */
+export interface ProxyPair {
+  readonly egress: number
+  readonly ingress: number
+}
+
+export const proxyPairLayout = {
+  size: 4,
+  /** Offsets of the members, for those who read in place. */
+  at: { egress: 0, ingress: 2 },
+  read: (view: DataView, at: number): ProxyPair => ({
+    egress: view.getUint16(at, true),
+    ingress: view.getUint16(at + 2, true),
+  }),
+  write: (view: DataView, at: number, value: ProxyPair): void => {
+    view.setUint16(at, value.egress, true)
+    view.setUint16(at + 2, value.ingress, true)
+  },
+} as const
+
 /** struct reverse_socket */
 export interface ReverseSocket {
   readonly address: Uint8Array
@@ -973,6 +997,7 @@ export const maps = {
   cilium_policy_classes: { name: 'cilium_policy_classes', type: 1, key: classKeyLayout, value: u32Layout, maxEntries: 1048576, flags: 1 },
   cilium_policy_pages: { name: 'cilium_policy_pages', type: 2, key: u32Layout, value: policyPageLayout, maxEntries: 4096, flags: 0 },
   cilium_policy_tables: { name: 'cilium_policy_tables', type: 2, key: u32Layout, value: policyTableLayout, maxEntries: 4096, flags: 0 },
+  cilium_proxy_pairs: { name: 'cilium_proxy_pairs', type: 1, key: proxyPairLayout, value: u32Layout, maxEntries: 16384, flags: 1 },
   cilium_reverse_sockets: { name: 'cilium_reverse_sockets', type: 9, key: reverseSocketKeyLayout, value: reverseSocketLayout, maxEntries: 65536, flags: 0 },
   cilium_rule_counters: { name: 'cilium_rule_counters', type: 6, key: u32Layout, value: counterLayout, maxEntries: 65536, flags: 0 },
   cilium_services: { name: 'cilium_services', type: 1, key: serviceKeyLayout, value: serviceLayout, maxEntries: 65536, flags: 1 },

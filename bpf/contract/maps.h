@@ -25,6 +25,7 @@ MAP(cilium_policy_cells, BPF_MAP_TYPE_ARRAY, __u32, struct policy_cell, 1048576,
 MAP(cilium_services, BPF_MAP_TYPE_HASH, struct service_key, struct service, 65536, BPF_F_NO_PREALLOC);
 MAP(cilium_backend_slots, BPF_MAP_TYPE_ARRAY, __u32, __u32, 262144, 0);
 MAP(cilium_backends, BPF_MAP_TYPE_ARRAY, __u32, struct backend, 65536, 0);
+MAP(cilium_proxy_pairs, BPF_MAP_TYPE_HASH, struct proxy_pair, __u32, 16384, BPF_F_NO_PREALLOC); /* to a listener's port */
 MAP(cilium_epoch, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1, BPF_F_MMAPABLE); /* policy moved on: judge every flow once more */
 
 /* Written by the datapath. */

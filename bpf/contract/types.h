@@ -104,6 +104,25 @@ struct counter {
 	__u64 bytes;
 };
 
+/* --- the proxy --------------------------------------------------------------------------------------------------- */
+
+/* Marks of the proxy's sockets: the role, and above 16 the port of the listener whose rules they stand for. */
+enum proxy_mark {
+	PROXY_TO_SOCKET = 0x200, /* on packets given to a socket: they are for this node */
+	PROXY_UPSTREAM_BOTH = 0x800, /* to the server; rules of both ends were asked, the port is the ingress one */
+	PROXY_UPSTREAM_INGRESS = 0xa00,
+	PROXY_UPSTREAM_EGRESS = 0xb00,
+	PROXY_DOWNSTREAM_INGRESS = 0xc00, /* to the client */
+	PROXY_DOWNSTREAM_EGRESS = 0xd00,
+	PROXY_ROLE = 0xf00
+};
+
+/* Listeners that carry the rules of both ends, for connections that both ends redirect on one node. */
+struct proxy_pair {
+	__u16 egress;
+	__u16 ingress;
+};
+
 /* --- the flow entry, which is the verdict ------------------------------------------------------------------------ */
 
 /* Sorted: (a, port_a) <= (b, port_b) by bytes, so both directions find one entry. The end a is side 0, b is side 1.
@@ -128,7 +147,8 @@ enum action {
 	ACTION_MASQUERADE = 5, /* source becomes the node's address and nat_port, then as NEIGHBOUR */
 	ACTION_SERVICE = 6, /* destination becomes `service`, then the flow to there decides */
 	ACTION_SERVICE_REPLY = 7, /* source becomes `service`, then as PEER */
-	ACTION_ECHO = 8 /* the gateway answers */
+	ACTION_ECHO = 8, /* the gateway answers */
+	ACTION_PROXY = 9 /* to the proxy's socket, whose mark says `proxy_port` */
 };
 
 enum flow_flags {
@@ -136,6 +156,7 @@ enum flow_flags {
 	FLOW_SERVICE = 2, /* holds no verdict: a service address and the backend chosen for it */
 	FLOW_TUNNELLED = 4, /* the opening packet came by tunnel */
 	FLOW_REVERSED = 8, /* the first packet seen was a reply: its entry had been lost */
+	FLOW_UPSTREAM = 32, /* opened by the proxy in a client's name; `proxy_port` is the listener it was asked by */
 	FLOW_HAIRPIN = 16 /* a pod that reached itself through its service; the other end is an alias of the pod */
 };
 

@@ -12,6 +12,9 @@ int host_tunnel(struct __sk_buff *skb);
 int wire_service_reply(struct __sk_buff *skb);
 int wire_decapsulate(struct __sk_buff *skb);
 int wire_unmasquerade(struct __sk_buff *skb);
+int wire_proxy(struct __sk_buff *skb);
+int host_judge(struct __sk_buff *skb);
+int host_masquerade(struct __sk_buff *skb);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -24,9 +27,12 @@ struct {
 		/* by enum call */
 		[0] = (void *)&wire_judge,
 		[1] = (void *)&host_tunnel,
+		[2] = (void *)&host_masquerade,
 		[4] = (void *)&wire_service_reply,
 		[7] = (void *)&wire_decapsulate,
 		[8] = (void *)&wire_unmasquerade,
+		[9] = (void *)&wire_proxy,
+		[10] = (void *)&host_judge,
 	},
 };
 
@@ -35,6 +41,7 @@ struct {
 #include "../steps/fast.h"
 #include "../steps/judge.h"
 #include "../steps/masquerade.h"
+#include "../steps/proxy.h"
 #include "../steps/service.h"
 
 static __always_inline bool is_node(const struct address *a, bool v6)
@@ -123,6 +130,36 @@ int wire_unmasquerade(struct __sk_buff *skb)
 }
 
 SEC("tc")
+int wire_proxy(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? to_proxy(skb, p, DIRECTION_INGRESS) : TC_ACT_SHOT;
+}
+
+/* What the proxy sends to servers of other nodes, in a pod's name. */
+SEC("tc")
+int host_judge(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	p->entry = skb->ifindex;
+	p->tunnel_identity = p->translated = 0;
+	int error = parse(skb, p);
+	p->direction = DIRECTION_EGRESS;
+	if (error)
+		return drop(skb, p, error);
+	return judge(skb, p, WAY_FROM_PROXY);
+}
+
+SEC("tc")
+int host_masquerade(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? masquerade(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
+}
+
+SEC("tc")
 int wire_service_reply(struct __sk_buff *skb)
 {
 	struct packet *p = packet_slot();
@@ -160,9 +197,25 @@ int from_host(struct __sk_buff *skb)
 {
 	bool v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
 	struct packet *p = packet_slot();
+	__u32 role = skb->mark & PROXY_ROLE;
 	int error;
 
-	if (!config.tunnel || (!v6 && skb->protocol != bpf_htons(ETH_P_IP)))
+	opaque(role);
+	if (!v6 && skb->protocol != bpf_htons(ETH_P_IP))
+		return TC_ACT_OK;
+	if (role == PROXY_UPSTREAM_EGRESS) {
+		struct flow_key key;
+		__u8 tcp_flags;
+		int side = v6 ? parse_plain(skb, &key, &tcp_flags, true) : parse_plain(skb, &key, &tcp_flags, false);
+		if (side >= 0) {
+			int verdict = fast(skb, &key, side, tcp_flags, skb->ifindex, 0, DIRECTION_EGRESS);
+			if (verdict >= 0)
+				return verdict;
+		}
+		call(skb, CALL_PROXY_JUDGE);
+		return TC_ACT_SHOT;
+	}
+	if (!config.tunnel)
 		return TC_ACT_OK;
 	if (!p)
 		return TC_ACT_SHOT;
@@ -173,6 +226,8 @@ int from_host(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	find_owner(p, 1);
 	p->end[0].identity = IDENTITY_HOST;
+	if (is_downstream(role))
+		find_owner(p, 0); /* the proxy answers in a pod's name */
 	if (is_zero(&p->end[1].node)) {
 		if (p->flags & PACKET_NEIGHBOUR || is_multicast(&p->destination, v6) || p->end[1].flags & OWNER_HOST)
 			return TC_ACT_OK;
@@ -180,7 +235,7 @@ int from_host(struct __sk_buff *skb)
 	}
 	struct address node;
 	p->hop.action = ACTION_TUNNEL;
-	p->hop.identity = IDENTITY_HOST;
+	p->hop.identity = p->end[0].identity;
 	p->hop.tunnel = p->end[1].node;
 	copy_const(&node, is_mapped(&p->hop.tunnel) ? &config.node_ipv4 : &config.node_ipv6);
 	if (!find_route(skb, p, &node, &p->hop.tunnel))

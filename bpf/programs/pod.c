@@ -14,6 +14,7 @@ int pod_service(struct __sk_buff *skb);
 int pod_service_reply(struct __sk_buff *skb);
 int pod_answer(struct __sk_buff *skb);
 int pod_neighbour(struct __sk_buff *skb);
+int pod_proxy(struct __sk_buff *skb);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -31,6 +32,7 @@ struct {
 		[4] = (void *)&pod_service_reply,
 		[5] = (void *)&pod_answer,
 		[6] = (void *)&pod_neighbour,
+		[9] = (void *)&pod_proxy,
 	},
 };
 
@@ -40,6 +42,7 @@ struct {
 #include "../steps/judge.h"
 #include "../steps/masquerade.h"
 #include "../steps/neighbour.h"
+#include "../steps/proxy.h"
 #include "../steps/service.h"
 
 SEC("tc")
@@ -126,6 +129,13 @@ int pod_answer(struct __sk_buff *skb)
 	return p ? answer(skb, p) : TC_ACT_SHOT;
 }
 
+SEC("tc")
+int pod_proxy(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? to_proxy(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
+}
+
 /* ARP, and what pod_judge recognised as neighbour discovery. */
 SEC("tc")
 int pod_neighbour(struct __sk_buff *skb)
@@ -145,6 +155,24 @@ int pod_neighbour(struct __sk_buff *skb)
 	p->rule[0] = p->rule[1] = p->flags = p->audit = p->tunnel_identity = 0;
 	p->source_port = p->destination_port = p->protocol = p->tcp_flags = 0;
 	return drop(skb, p, DROP_UNSUPPORTED_L2);
+}
+
+/* The policy may have changed since: what was asked of a service address is still answered from there. */
+static __always_inline int answer_of_proxy(struct __sk_buff *skb, struct packet *p, const struct flow_key *key, int side)
+{
+	struct flow *flow = side >= 0 ? bpf_map_lookup_elem(&cilium_flows, key) : 0;
+
+	if (flow && flow->action[side & 1] == ACTION_SERVICE_REPLY) {
+		p->entry = skb->ifindex | ENTRY_TO_POD;
+		p->tunnel_identity = p->translated = 0;
+		if (parse(skb, p))
+			return TC_ACT_SHOT;
+		p->direction = DIRECTION_INGRESS;
+		p->rule[0] = p->rule[1] = p->audit = 0;
+		load_hop(&p->hop, flow, side);
+		call(skb, CALL_SERVICE_REPLY);
+	}
+	return TC_ACT_OK;
 }
 
 /* Packets of the node, and what the kernel routed. Whatever pods get from each other passes by below. */
@@ -170,6 +198,8 @@ int to_pod(struct __sk_buff *skb)
 	struct packet *p = packet_slot();
 	if (!p)
 		return TC_ACT_SHOT;
+	if (is_downstream(skb->mark & PROXY_ROLE)) /* answers of the proxy: whom it answers was judged when he asked */
+		return answer_of_proxy(skb, p, &key, side);
 	p->translated = 0;
 	p->entry = skb->ifindex | ENTRY_TO_POD;
 	p->tunnel_identity = 0;

@@ -14,6 +14,8 @@ enum call {
 	CALL_NEIGHBOUR,
 	CALL_DECAPSULATE,
 	CALL_UNMASQUERADE,
+	CALL_PROXY,
+	CALL_PROXY_JUDGE,
 	CALLS
 };
 
@@ -43,6 +45,16 @@ static __always_inline int to_neighbour(__u32 interface, const struct address *n
 	return bpf_redirect_neigh(interface, &hop, sizeof(hop), 0);
 }
 
+static __always_inline bool is_upstream(__u32 role)
+{
+	return role == PROXY_UPSTREAM_BOTH || role == PROXY_UPSTREAM_INGRESS || role == PROXY_UPSTREAM_EGRESS;
+}
+
+static __always_inline bool is_downstream(__u32 role)
+{
+	return role == PROXY_DOWNSTREAM_INGRESS || role == PROXY_DOWNSTREAM_EGRESS;
+}
+
 static __always_inline bool too_big(struct __sk_buff *skb, __u32 mtu)
 {
 	return skb->len > mtu + ETH_HLEN && !skb->gso_size;
@@ -55,6 +67,8 @@ static __always_inline void load_hop(struct hop *hop, const struct flow *flow, _
 	hop->identity = flow->identity[side & 1];
 	hop->nat_port = flow->nat_port;
 	hop->service_port = flow->service_port;
+	hop->proxy_port = flow->proxy_port;
+	hop->upstream = !!(flow->flags & FLOW_UPSTREAM);
 	hop->next_hop = flow->next_hop;
 	hop->tunnel = flow->tunnel;
 	hop->service = flow->service;
@@ -98,6 +112,9 @@ static __always_inline int act(struct __sk_buff *skb, struct packet *p, const __
 		break;
 	case ACTION_SERVICE_REPLY:
 		call(skb, CALL_SERVICE_REPLY);
+		break;
+	case ACTION_PROXY:
+		call(skb, CALL_PROXY);
 		break;
 	case ACTION_ECHO:
 		p->answer = ANSWER_ECHO;

@@ -106,6 +106,9 @@ static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *ke
 	case ACTION_SERVICE_REPLY:
 		call(skb, CALL_SERVICE_REPLY);
 		break;
+	case ACTION_PROXY:
+		call(skb, CALL_PROXY);
+		break;
 	}
 	return TC_ACT_SHOT;
 }

@@ -8,7 +8,7 @@
 #include "policy.h"
 #include "service.h"
 
-enum way { WAY_FROM_POD, WAY_FROM_WIRE, WAY_TO_POD };
+enum way { WAY_FROM_POD, WAY_FROM_WIRE, WAY_TO_POD, WAY_FROM_PROXY };
 
 /* Who may have sent it, given where it came in. Returns 0 or a drop code. */
 static __always_inline int check_sender(struct __sk_buff *skb, struct packet *p, const enum way way)
@@ -31,6 +31,8 @@ static __always_inline int check_sender(struct __sk_buff *skb, struct packet *p,
 		return 0;
 	}
 	find_owner(p, 0);
+	if (way == WAY_FROM_PROXY) /* speaks in a pod's name */
+		return sender->flags & OWNER_LOCAL ? 0 : DROP_INVALID_SOURCE_IP;
 	if (way == WAY_TO_POD) {
 		sender->flags &= ~OWNER_LOCAL; /* what it may send was judged when it sent */
 		return 0;
@@ -121,11 +123,17 @@ static __always_inline void expect_replies(struct __sk_buff *skb, struct packet 
 	}
 	if (way == WAY_TO_POD) {
 		f->entry[other] = skb->ifindex;
-		f->action[other] = p->end[0].flags & OWNER_HOST ? ACTION_STACK : ACTION_ROUTE;
+		f->action[other] = f->flags & FLOW_UPSTREAM	   ? ACTION_PROXY
+				   : p->end[0].flags & OWNER_HOST ? ACTION_STACK
+								  : ACTION_ROUTE;
 		return;
 	}
-	f->action[other] = p->translated ? ACTION_SERVICE_REPLY : ACTION_PEER;
-	f->out[other] = skb->ifindex;
+	if (way == WAY_FROM_PROXY) {
+		f->action[other] = ACTION_PROXY;
+	} else {
+		f->action[other] = p->translated ? ACTION_SERVICE_REPLY : ACTION_PEER;
+		f->out[other] = skb->ifindex;
+	}
 	switch (p->hop.action) {
 	case ACTION_PEER:
 		f->entry[other] = p->hop.out;
@@ -139,7 +147,9 @@ static __always_inline void expect_replies(struct __sk_buff *skb, struct packet 
 	case ACTION_MASQUERADE:
 		f->entry[other] = p->hop.out | ENTRY_NAT;
 		break;
-	default:
+	default: /* the kernel answers, or the proxy */
+		if (way == WAY_FROM_PROXY)
+			break;
 		f->entry[other] = skb->ifindex | ENTRY_TO_POD;
 		f->action[other] = p->translated ? ACTION_SERVICE_REPLY : ACTION_STACK;
 	}
@@ -202,6 +212,8 @@ static __always_inline __u32 observed_at(__u32 action)
 		return AT_TO_NETWORK;
 	case ACTION_ECHO:
 		return AT_TO_HOST;
+	case ACTION_PROXY:
+		return AT_TO_PROXY;
 	default:
 		return AT_TO_STACK;
 	}
@@ -253,9 +265,49 @@ static __always_inline int pass_related(struct __sk_buff *skb, struct packet *p,
 	return act(skb, p, direction);
 }
 
+/*
+ * Which socket of the proxy the packet is for, into p->hop: proxy_port 0: none. Rules of both ends that are asked on this
+ * node are asked by one listener. Returns 0 or a drop code.
+ */
+static __always_inline int find_listener(struct __sk_buff *skb, struct packet *p, const struct flow *known, __u32 opener,
+					 const enum way way)
+{
+	struct proxy_pair pair = {.egress = p->redirect[DIRECTION_EGRESS], .ingress = p->redirect[DIRECTION_INGRESS]};
+	__u32 role = way == WAY_TO_POD || way == WAY_FROM_PROXY ? skb->mark & PROXY_ROLE : 0;
+	__u32 by = skb->mark >> 16;
+	struct hop *hop = &p->hop;
+
+	hop->proxy_port = 0;
+	hop->upstream = opener || is_upstream(role);
+	if (is_upstream(role)) { /* the proxy's own: were the rules of today asked? */
+		if (pair.ingress && (role == PROXY_UPSTREAM_EGRESS || by != pair.ingress))
+			return DROP_PROXY_UNSUPPORTED;
+		if (way == WAY_FROM_PROXY && pair.egress && by != pair.egress)
+			return DROP_PROXY_UNSUPPORTED;
+		hop->proxy_port = by;
+		return 0;
+	}
+	if (way == WAY_TO_POD) /* can not be given to a socket here */
+		return pair.ingress || pair.egress ? DROP_PROXY_UNSUPPORTED : 0;
+	if (!opener && pair.egress && pair.ingress) {
+		const __u32 *both = bpf_map_lookup_elem(&cilium_proxy_pairs, &pair);
+		if (!both)
+			return DROP_PROXY_UNSUPPORTED;
+		hop->proxy_port = *both;
+	} else {
+		hop->proxy_port = pair.ingress ?: pair.egress;
+	}
+	/* A connection that the proxy has stays there when rules are no longer asked. */
+	if (!hop->proxy_port && known && known->proxy_port && !opens(p->protocol, p->tcp_flags)) {
+		hop->proxy_port = known->proxy_port;
+		hop->upstream = !!(known->flags & FLOW_UPSTREAM);
+	}
+	return 0;
+}
+
 static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const enum way way)
 {
-	const __u32 direction = way == WAY_FROM_POD ? DIRECTION_EGRESS : DIRECTION_INGRESS;
+	const __u32 direction = way == WAY_FROM_POD || way == WAY_FROM_PROXY ? DIRECTION_EGRESS : DIRECTION_INGRESS;
 	bool icmp = p->protocol == IPPROTO_ICMP || p->protocol == PROTOCOL_ICMPV6;
 	__u32 now = coarse_clock(), side, opener, reason;
 	int error;
@@ -303,7 +355,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 		return drop(skb, p, error);
 	if (way == WAY_FROM_POD && is_multicast(&p->destination, p->flags & PACKET_V6))
 		return drop_quietly(p);
-	if (way != WAY_FROM_POD && !(p->end[1].flags & OWNER_LOCAL))
+	if (way != WAY_FROM_POD && way != WAY_FROM_PROXY && !(p->end[1].flags & OWNER_LOCAL))
 		return way == WAY_FROM_WIRE && p->end[1].flags & OWNER_HOST
 			       ? TC_ACT_OK
 			       : drop(skb, p, DROP_STALE_OR_UNROUTABLE);
@@ -340,7 +392,15 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 			count_rule(p->rule[p->direction & 1], skb->len);
 		return drop(skb, p, error);
 	}
-	error = find_way(skb, p, flow, opener, way);
+	error = find_listener(skb, p, known ? flow : 0, opener, way);
+	if (!error) {
+		if (p->hop.proxy_port && (way == WAY_FROM_POD || way == WAY_FROM_WIRE)) {
+			p->hop.action = ACTION_PROXY;
+			p->hop.out = 0;
+		} else {
+			error = find_way(skb, p, flow, opener, way);
+		}
+	}
 	if (error)
 		return drop(skb, p, error);
 
@@ -371,6 +431,11 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 		f->flags &= ~FLOW_AUDIT;
 	if (opener && !known)
 		f->flags |= FLOW_REVERSED;
+	f->proxy_port = p->hop.proxy_port;
+	if (p->hop.proxy_port && p->hop.upstream)
+		f->flags |= FLOW_UPSTREAM;
+	else
+		f->flags &= ~FLOW_UPSTREAM;
 	if (p->translated) {
 		f->service = p->service_address;
 		f->service_port = p->service_port;

@@ -45,6 +45,8 @@ struct hop {
 	__u32 identity; /* of the sender, for the tunnel */
 	__be16 nat_port;
 	__be16 service_port;
+	__u16 proxy_port;
+	__u16 upstream; /* the proxy's socket to the server is meant, not the one to the client */
 	struct address next_hop;
 	struct address tunnel;
 	struct address service;
@@ -77,6 +79,7 @@ struct packet {
 	struct tuple quoted; /* of the quoted packet, as it was sent */
 	struct owner end[2]; /* sender, receiver */
 	__u32 rule[2];	     /* by enum direction */
+	__u32 redirect[2];   /* by enum direction: listener's port, 0: no rules beyond ports */
 	__u32 direction;     /* of the side that decided */
 	__u32 audit;
 	__u32 tunnel_identity; /* 0: did not come by tunnel */
@@ -99,10 +102,10 @@ struct {
 	__type(key, __u32);
 	__type(value, struct packet);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} cilium_slot_1 SEC(".maps");
-_Static_assert(sizeof(struct packet) == 488, "the layout changed: count the name of the map up");
+} cilium_slot_2 SEC(".maps");
+_Static_assert(sizeof(struct packet) == 504, "the layout changed: count the name of the map up");
 
 static __always_inline struct packet *packet_slot(void)
 {
-	return bpf_map_lookup_elem(&cilium_slot_1, &(__u32){0});
+	return bpf_map_lookup_elem(&cilium_slot_2, &(__u32){0});
 }

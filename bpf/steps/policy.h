@@ -30,6 +30,7 @@ global int decide(struct packet *p, __u32 policy_id, __u32 direction, __u32 iden
 	__u32 column, index;
 
 	p->rule[direction & 1] = 0;
+	p->redirect[direction & 1] = 0;
 	const struct policy *policy = policy_id ? bpf_map_lookup_elem(&cilium_policies, &policy_id) : 0;
 	if (!policy)
 		return DROP_ENDPOINT_NOT_READY;
@@ -65,8 +66,9 @@ global int decide(struct packet *p, __u32 policy_id, __u32 direction, __u32 iden
 		return 0;
 	case VERDICT_DENY:
 		return DROP_POLICY_DENY;
-	case VERDICT_REDIRECT: /* no proxy to send it to: better closed than unchecked */
-		return DROP_PROXY_UNSUPPORTED;
+	case VERDICT_REDIRECT: /* no listener: better closed than unchecked */
+		p->redirect[direction & 1] = cell->proxy_port;
+		return cell->proxy_port ? 0 : DROP_PROXY_UNSUPPORTED;
 	default:
 		return DROP_POLICY_DENIED;
 	}
@@ -82,6 +84,7 @@ global int judge_policy(struct packet *p, __u32 opener, __u32 port)
 
 	p->audit = 0;
 	p->rule[DIRECTION_EGRESS] = p->rule[DIRECTION_INGRESS] = 0;
+	p->redirect[DIRECTION_EGRESS] = p->redirect[DIRECTION_INGRESS] = 0;
 	if (from->flags & OWNER_LOCAL)
 		egress = decide(p, from->policy, DIRECTION_EGRESS, to->identity, port);
 	if (to->flags & OWNER_LOCAL && !(config.host_always_allowed && from->identity == IDENTITY_HOST))

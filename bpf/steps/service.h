@@ -89,6 +89,10 @@ static __always_inline int from_backend(struct __sk_buff *skb, struct packet *p,
 		    !rewrite(skb, p, SOURCE, &p->hop.service, p->hop.service_port))
 			return drop(skb, p, DROP_WRITE_ERROR);
 	}
+	if (p->entry & ENTRY_TO_POD) { /* the kernel is bringing it already */
+		count_forwarded(ACTION_STACK, direction, skb->len);
+		return TC_ACT_OK;
+	}
 	count_forwarded(ACTION_PEER, direction, skb->len);
 	return into_pod(skb, p->hop.out);
 }
