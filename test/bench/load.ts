@@ -3,7 +3,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
-export type Verb = 'rr' | 'crr' | 'urr' | 'blast' | 'denied' | 'flows' | 'stream'
+export type Verb = 'rr' | 'crr' | 'urr' | 'blast' | 'denied' | 'flows' | 'last' | 'stream'
 const program = 'build/netbench'
 const port = 7700
 
@@ -36,8 +36,9 @@ export class Lines {
 
 export class Server {
   readonly #lines: Lines
-  constructor(prefix: readonly string[]) {
-    this.#lines = new Lines([...prefix, program, '--pin', '0', 'serve', String(port)])
+  constructor(prefix: readonly string[], pinned = true) {
+    const pin = pinned ? ['--pin', '0'] : []
+    this.#lines = new Lines([...prefix, program, ...pin, 'serve', String(port)])
   }
   async ready(): Promise<void> {
     await this.#lines.next()
@@ -49,8 +50,9 @@ export class Server {
 
 export class Client {
   readonly #lines: Lines
-  constructor(prefix: readonly string[], address: string) {
-    this.#lines = new Lines([...prefix, program, '--pin', '0', 'client', address, String(port)])
+  constructor(prefix: readonly string[], address: string, pinned = true) {
+    const pin = pinned ? ['--pin', '0'] : []
+    this.#lines = new Lines([...prefix, program, ...pin, 'client', address, String(port)])
   }
   /** Nanoseconds per operation, or Gbit/s for a stream. */
   async measure(verb: Verb, seconds: number): Promise<number> {

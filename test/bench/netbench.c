@@ -9,6 +9,7 @@
 //     blast SECONDS    ns per UDP packet of 64 bytes sent to a socket nobody reads
 //     denied SECONDS   the same to PORT-1, which a policy may refuse
 //     flows SECONDS    ns per UDP packet from a new socket each
+//     last SECONDS     milliseconds since the epoch of the last UDP answer before they stopped
 //     stream SECONDS   Gbit/s of TCP in writes of 128 kB
 //   --pin CPU before the verb pins to a CPU under SCHED_FIFO, so that a figure is the cost of the whole path on one CPU.
 #define _GNU_SOURCE
@@ -198,6 +199,21 @@ static double connect_request_response(struct end to, double seconds)
 	return (end - start) / n * 1e9;
 }
 
+/* Milliseconds since the epoch of the last answer before none came for 200 ms. */
+static double last_answer(struct end to, double seconds)
+{
+	struct timeval patience = {.tv_usec = 200000};
+	struct timespec t = {0};
+	int s = dial(SOCK_DGRAM, to);
+	char byte = 1;
+	double start = now();
+	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	while (now() < start + seconds && write(s, &byte, 1) == 1 && read(s, &byte, 1) == 1)
+		clock_gettime(CLOCK_REALTIME, &t);
+	close(s);
+	return t.tv_sec * 1e3 + t.tv_nsec / 1e6;
+}
+
 /* Thirty-two packets a system call, so that the figure is the path and not the call. */
 static double blast(struct end to, double seconds)
 {
@@ -280,6 +296,7 @@ int main(int argc, char **argv)
 			   : !strcmp(verb, "blast")  ? blast(hole, seconds)
 			   : !strcmp(verb, "denied") ? blast(denied, seconds)
 			   : !strcmp(verb, "flows")  ? flows(hole, seconds)
+			   : !strcmp(verb, "last")   ? last_answer(echo, seconds)
 			   : !strcmp(verb, "stream") ? stream(sink, seconds)
 						     : -1;
 		printf("%.3f\n", v);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { control } from './control.ts'
+import { delay } from './delay.ts'
 import { events } from './events.ts'
 import type { Section } from './figure.ts'
 import { path } from './path.ts'
@@ -8,4 +9,4 @@ import { policySection } from './policy.ts'
 import { programs } from './programs.ts'
 
 /** In the order of running. */
-export const sections: readonly Section[] = [path, programs, events, policySection, control]
+export const sections: readonly Section[] = [path, programs, events, policySection, control, delay]
