@@ -69,10 +69,12 @@ export function demand(requirements: readonly Requirement[]): void {
   throw new Error(`this machine lacks what the datapath needs:\n${lines.join('\n')}`)
 }
 
-/** Mounts a bpffs where there is none yet. */
+/** Mounts a bpffs where there is none yet. Where that can not be done, `probe` says so, with everything else that is missing. */
 export function ensureBpffs(path: string): void {
-  mkdirSync(path, { recursive: true })
-  if (!isFilesystem(path, BPFFS)) mount('bpf', path, 'bpf')
+  try {
+    mkdirSync(path, { recursive: true })
+    if (!isFilesystem(path, BPFFS)) mount('bpf', path, 'bpf')
+  } catch {}
 }
 
 /** Where the unified cgroup hierarchy is mounted, as /proc says; undefined without one. */
