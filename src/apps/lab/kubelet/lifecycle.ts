@@ -46,6 +46,7 @@ export function containerLife(context: PodContext, spec: Container, kind: Kind):
   let id: string | undefined
   let image: Image | undefined
   let stopping = false
+  let graceAtStop = 0
   let backOff = 0
   let nobodyWaits = () => {}
   const interrupt = new Promise<void>((resolve) => {
@@ -170,6 +171,8 @@ export function containerLife(context: PodContext, spec: Container, kind: Kind):
       onFailure: (why, grace) =>
         void kill(program, grace ?? context.pod().spec.terminationGracePeriodSeconds ?? 30, why),
     })
+    // Asked to stop while the program was being started: nobody has told it yet.
+    if (stopping) void kill(program, graceAtStop, `Stopping container ${spec.name}`)
     const end = await program.ended
     stopProbes()
     const oom = end.code === 137 && oomKills(made.cgroups) > 0
@@ -254,6 +257,7 @@ export function containerLife(context: PodContext, spec: Container, kind: Kind):
     },
     async stop(grace, why) {
       stopping = true
+      graceAtStop = grace
       nobodyWaits()
       if (current) await kill(current.program, grace, why)
     },
