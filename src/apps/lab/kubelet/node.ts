@@ -73,7 +73,7 @@ export async function openNode(options: NodeOptions): Promise<LabNode> {
   // v2 gives limits only to directories without processes of their own.
   const cgroups = options.cgroups.map((directory) => `${directory}/init`)
   for (const directory of cgroups) mkdirSync(directory, { recursive: true })
-  const share = onOtherFileSystems([
+  const share = outOfSight([
     '/usr',
     dirname(realpathSync(process.execPath)),
     resolve(options.program, '../../..'),
@@ -111,10 +111,15 @@ export async function openNode(options: NodeOptions): Promise<LabNode> {
   })
 }
 
-/** Overlays show one file system: what lies on another one, of what programs need, must be bound in its place. */
-function onOtherFileSystems(directories: readonly string[]): readonly string[] {
+/**
+ * An overlay shows one file system, and /tmp and /run are a node's own: what programs need of other places must be bound
+ * there.
+ */
+function outOfSight(directories: readonly string[]): readonly string[] {
   const device = statSync('/').dev
-  return [...new Set(directories)].filter((d) => statSync(d, { throwIfNoEntry: false })?.dev !== device)
+  return [...new Set(directories)].filter(
+    (d) => /^\/(tmp|run)\//.test(d) || statSync(d, { throwIfNoEntry: false })?.dev !== device,
+  )
 }
 
 function labNode(
