@@ -7,6 +7,7 @@ import type { Section } from './figure.ts'
 import { path } from './path.ts'
 import { policySection } from './policy.ts'
 import { programs } from './programs.ts'
+import { questions } from './questions.ts'
 
 /** In the order of running. */
-export const sections: readonly Section[] = [path, programs, events, policySection, control, delay]
+export const sections: readonly Section[] = [path, programs, events, policySection, questions, control, delay]

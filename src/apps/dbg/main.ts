@@ -85,6 +85,37 @@ asks('explain', 'What policies say of a connection, and why')
     (await import('./questions/commands.ts')).explainCommand(o),
   )
 
+asks('what-if', 'Which connections change verdict when policies are added, changed or deleted')
+  .option('-f, --file <path...>', 'files or folders of what is added or changed')
+  .option('--delete <name...>', 'policies to delete: name, namespace/name or kind/namespace/name')
+  .action(async (o: import('./questions/commands.ts').WhatIfOptions) =>
+    (await import('./questions/commands.ts')).whatIfCommand(o),
+  )
+asks('matrix', 'Who reaches whom, by workload').action(async (o: import('./questions/commands.ts').Common) =>
+  (await import('./questions/commands.ts')).matrixCommand(o),
+)
+asks('shadowed', 'Rules that can never decide').action(async (o: import('./questions/commands.ts').Common) =>
+  (await import('./questions/commands.ts')).shadowedCommand(o),
+)
+asks('test', 'Runs unit tests of policies')
+  .option('-f, --file <path...>', 'files of cases: from, to, port, expect, rule')
+  .option('--junit <file>', 'also writes the results in the form of JUnit')
+  .action(async (o: import('./questions/commands.ts').TestOptions) =>
+    (await import('./questions/commands.ts')).testCommand(o),
+  )
+asks('validate [path...]', 'What is wrong with policies, where it is written, and how to mend it')
+  .option('-f, --file <path...>', 'files or folders of policies, with or without the pods they are about')
+  .action(async (paths: string[], o: import('./questions/commands.ts').ValidateOptions) =>
+    (await import('./questions/commands.ts')).validateCommand(paths.length > 0 ? { ...o, file: paths } : o),
+  )
+for (const [which, about] of [
+  ['hits', 'Packets and bytes that each rule has decided on this node'],
+  ['unused', 'Rules of this node that have decided nothing so far'],
+] as const)
+  asks(which, about).action(async (o: import('./questions/commands.ts').Common) =>
+    (await import('./questions/commands.ts')).countersCommand(which, agent(), root(), o),
+  )
+
 shows(program, 'status', 'How the agent is')
   .option('--brief', 'one word')
   .option('--verbose', 'everything')

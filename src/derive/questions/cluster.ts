@@ -10,11 +10,13 @@ import { openDatabase } from '../../table/open.ts'
 import { localOwners, nodeOwners, ownerShards, remoteOwners } from '../addresses/tables.ts'
 import { interfaceRows } from '../interfaces/tables.ts'
 import { identityLabels } from '../labels/tables.ts'
-import type { Decision } from '../policy/decision.ts'
-import { decisions, policyNumbers, policyPlaces, policyRows } from '../policy/decisions.ts'
-import { type Program, subjectKey } from '../policy/program.ts'
-import { subjectPrograms } from '../policy/programs.ts'
+import { cidrIdentities } from '../policy/cidrs.ts'
+import { compile, type Decision, type Known } from '../policy/decision.ts'
+import { decisions, knownFrom, policyNumbers, policyPlaces, policyRows } from '../policy/decisions.ts'
+import { type Program, peerKey, subjectKey } from '../policy/program.ts'
+import { programs, subjectPrograms } from '../policy/programs.ts'
 import type { Direction } from '../policy/rule.ts'
+import { selections } from '../policy/selections.ts'
 import { endpointRoutes, nodeRoutes } from '../routing/tables.ts'
 import { wantedFrontends } from '../services/tables.ts'
 import { ciliumEndpointObjects, endpointStatus } from '../status/tables.ts'
@@ -43,15 +45,42 @@ export interface Cluster {
   readonly ofPod: ReadonlyMap<string, Group>
   /** Numbers given to label sets so far; clusters that are compared share them. */
   readonly numbers: Map<string, number>
+  readonly compiled: Compiled
 }
 
-/** Rows that only a kernel wants, and all that is made of them. */
+/** Programs compiled so far. A cluster has many more subjects than a node, and a question asks two of them. */
+interface Compiled {
+  revision: number
+  readonly decisions: Map<string, Decision>
+  known: Known | undefined
+  /** The state this one was made of, and which programs it shares with it. */
+  readonly before: { readonly cluster: Cluster; readonly same: (program: Program) => boolean } | undefined
+}
+
+const nothingCompiled = (before?: Compiled['before']): Compiled => ({
+  revision: -1,
+  decisions: new Map(),
+  known: undefined,
+  before,
+})
+
+/** What only a kernel wants, and all that is made of it; decisions are compiled here when somebody asks. */
 const ofKernel: ReadonlySet<AnyTable> = new Set<AnyTable>([
-  ...[policyPlaces, policyNumbers, policyRows, localOwners, nodeOwners, ownerShards, remoteOwners, interfaceRows],
+  ...[
+    decisions,
+    policyPlaces,
+    policyNumbers,
+    policyRows,
+    localOwners,
+    nodeOwners,
+    ownerShards,
+    remoteOwners,
+    interfaceRows,
+  ],
   ...[endpointRoutes, nodeRoutes, wantedFrontends, endpointStatus, ciliumEndpointObjects],
 ])
 
-/** The tables of an agent down to its decisions: what questions are asked of. */
+/** The tables of an agent down to its programs and whom they mean: what questions are asked of. */
 export const questionTables: readonly AnyTable[] = reachesNoKernel(tables)
 
 function reachesNoKernel(all: readonly AnyTable[]): readonly AnyTable[] {
@@ -79,7 +108,8 @@ function reachesNoKernel(all: readonly AnyTable[]): readonly AnyTable[] {
 export function openCluster(objects: Objects, numbers: Map<string, number> = new Map()): Cluster {
   const db = openDatabase(questionTables)
   const config = settingsOf(objects)
-  const cluster = { db, objects, groups: new Map<string, Group>(), ofPod: new Map<string, Group>(), numbers }
+  const groups = new Map<string, Group>()
+  const cluster: Cluster = { db, objects, groups, ofPod: new Map(), numbers, compiled: nothingCompiled() }
   db.commit((tx) => {
     for (const s of rows.sources) tx.initialised(s)
     tx.put(rows.settings, config)
@@ -172,8 +202,55 @@ export interface Judge {
   readonly decision: Decision
 }
 
-export function judgeOf({ db }: Cluster, group: Group, direction: Direction): Judge | undefined {
-  const program = db.get(subjectPrograms, group.key)?.[direction]
-  const decision = program && db.get(decisions, program.key)
-  return decision && { program, decision }
+export function judgeOf(cluster: Cluster, group: Group, direction: Direction): Judge | undefined {
+  const program = cluster.db.get(subjectPrograms, group.key)?.[direction]
+  return program && { program, decision: decisionOf(cluster, program) }
+}
+
+/** The decision table of a program, as the agent's own derivation makes it. */
+export function decisionOf(cluster: Cluster, program: Program): Decision {
+  const compiled = fresh(cluster)
+  const known = compiled.decisions.get(program.key)
+  if (known) return known
+  const { before: from } = compiled
+  const made = from?.same(program) ? decisionOf(from.cluster, program) : compile(program, knownOf(cluster))
+  compiled.decisions.set(program.key, made)
+  return made
+}
+
+/** What compiling needs to know of this cluster. */
+export function knownOf(cluster: Cluster): Known {
+  const compiled = fresh(cluster)
+  if (compiled.known) return compiled.known
+  const known = knownFrom(cluster.db)
+  let everyone: readonly number[] | undefined
+  compiled.known = { ...known, all: () => (everyone ??= known.all()) }
+  return compiled.known
+}
+
+function fresh({ db, compiled }: Cluster): Compiled {
+  if (compiled.revision !== db.revision) {
+    compiled.revision = db.revision
+    compiled.decisions.clear()
+    compiled.known = undefined
+  }
+  return compiled
+}
+
+/** Another state of the same cluster, of which nothing changes any more: what means the same is compiled once. */
+export function stateOf(cluster: Cluster, db: Database, objects: Objects): Cluster {
+  const same = unchanged(cluster, { ...cluster, db })
+  return { ...cluster, db, objects, compiled: nothingCompiled({ cluster, same }) }
+}
+
+/** Whether a program of both states is compiled to the same: rows that a derivation left alone are the same objects. */
+export function unchanged(before: Cluster, after: Cluster): (program: Program) => boolean {
+  const prefixes = (c: Cluster) => c.db.all(cidrIdentities)
+  const [old, now] = [prefixes(before), prefixes(after)]
+  if (old.length !== now.length || now.some((row, i) => row !== old[i])) return () => false
+  const others = new Set<string>()
+  for (const row of after.db.all(selections)) if (before.db.get(selections, row.key) !== row) others.add(row.key)
+  return (program) =>
+    before.db.get(programs, program.key) === program &&
+    !program.entries.some((e) => e.peers !== 'all' && e.peers.some((p) => others.has(peerKey(p))))
 }

@@ -4,14 +4,13 @@ import { type LabelSet, podNamespaceKey } from '../../model/labels.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
 import { compile } from '../policy/decision.ts'
-import { knownFrom } from '../policy/decisions.ts'
 import { type Entry, localhostRule, rangesText } from '../policy/program.ts'
 import { ruleNumbers } from '../policy/programs.ts'
 import type { Direction, Peer, Requirement } from '../policy/rule.ts'
 import { labelIndex, requirementText, selects } from '../policy/selector.ts'
 import { decide } from '../policy/verdict.ts'
 import { type Answer, type DecidedBy, decidedByRule, type Side, type Word, wordOf } from './ask.ts'
-import { type Cluster, type Judge, judgeOf } from './cluster.ts'
+import { type Cluster, type Judge, judgeOf, knownOf } from './cluster.ts'
 import { meansIdentity, meansPort } from './fields.ts'
 import { type Port, portText } from './ports.ts'
 import type { Party } from './who.ts'
@@ -107,7 +106,7 @@ function changesOf(asked: Asked, judge: Judge, side: Side): readonly Change[] {
 function without(asked: Asked, { program }: Judge, rule: string): readonly [Word, string] {
   const { cluster, peer, port } = asked
   const rest = { ...program, entries: program.entries.filter((e) => e.rule !== rule) }
-  const cell = decide(compile(rest, knownFrom(cluster.db)), peer.identity, port.space, port.number)
+  const cell = decide(compile(rest, knownOf(cluster)), peer.identity, port.space, port.number)
   const key = cell.rule === 0 ? undefined : cluster.db.by(ruleNumbers, 'number', String(cell.rule))[0]?.key
   return [wordOf(cell), key === undefined ? 'no policy' : decidedByText(named(asked, key))]
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   contains,
-  familyLength,
   hostPrefix,
-  isIpv4,
+  isIpv4Prefix,
   type Prefix,
   parseAddress,
   parsePrefix,
+  prefix,
   printPrefix,
 } from '../../base/ip.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
@@ -41,10 +41,11 @@ export function whoIs(cluster: Cluster, text: string): Result<Party> {
   const name = text.trim()
   if (name === '') return wrong(text, 'empty')
   if (name.startsWith('reserved:')) return entity(name.slice('reserved:'.length))
+  if (name === 'world') return entity(name, worldOf(cluster, anywhere))
   if (name in reserved && name !== 'unknown') return entity(name)
   const address = parseAddress(name)
-  const prefix = address ? hostPrefix(address) : /^[0-9a-fA-F:.]+\/[0-9]+$/.test(name) ? parsePrefix(name) : undefined
-  if (prefix) return ok(addressParty(cluster, prefix))
+  const asked = address ? hostPrefix(address) : /^[0-9a-fA-F:.]+\/[0-9]+$/.test(name) ? parsePrefix(name) : undefined
+  if (asked) return ok(addressParty(cluster, asked))
   if (name.includes('=')) return imagined(cluster, name)
   const [kind, rest] = /^(pod|service|svc):(.*)$/.exec(name)?.slice(1) ?? ['', name]
   const key = (rest as string).includes('/') ? (rest as string) : `default/${rest}`
@@ -58,9 +59,11 @@ export function whoIs(cluster: Cluster, text: string): Result<Party> {
 const wrong = (text: string, message: string, fix?: string): Result<Party> =>
   fail({ field: '', message: `'${text}': ${message}`, ...(fix === undefined ? {} : { fix }) })
 
-function entity(name: string): Result<Party> {
-  if (name in reserved && name !== 'unknown')
-    return ok({ kind: 'entity', name, identity: reserved[name as ReservedName], notes: [] })
+/** Packets of the world carry their family where a cluster has both; plain `world` is asked as IPv4. */
+const anywhere = prefix('0.0.0.0/0')
+
+function entity(name: string, identity: number = reserved[name as ReservedName]): Result<Party> {
+  if (name in reserved && name !== 'unknown') return ok({ kind: 'entity', name, identity, notes: [] })
   return wrong(name, 'is not an entity', `one of: ${Object.keys(reserved).slice(1).join(', ')}`)
 }
 
@@ -132,13 +135,13 @@ function addressParty(cluster: Cluster, wanted: Prefix): Party {
       return { kind: 'entity', name, identity: reserved['remote-node'], notes }
     }
   }
-  let best: { readonly number: number; readonly prefix: Prefix } | undefined
+  let best: { readonly number: number; readonly length: number } | undefined
   const inside: string[] = []
   for (const i of cluster.db.all(cidrIdentities)) {
-    const prefix = parsePrefix(i.prefix)
-    if (!prefix) continue
-    if (contains(prefix, wanted) && (!best || prefix.length > best.prefix.length)) best = { number: i.number, prefix }
-    else if (prefix.length > wanted.length && contains(wanted, prefix)) inside.push(i.prefix)
+    const named = prefix(i.prefix)
+    if (contains(named, wanted) && (!best || named.length > best.length))
+      best = { number: i.number, length: named.length }
+    else if (named.length > wanted.length && contains(wanted, named)) inside.push(i.prefix)
   }
   const notes =
     inside.length > 0 ? [`policies tell parts of ${name} apart: ${inside.join(', ')}; the answer is for the rest`] : []
@@ -148,8 +151,7 @@ function addressParty(cluster: Cluster, wanted: Prefix): Party {
 function worldOf({ db }: Cluster, of: Prefix): number {
   const config = db.get(rows.settings, 'settings')
   if (!config?.enableIpv4 || !config.enableIpv6) return reserved.world
-  const v4 = isIpv4(of.address) && familyLength(of) <= 32 && of.length >= 96
-  return v4 ? reserved['world-ipv4'] : reserved['world-ipv6']
+  return isIpv4Prefix(of) ? reserved['world-ipv4'] : reserved['world-ipv6']
 }
 
 /** A pod of the given labels; `k8s:` and `any:` before a key say nothing more. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { peerKey } from '../../../derive/policy/program.ts'
-import { peersInUse, programs } from '../../../derive/policy/programs.ts'
+import { peersInUse, programs, ruleNumbers } from '../../../derive/policy/programs.ts'
 import { selections } from '../../../derive/policy/selections.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import { list } from '../../../model/json.ts'
@@ -38,6 +38,8 @@ export function policyRoutes({ db, revisions }: Parts): readonly Route[] {
         },
       }),
     ),
+    // The numbers under which cells, events and counters of this node know the rules.
+    { method: 'GET', path: '/v1/policy/rules', handle: () => ({ body: db.all(ruleNumbers) }) },
     {
       method: 'GET',
       path: '/v1/policy/selectors',

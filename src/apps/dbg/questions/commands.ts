@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The commands that answer questions about policies: options in, printed answers out. */
+import type { Agent } from '../agent.ts'
 import { explain } from './explain.ts'
 import { openFrom } from './open.ts'
 
-interface Common {
+export interface Common {
   readonly output?: string
   readonly cluster?: readonly string[]
 }
@@ -21,4 +22,57 @@ export async function explainCommand({ from, to, port, questions, output, cluste
   const opened = await openFrom(cluster ? { cluster } : {})
   if (questions !== undefined) return (await import('./many.ts')).many(opened.cluster, questions)
   explain(opened.cluster, { from: from ?? '', to: to ?? '', ...(port === undefined ? {} : { port }) }, output)
+}
+
+export interface WhatIfOptions extends Common {
+  readonly file?: readonly string[]
+  readonly delete?: readonly string[]
+}
+
+export async function whatIfCommand(o: WhatIfOptions): Promise<void> {
+  if (!o.file && !o.delete) throw new Error('policy what-if: -f FILE or --delete NAME is required')
+  const { whatIf } = await import('./what_if.ts')
+  whatIf(await openFrom(o), o.file ?? [], o.delete ?? [], o.output)
+}
+
+export async function matrixCommand(o: Common): Promise<void> {
+  const { matrix } = await import('./show.ts')
+  matrix((await openFrom(o)).cluster, o.output)
+}
+
+export async function shadowedCommand(o: Common): Promise<void> {
+  const { shadowed } = await import('./show.ts')
+  shadowed((await openFrom(o)).cluster, o.output)
+}
+
+export interface TestOptions extends Common {
+  readonly file?: readonly string[]
+  readonly junit?: string
+}
+
+export async function testCommand(o: TestOptions): Promise<void> {
+  if (!o.file) throw new Error('policy test: -f CASES is required')
+  const { readCases, testPolicies } = await import('./cases.ts')
+  const cases = readCases(o.file)
+  const passed = testPolicies((await openFrom(o)).cluster, cases, { output: o.output, junit: o.junit })
+  if (!passed) process.exitCode = 1
+}
+
+export interface ValidateOptions extends Common {
+  readonly file?: readonly string[]
+}
+
+export async function validateCommand(o: ValidateOptions): Promise<void> {
+  if (!o.file) throw new Error('policy validate: -f DIR is required')
+  const { validate } = await import('./validate.ts')
+  if (!validate(o.file, o.cluster, o.output)) process.exitCode = 1
+}
+
+export async function countersCommand(which: 'hits' | 'unused', agent: Agent, root: string, o: Common): Promise<void> {
+  if (o.cluster)
+    throw new Error(
+      `policy ${which}: packets are counted in the kernel; manifests have no counters (see policy shadowed)`,
+    )
+  const room = await import('./counters.ts')
+  await room[which](agent, o.output, root)
 }

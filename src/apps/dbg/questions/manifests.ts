@@ -26,6 +26,12 @@ export interface Manifests {
 
 export const placeText = ({ file, line, column }: Place): string => `${file}:${line}:${column}`
 
+/** A file of test cases among manifests is none of them. */
+export const withoutCases = ({ found, problems }: Manifests): Manifests => ({
+  found: found.filter(({ object }) => !Array.isArray((object as { readonly cases?: unknown } | null)?.cases)),
+  problems,
+})
+
 /** All objects of files, and of *.yaml, *.yml and *.json below folders; `-` is standard input. Lists are taken apart. */
 export function readManifests(paths: readonly string[]): Manifests {
   const found: Located[] = []

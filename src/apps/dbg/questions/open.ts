@@ -2,7 +2,7 @@
 import { problemText } from '../../../base/result.ts'
 import { type Cluster, openCluster } from '../../../derive/questions/cluster.ts'
 import { readObjects } from '../../../derive/questions/objects.ts'
-import { type Manifests, placeText, readManifests } from './manifests.ts'
+import { type Manifests, placeText, readManifests, withoutCases } from './manifests.ts'
 
 export interface From {
   /** Files and folders of manifests; without any the live cluster. */
@@ -16,7 +16,7 @@ export interface Opened {
 }
 
 export async function openFrom({ cluster }: From): Promise<Opened> {
-  const manifests = cluster ? readManifests(cluster) : await (await import('./live.ts')).readLive()
+  const manifests = cluster ? withoutCases(readManifests(cluster)) : await (await import('./live.ts')).readLive()
   const [broken] = manifests.problems
   if (broken) throw new Error(`${placeText(broken)}: ${broken.message}`)
   const objects = readObjects(manifests.found.map((f) => f.object))

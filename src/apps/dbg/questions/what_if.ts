@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import { problemText } from '../../../base/result.ts'
+import { readPolicy } from '../../../derive/policy/policies.ts'
+import { openCluster } from '../../../derive/questions/cluster.ts'
+import { type Comparison, compare, withPolicies } from '../../../derive/questions/compare.ts'
+import { isPolicyKind, readObjects } from '../../../derive/questions/objects.ts'
+import { decidedByText } from '../../../derive/questions/reasons.ts'
+import { type PolicyObject, policyKey } from '../../../model/policy.ts'
+import { print, printed } from '../output.ts'
+import { placeText, readManifests } from './manifests.ts'
+import type { Opened } from './open.ts'
+
+/** What changes when the files are applied and the named policies deleted. */
+export function whatIf(
+  { cluster, manifests }: Opened,
+  files: readonly string[],
+  deleted: readonly string[],
+  output: string | undefined,
+): void {
+  const added = readManifests(files)
+  const [broken] = added.problems
+  if (broken) throw new Error(`${placeText(broken)}: ${broken.message}`)
+  const objects = readObjects(added.found.map((f) => f.object))
+  for (const p of objects.problems) {
+    const at = added.found[p.object]
+    throw new Error(`${at ? placeText(at.place(p.field)) : ''}: ${problemText(p)}`)
+  }
+  for (const policy of objects.policies) {
+    const [problem] = readPolicy(policy, 'default').problems
+    const at = added.found.find((f) => isPolicy(f.object, policy))
+    if (problem) throw new Error(`${at ? `${placeText(at.place(problem.field))}: ` : ''}${problemText(problem)}`)
+  }
+  const remove = deleted.map((name) => named(cluster.objects.policies, name))
+  const onlyPolicies = added.found.every((f) => isPolicyKind(String((f.object as { kind?: unknown }).kind)))
+  const after = onlyPolicies
+    ? withPolicies(cluster, objects.policies, remove)
+    : openCluster(
+        readObjects([
+          ...manifests.found.map((f) => f.object).filter((o) => !remove.some((p) => isPolicy(o, p))),
+          ...added.found.map((f) => f.object),
+        ]),
+        cluster.numbers,
+      )
+  const comparison = compare(cluster, after)
+  if (printed(comparison, output)) return
+  print(comparisonText(comparison))
+}
+
+function isPolicy(object: unknown, policy: PolicyObject): boolean {
+  const { kind, metadata } = object as { kind?: unknown; metadata?: { name?: unknown; namespace?: unknown } }
+  const namespace =
+    policy.namespace === ''
+      ? [undefined, '']
+      : [policy.namespace, ...(policy.namespace === 'default' ? [undefined] : [])]
+  return kind === policy.kind && metadata?.name === policy.name && namespace.includes(metadata.namespace as string)
+}
+
+/** `name`, `namespace/name` or `kind/namespace/name`. */
+function named(policies: readonly PolicyObject[], text: string): PolicyObject {
+  const found = policies.filter((p) => {
+    const place = p.namespace === '' ? p.name : `${p.namespace}/${p.name}`
+    return text === p.name || text === place || text === policyKey(p) || text === `${p.kind}/${place}`
+  })
+  if (found.length === 1 && found[0]) return found[0]
+  const there = (found.length > 1 ? found : policies).slice(0, 8).map(policyKey)
+  throw new Error(
+    found.length > 1
+      ? `--delete ${text}: there are several: ${there.join(', ')}`
+      : `--delete ${text}: there is no such policy${there.length > 0 ? `; there is ${there.join(', ')}` : ''}`,
+  )
+}
+
+function comparisonText({ differences, appeared, gone }: Comparison): string {
+  const lines: string[] = []
+  for (const d of differences) {
+    lines.push(
+      `${d.before} -> ${d.after}, ${d.direction}: ${decidedByText(d.decidedBy)} (before: ${decidedByText(d.was)})`,
+    )
+    for (const p of d.pairs) lines.push(`  ${p.from} -> ${p.to}  ${p.ports}`)
+    lines.push('')
+  }
+  if (differences.length === 0) lines.push('No verdict changes.')
+  for (const name of appeared) lines.push(`New: ${name}`)
+  for (const name of gone) lines.push(`Gone: ${name}`)
+  return lines.join('\n').trimEnd()
+}

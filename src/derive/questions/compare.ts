@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { PolicyObject } from '../../model/policy.ts'
+import { subjectPrograms } from '../policy/programs.ts'
+import { answerOf, type DecidedBy, openAsking } from './ask.ts'
+import { type Cluster, stateOf, unchanged } from './cluster.ts'
+import { policyTables } from './objects.ts'
+import { everybody, type Named, openReach, portsText, type Stretch, stretches } from './reach.ts'
+import { type Party, whoIs } from './who.ts'
+
+/** The same cluster with other policies: a fork, so that only what they touch is derived anew. */
+export function withPolicies(cluster: Cluster, put: readonly PolicyObject[], remove: readonly PolicyObject[]): Cluster {
+  const db = cluster.db.fork()
+  db.commit((tx) => {
+    for (const p of remove) tx.remove(policyTables[p.kind], policyTables[p.kind].key(p))
+    for (const p of put) tx.put(policyTables[p.kind], p)
+  })
+  const gone = new Set([...remove, ...put].map((p) => policyTables[p.kind].key(p)))
+  const policies = [...cluster.objects.policies.filter((p) => !gone.has(policyTables[p.kind].key(p))), ...put]
+  return stateOf(cluster, db, { ...cluster.objects, policies })
+}
+
+/** Ports between two workloads whose verdict changes. */
+export interface PairChange {
+  readonly from: string
+  readonly to: string
+  readonly ports: string
+}
+
+/** All that changes for one reason. */
+export interface Difference {
+  readonly before: 'allow' | 'deny'
+  readonly after: 'allow' | 'deny'
+  /** The end whose word changes. */
+  readonly direction: 'ingress' | 'egress'
+  /** What decides there afterwards, and what did before. */
+  readonly decidedBy: DecidedBy
+  readonly was: DecidedBy
+  readonly pairs: readonly PairChange[]
+}
+
+export interface Comparison {
+  readonly differences: readonly Difference[]
+  /** Workloads that are only in the one or the other. */
+  readonly appeared: readonly string[]
+  readonly gone: readonly string[]
+}
+
+type Folded = Omit<Difference, 'pairs'> & { readonly pairs: (PairChange & { readonly changed: Stretch[] })[] }
+
+/** Which pairs change verdict between two clusters, folded by the rule that changes it and by workload. */
+export function compare(before: Cluster, after: Cluster): Comparison {
+  const then = openReach(before)
+  const now = openReach(after)
+  const askThen = openAsking(before)
+  const askNow = openAsking(after)
+  const folded = new Map<string, Folded>()
+  const [old, fresh] = [everybody(before), everybody(after)]
+  const keyOf = (n: Named) => n.party.group?.key ?? n.name
+  const same = unchanged(before, after)
+  const freshKeys = new Set(fresh.map(keyOf))
+  const names = new Map([...old, ...fresh].map((n) => [keyOf(n), n]))
+  const both = [...names].flatMap(([key, named]) => {
+    const [a, b] = [partyIn(before, key, named), partyIn(after, key, named)]
+    if (!a || !b) return []
+    const identity = a.identity !== b.identity
+    const programs = after.db.get(subjectPrograms, key)
+    const other = (direction: 'ingress' | 'egress') => programs !== undefined && !same(programs[direction])
+    return [{ name: named.name, a, b, changed: { ingress: other('ingress'), egress: other('egress'), identity } }]
+  })
+  for (const from of both)
+    for (const to of both) {
+      if (!from.b.group && !to.b.group) continue
+      if (!from.changed.egress && !to.changed.ingress && !from.changed.identity && !to.changed.identity) continue
+      if (!sidesDiffer(from, to)) continue
+      const [was, is] = [stretches(then, from.a, to.a), stretches(now, from.b, to.b)]
+      for (const changed of differing(was, is)) {
+        const port = { space: changed.space, number: changed.first }
+        const [first, second] = [answerOf(askThen, from.a, to.a, port), answerOf(askNow, from.b, to.b, port)]
+        const direction =
+          (first.egress.verdict === 'deny') !== (second.egress.verdict === 'deny') ? 'egress' : 'ingress'
+        const difference = {
+          before: first.verdict.final,
+          after: second.verdict.final,
+          direction,
+          decidedBy: { ...second[direction].decidedBy, field: '' },
+          was: { ...first[direction].decidedBy, field: '' },
+        } as const
+        const key = JSON.stringify(difference)
+        const same: Folded = folded.get(key) ?? { ...difference, pairs: [] }
+        folded.set(key, same)
+        addPair(same.pairs, from.name, to.name, changed)
+      }
+    }
+  /** One end alone says already that most pairs stay as they are. */
+  function sidesDiffer(from: (typeof both)[number], to: (typeof both)[number]): boolean {
+    const { egress, ingress, identity } = { ...to.changed, egress: from.changed.egress }
+    if (identity || from.changed.identity) return true
+    const bare = (p: Party): Party => ({ kind: p.kind, name: p.name, identity: p.identity, notes: [] })
+    const differ = (a: readonly [Party, Party], b: readonly [Party, Party]) =>
+      differing(stretches(then, ...a), stretches(now, ...b)).length > 0
+    return (
+      (egress && differ([from.a, bare(to.a)], [from.b, bare(to.b)])) ||
+      (ingress && differ([bare(from.a), to.a], [bare(from.b), to.b]))
+    )
+  }
+  const only = (a: readonly Named[], in_: ReadonlySet<string>) =>
+    a.filter((n) => n.party.group && !in_.has(keyOf(n))).map((n) => n.name)
+  return {
+    differences: [...folded.values()].map((d) => ({
+      ...d,
+      pairs: d.pairs.map(({ from, to, ports }) => ({ from, to, ports })),
+    })),
+    appeared: only(fresh, new Set(old.map(keyOf))),
+    gone: only(old, freshKeys),
+  }
+}
+
+function partyIn(cluster: Cluster, key: string, named: Named): Party | undefined {
+  if (!named.party.group) {
+    const found = whoIs(cluster, named.name)
+    return found.ok ? found.value : undefined
+  }
+  const group = cluster.groups.get(key)
+  return group && { kind: 'pod', name: named.name, identity: group.identity, group, notes: [] }
+}
+
+/** The stretches where two differ, with what is true afterwards. */
+function differing(was: readonly Stretch[], is: readonly Stretch[]): readonly Stretch[] {
+  const out: Stretch[] = []
+  let i = 0
+  for (const s of is) {
+    for (;;) {
+      const w = was[i]
+      if (!w || w.space !== s.space || w.first > s.last) break
+      const [first, last] = [Math.max(w.first, s.first), Math.min(w.last, s.last)]
+      if (w.passes !== s.passes) out.push({ ...s, first, last })
+      if (w.last > s.last) break
+      i++
+    }
+  }
+  return out
+}
+
+function addPair(pairs: (PairChange & { readonly changed: Stretch[] })[], from: string, to: string, s: Stretch): void {
+  const last = pairs.at(-1)
+  const same = last?.from === from && last.to === to ? last : undefined
+  const changed = [...(same?.changed ?? []), { ...s, passes: true }]
+  const pair = { from, to, ports: changedText(changed), changed }
+  if (same) pairs[pairs.length - 1] = pair
+  else pairs.push(pair)
+}
+
+/** `all` is said only where nothing is missing from the list. */
+function changedText(changed: readonly Stretch[]): string {
+  const count = changed.reduce((n, s) => n + s.last - s.first + 1, 0)
+  return count === 5 * 65536 + 1 ? 'all' : portsText([...changed, { space: 'other', first: 1, last: 1, passes: false }])
+}

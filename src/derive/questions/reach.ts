@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type PortSpace, portSpaces, verdict } from '../../model/datapath.ts'
+import { cidrIdentities } from '../policy/cidrs.ts'
+import { columnAt } from '../policy/columns.ts'
+import type { Decision } from '../policy/decision.ts'
+import { type Cluster, type Group, judgeOf } from './cluster.ts'
+import { type Party, whoIs } from './who.ts'
+
+/** Ports first to last of one space that one rule decides at each end, and whether both let them pass. */
+export interface Stretch {
+  readonly space: PortSpace | 'other'
+  readonly first: number
+  readonly last: number
+  readonly passes: boolean
+  /** The cells that decide, as one text. */
+  readonly by: string
+}
+
+/** Who reaches whom in one cluster. Pairs that the tables can not tell apart are worked out once. */
+export interface Reach {
+  readonly cluster: Cluster
+  /** By decision and class of both ends. */
+  readonly known: Map<string, readonly Stretch[]>
+  readonly numbers: Map<Decision, number>
+  readonly decisions: Map<Group, readonly [egress: Decision | undefined, ingress: Decision | undefined]>
+}
+
+export const openReach = (cluster: Cluster): Reach => ({
+  cluster,
+  known: new Map(),
+  numbers: new Map(),
+  decisions: new Map(),
+})
+
+/** Every port from one party to another, in order and without gaps. */
+export function stretches(reach: Reach, from: Party, to: Party): readonly Stretch[] {
+  const egress = from.group && decisionsOf(reach, from.group)[0]
+  const ingress = to.group && decisionsOf(reach, to.group)[1]
+  const key = `${end(reach, egress, to.identity)} ${end(reach, ingress, from.identity)}`
+  const known = reach.known.get(key)
+  if (known) return known
+  const made = stretchesOf(egress, to.identity, ingress, from.identity)
+  reach.known.set(key, made)
+  return made
+}
+
+function decisionsOf(reach: Reach, group: Group): readonly [Decision | undefined, Decision | undefined] {
+  let known = reach.decisions.get(group)
+  if (!known) {
+    const { cluster } = reach
+    known = [judgeOf(cluster, group, 'egress')?.decision, judgeOf(cluster, group, 'ingress')?.decision]
+    reach.decisions.set(group, known)
+  }
+  return known
+}
+
+function end(reach: Reach, decision: Decision | undefined, peer: number): string {
+  if (!decision) return '-'
+  let number = reach.numbers.get(decision)
+  if (number === undefined) {
+    number = reach.numbers.size
+    reach.numbers.set(decision, number)
+  }
+  return `${number}.${decision.classes.get(peer) ?? 0}`
+}
+
+function stretchesOf(
+  egress: Decision | undefined,
+  to: number,
+  ingress: Decision | undefined,
+  from: number,
+): readonly Stretch[] {
+  const sides = [
+    [egress, to],
+    [ingress, from],
+  ] as const
+  const judged = (column: (d: Decision) => number): { readonly passes: boolean; readonly by: string } => {
+    const cells = sides.map(([d, peer]) => d?.cells[(d.classes.get(peer) ?? 0) * d.columns.entries.length + column(d)])
+    return {
+      passes: cells.every((c, i) => !sides[i]?.[0] || (c && c.verdict !== verdict.none && c.verdict !== verdict.deny)),
+      by: cells.map((c) => `${c?.verdict}:${c?.rule}`).join(),
+    }
+  }
+  const out: Stretch[] = []
+  for (const [i, space] of portSpaces.entries()) {
+    const lasts = sides.flatMap(([d]) => (d ? (d.columns.runs[i] ?? []).map((r) => r.last) : []))
+    let first = 0
+    for (const last of [...new Set([...lasts, 65535])].sort((a, b) => a - b)) {
+      const found = judged((d) => columnAt(d.columns.runs[i] ?? [], first))
+      const before = out.at(-1)
+      if (before?.space === space && before.by === found.by) out[out.length - 1] = { ...before, last }
+      else out.push({ space, first, last, ...found })
+      first = last + 1
+    }
+  }
+  out.push({ space: 'other', first: 0, last: 0, ...judged((d) => d.columns.other) })
+  return out
+}
+
+/** Ports in words: `all`, `none`, `80/TCP, 8000-8100/TCP, all UDP, 8/ICMP`. */
+export function portsText(of: readonly Pick<Stretch, 'space' | 'first' | 'last' | 'passes'>[]): string {
+  const open: Pick<Stretch, 'space' | 'first' | 'last'>[] = []
+  for (const s of of) {
+    const before = open.at(-1)
+    if (!s.passes) continue
+    if (before?.space === s.space && before.last + 1 === s.first) open[open.length - 1] = { ...before, last: s.last }
+    else open.push(s)
+  }
+  if (open.length === 0) return 'none'
+  if (of.every((s) => s.passes)) return 'all'
+  const whole = (space: string) => open.some((s) => s.space === space && s.first === 0 && s.last === 65535)
+  const texts = open.filter((s) => !whole(s.space) && s.space !== 'other').map(stretchText)
+  const ports = ['TCP', 'UDP', 'SCTP']
+  if (ports.every(whole)) texts.push('all ports')
+  else texts.push(...ports.filter(whole).map((s) => `all ${s}`))
+  texts.push(...['ICMP', 'ICMPv6'].filter(whole).map((s) => `all ${s}`))
+  if (open.some((s) => s.space === 'other')) texts.push('other protocols')
+  return texts.join(', ')
+}
+
+function stretchText({ space, first, last }: Pick<Stretch, 'space' | 'first' | 'last'>): string {
+  const icmp = space === 'ICMP' || space === 'ICMPv6'
+  const [a, b] = icmp ? [first >> 8, last >> 8] : [first, last]
+  return `${a === b ? a : `${a}-${b}`}/${space}`
+}
+
+/** A party under the name of its workloads. */
+export interface Named {
+  readonly party: Party
+  readonly name: string
+  readonly pods: number
+}
+
+/** Everybody there is: each group of pods, the world and nodes, and every prefix that a policy names. */
+export function everybody(cluster: Cluster): readonly Named[] {
+  const names = new Map<string, number>()
+  const pods = [...cluster.groups.values()]
+    .filter((g) => g.members.length > 0)
+    .map((group) => {
+      const name = workloadNames(group)
+      names.set(name, (names.get(name) ?? 0) + 1)
+      return { group, name }
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.group.key < b.group.key ? -1 : 1))
+    .map(({ group, name }): Named => {
+      const first = group.members[0]
+      // Pods of one workload that policy tells apart, as between two versions of it.
+      const full = (names.get(name) ?? 0) > 1 && first ? `${name} (${first.pod.name})` : name
+      const party: Party = { kind: 'pod', name: full, identity: group.identity, group, notes: [] }
+      return { party, name: full, pods: group.members.length }
+    })
+  const others = ['world', 'world-ipv6', 'host', 'remote-node', 'kube-apiserver']
+  const prefixes = cluster.db.all(cidrIdentities).map((i) => i.prefix)
+  return [
+    ...pods,
+    ...[...others, ...prefixes].flatMap((text): readonly Named[] => {
+      const found = whoIs(cluster, text)
+      return found.ok ? [{ party: found.value, name: text, pods: 0 }] : []
+    }),
+  ]
+}
+
+/** `shop/web`, or several that policy can not tell apart. */
+function workloadNames(group: Group): string {
+  const all = [
+    ...new Set(group.members.map((m) => `${m.pod.namespace}/${m.workload.slice(m.workload.indexOf('/') + 1)}`)),
+  ].sort()
+  return all.length > 3 ? `${all.slice(0, 2).join(', ')} and ${all.length - 2} more` : all.join(', ')
+}
