@@ -29,8 +29,10 @@ export function openMaps(places: Places, options: OptionValues): LoadedObject {
   }
   // A map keeps its size for as long as it is pinned: another size would mean another map, and every flow forgotten.
   const maxEntries: { [name: string]: number } = {}
-  for (const [name, entries] of Object.entries(wanted))
-    maxEntries[name] = pinnedSize(`${places.maps}/${name}`) ?? entries
+  for (const name of Object.keys(contractMaps)) {
+    const entries = pinnedSize(`${places.maps}/${name}`) ?? wanted[name]
+    if (entries !== undefined) maxEntries[name] = entries
+  }
   return loadObject(join(places.objects, 'contract.o'), { pins: places.maps, maxEntries })
 }
 
