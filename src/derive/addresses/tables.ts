@@ -3,6 +3,7 @@ import { canonicalAddress } from '../../base/ip.ts'
 import { type OwnerRow, ownerFlag } from '../../model/datapath.ts'
 import type { CiliumEndpoint, Endpoint } from '../../model/endpoint.ts'
 import { reserved } from '../../model/identity.ts'
+import { objectKey } from '../../model/meta.ts'
 import type { NodeAddress } from '../../model/node.ts'
 import { ciliumEndpoints, ciliumNodes, devices, endpointSlices, nodes, settings } from '../../model/rows.ts'
 import type { Settings } from '../../model/settings.ts'
@@ -105,15 +106,17 @@ export function internalAddress(addresses: readonly NodeAddress[]): string {
   return (chosen && canonicalAddress(chosen.address)) ?? ''
 }
 
+/** What a CiliumEndpoint says of an address; several may say something of one, while a pod is replaced or by mistake. */
+export interface Claim {
+  readonly by: string
+  readonly owner: OwnerRow
+}
+
 /** Endpoints of other nodes, as their agents say. */
-export const remoteOwners = deriveEach<CiliumEndpoint, OwnerRow>(
+export const remoteOwners = deriveEach<CiliumEndpoint, Claim>(
   'remoteOwners',
   ciliumEndpoints,
-  {
-    // Two objects may claim one address while a pod is replaced.
-    key: (o) => `${o.address} ${o.identity} ${o.node}`,
-    indexes: { shard: shardOf },
-  },
+  { key: (c) => `${c.owner.address} ${c.by}`, indexes: { shard: (c) => shardOf(c.owner) } },
   (e, read) => {
     const config = read.get(settings, 'settings')
     if (!config || e.identity === 0 || e.node === '') return []
@@ -121,10 +124,12 @@ export const remoteOwners = deriveEach<CiliumEndpoint, OwnerRow>(
     const ciliumLocal = read.get(ciliumNodes, config.nodeName)?.addresses.some((a) => a.address === e.node)
     if (local || ciliumLocal) return []
     const node = config.routingMode === 'tunnel' ? e.node : ''
-    return e.addresses.flatMap((text) => {
-      const address = canonicalAddress(text)
-      return address !== undefined && wanted(address, config) ? [owner(address, { identity: e.identity, node })] : []
-    })
+    const addresses = new Set(e.addresses.map(canonicalAddress))
+    return [...addresses].flatMap((address) =>
+      address !== undefined && wanted(address, config)
+        ? [{ by: objectKey(e), owner: owner(address, { identity: e.identity, node }) }]
+        : [],
+    )
   },
 )
 
@@ -136,7 +141,8 @@ export const ownerShards = deriveAll<string>('ownerShards', [], { key: (s) => s 
  */
 export const ownerRows = deriveEach<string, OwnerRow>('owners', ownerShards, shape, (shard, read) => {
   const out = new Map<string, OwnerRow>()
-  for (const table of [remoteOwners, localOwners, nodeOwners])
+  for (const claim of read.by(remoteOwners, 'shard', shard)) out.set(claim.owner.address, claim.owner)
+  for (const table of [localOwners, nodeOwners])
     for (const o of read.by(table, 'shard', shard)) out.set(o.address, o)
   return [...out.values()]
 })
