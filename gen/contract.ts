@@ -717,12 +717,13 @@ export interface Owner {
   readonly endpoint: number
   readonly flags: number
   readonly node: Uint8Array
+  readonly peer: number
 }
 
 export const ownerLayout = {
-  size: 32,
+  size: 36,
   /** Offsets of the members, for those who read in place. */
-  at: { identity: 0, interface: 4, policy: 8, endpoint: 12, flags: 14, node: 16 },
+  at: { identity: 0, interface: 4, policy: 8, endpoint: 12, flags: 14, node: 16, peer: 32 },
   read: (view: DataView, at: number): Owner => ({
     identity: view.getUint32(at, true),
     interface: view.getUint32(at + 4, true),
@@ -730,6 +731,7 @@ export const ownerLayout = {
     endpoint: view.getUint16(at + 12, true),
     flags: view.getUint16(at + 14, true),
     node: addressLayout.read(view, at + 16),
+    peer: view.getUint32(at + 32, true),
   }),
   write: (view: DataView, at: number, value: Owner): void => {
     view.setUint32(at, value.identity, true)
@@ -738,6 +740,7 @@ export const ownerLayout = {
     view.setUint16(at + 12, value.endpoint, true)
     view.setUint16(at + 14, value.flags, true)
     addressLayout.write(view, at + 16, value.node)
+    view.setUint32(at + 32, value.peer, true)
   },
 } as const
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Writes crds/*.yaml: the CustomResourceDefinitions of group cilium.io, from the compact description below.
+ * Writes crds/*.yaml: the CustomResourceDefinitions of the kinds we watch, from the compact description below.
  * Usage: node tools/crds.ts
  */
 import { writeFileSync } from 'node:fs'
@@ -389,9 +389,75 @@ const column = (name: string, jsonPath: string, type = 'string', priority = 0): 
   ...(priority ? { priority } : {}),
 })
 
+const conditions = list(
+  object({
+    'type*': string({ maxLength: 316 }),
+    'status*': string({ enum: ['True', 'False', 'Unknown'] }),
+    'reason*': string({ maxLength: 1024 }),
+    'message*': string({ maxLength: 32768 }),
+    'lastTransitionTime*': string({ format: 'date-time' }),
+    observedGeneration: integer({ minimum: 0 }),
+  }),
+  { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] },
+)
+const onlyOne = { minProperties: 1, maxProperties: 1 }
+const upTo25 = { minItems: 1, maxItems: 25 }
+const podsOfNamespaces = object({ namespaceSelector: labelSelector, 'podSelector*': labelSelector })
+const portNumber = integer({ format: 'int32', minimum: 1, maximum: 65535 })
+const ofProtocol = object(
+  {
+    destinationPort: object(
+      { number: portNumber, range: object({ 'start*': portNumber, 'end*': portNumber }) },
+      onlyOne,
+    ),
+  },
+  { minProperties: 1 },
+)
+const clusterRule = (side: 'from' | 'to', peers: Readonly<Record<string, Schema>>): Schema =>
+  object({
+    name: string({ maxLength: 100 }),
+    'action*': string({ enum: ['Accept', 'Deny', 'Pass'] }),
+    [`${side}*`]: list(object({ namespaces: labelSelector, pods: podsOfNamespaces, ...peers }, onlyOne), upTo25),
+    protocols: list(
+      object({ tcp: ofProtocol, udp: ofProtocol, sctp: ofProtocol, destinationNamedPort: string() }, onlyOne),
+      upTo25,
+    ),
+  })
+const domainName = string({
+  pattern: '^(\\*\\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\\.?$',
+})
+const clusterNetworkPolicy = object({
+  'spec*': object({
+    'tier*': said(
+      'Admin decides before NetworkPolicies, Baseline where none of them selects.',
+      string({ enum: ['Admin', 'Baseline'] }),
+    ),
+    'priority*': said(
+      'Within the tier the lower decides first.',
+      integer({ format: 'int32', minimum: 0, maximum: 1000 }),
+    ),
+    'subject*': said('The pods it is about.', object({ namespaces: labelSelector, pods: podsOfNamespaces }, onlyOne)),
+    ingress: list(clusterRule('from', {}), { maxItems: 25 }),
+    egress: list(
+      clusterRule('to', {
+        nodes: labelSelector,
+        networks: list({ ...prefix, maxLength: 43 }, { ...upTo25, 'x-kubernetes-list-type': 'set' }),
+        domainNames: list(domainName, { ...upTo25, 'x-kubernetes-list-type': 'set' }),
+      }),
+      { maxItems: 25 },
+    ),
+  }),
+  status: object({ conditions }),
+})
+
 interface Definition {
   readonly kind: string
   readonly plural: string
+  /** cilium.io without it. */
+  readonly group?: string
+  /** v2 alone without it; the first is stored. */
+  readonly versions?: readonly string[]
+  readonly annotations?: Readonly<Record<string, string>>
   readonly cluster?: true
   readonly shortNames: readonly string[]
   readonly categories: readonly string[]
@@ -460,30 +526,61 @@ const definitions: readonly Definition[] = [
     status: true,
     schema: node,
   },
+  {
+    kind: 'CiliumCIDRGroup',
+    plural: 'ciliumcidrgroups',
+    cluster: true,
+    versions: ['v2', 'v2alpha1'],
+    shortNames: ['ccg'],
+    categories: ['cilium'],
+    columns: [age],
+    schema: object({
+      'spec*': object({ 'externalCIDRs*': said('Prefixes that policies name together.', list(prefix)) }),
+    }),
+  },
+  {
+    kind: 'ClusterNetworkPolicy',
+    plural: 'clusternetworkpolicies',
+    group: 'policy.networking.k8s.io',
+    versions: ['v1alpha2'],
+    annotations: { 'api-approved.kubernetes.io': 'unapproved, an alpha kind as the implementation understands it' },
+    cluster: true,
+    shortNames: [],
+    categories: [],
+    columns: [column('Tier', '.spec.tier'), column('Priority', '.spec.priority'), age],
+    status: true,
+    schema: clusterNetworkPolicy,
+  },
 ]
 
 function definition(d: Definition): object {
   const { kind, plural, shortNames, categories, columns, schema } = d
+  const { group = 'cilium.io', versions = ['v2'], annotations } = d
   const properties = { apiVersion: string(), kind: string(), metadata: { type: 'object' }, ...schema.properties }
   const required = ['metadata', ...(schema.required ?? [])]
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
-    metadata: { name: `${plural}.cilium.io` },
+    metadata: { name: `${plural}.${group}`, ...(annotations ? { annotations } : {}) },
     spec: {
-      group: 'cilium.io',
-      names: { kind, listKind: `${kind}List`, plural, singular: kind.toLowerCase(), shortNames, categories },
+      group,
+      names: {
+        kind,
+        listKind: `${kind}List`,
+        plural,
+        singular: kind.toLowerCase(),
+        ...(shortNames.length > 0 ? { shortNames } : {}),
+        ...(categories.length > 0 ? { categories } : {}),
+      },
       scope: d.cluster ? 'Cluster' : 'Namespaced',
-      versions: [
-        {
-          name: 'v2',
-          served: true,
-          storage: true,
-          ...(columns.length > 0 ? { additionalPrinterColumns: columns } : {}),
-          ...(d.status ? { subresources: { status: {} } } : {}),
-          schema: { openAPIV3Schema: { ...schema, properties, required } },
-        },
-      ],
+      versions: versions.map((name, i) => ({
+        name,
+        served: true,
+        storage: i === 0,
+        ...(columns.length > 0 ? { additionalPrinterColumns: columns } : {}),
+        ...(d.status ? { subresources: { status: {} } } : {}),
+        schema: { openAPIV3Schema: { ...schema, properties, required } },
+      })),
     },
   }
 }

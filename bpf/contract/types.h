@@ -31,6 +31,7 @@ struct owner {
 	__u16 endpoint;
 	__u16 flags;
 	struct address node; /* node behind which it is reached by tunnel; zero: routed */
+	__u32 peer; /* what decision tables know it by, where a prefix of a policy tells it from its like; 0: identity */
 };
 
 /* What a packet entering from an interface may claim to be. */

@@ -25,9 +25,13 @@ static __always_inline int check_sender(struct __sk_buff *skb, struct packet *p,
 		sender->endpoint = pod->endpoint;
 		sender->interface = number;
 		sender->flags = OWNER_LOCAL;
+		sender->peer = 0;
 		const struct address *own = p->flags & PACKET_V6 ? &pod->ipv6 : &pod->ipv4;
 		if (is_zero(own) || !equal(&p->source, own))
 			return DROP_INVALID_SOURCE_IP;
+		const struct owner *known = bpf_map_lookup_elem(&cilium_owners, &p->source);
+		if (known && known->identity == sender->identity)
+			sender->peer = known->peer;
 		return 0;
 	}
 	find_owner(p, 0);
@@ -41,6 +45,8 @@ static __always_inline int check_sender(struct __sk_buff *skb, struct packet *p,
 	if (sender->flags & (OWNER_LOCAL | OWNER_HOST))
 		return DROP_INVALID_SOURCE_IP;
 	if (p->tunnel_identity) {
+		if (sender->identity != p->tunnel_identity)
+			sender->peer = 0;
 		sender->identity = p->tunnel_identity;
 		sender->node = p->tunnel_source;
 	} else if (config.tunnel && !is_zero(&sender->node) && !(p->entry & ENTRY_NAT)) {

@@ -102,10 +102,10 @@ struct {
 	__type(key, __u32);
 	__type(value, struct packet);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} cilium_slot_2 SEC(".maps");
-_Static_assert(sizeof(struct packet) == 504, "the layout changed: count the name of the map up");
+} cilium_slot_3 SEC(".maps");
+_Static_assert(sizeof(struct packet) == 512, "the layout changed: count the name of the map up");
 
 static __always_inline struct packet *packet_slot(void)
 {
-	return bpf_map_lookup_elem(&cilium_slot_2, &(__u32){0});
+	return bpf_map_lookup_elem(&cilium_slot_3, &(__u32){0});
 }

@@ -80,15 +80,16 @@ global int judge_policy(struct packet *p, __u32 opener, __u32 port)
 	if (!p)
 		return DROP_ENDPOINT_NOT_READY;
 	const struct owner *from = &p->end[opener & 1], *to = &p->end[(opener & 1) ^ 1];
+	__u32 source = from->peer ?: from->identity, destination = to->peer ?: to->identity;
 	int egress = 0, ingress = 0;
 
 	p->audit = 0;
 	p->rule[DIRECTION_EGRESS] = p->rule[DIRECTION_INGRESS] = 0;
 	p->redirect[DIRECTION_EGRESS] = p->redirect[DIRECTION_INGRESS] = 0;
 	if (from->flags & OWNER_LOCAL)
-		egress = decide(p, from->policy, DIRECTION_EGRESS, to->identity, port);
+		egress = decide(p, from->policy, DIRECTION_EGRESS, destination, port);
 	if (to->flags & OWNER_LOCAL && !(config.host_always_allowed && from->identity == IDENTITY_HOST))
-		ingress = decide(p, to->policy, DIRECTION_INGRESS, from->identity, port);
+		ingress = decide(p, to->policy, DIRECTION_INGRESS, source, port);
 	p->direction = egress || !(to->flags & OWNER_LOCAL) ? DIRECTION_EGRESS : DIRECTION_INGRESS;
 	return egress ?: ingress;
 }

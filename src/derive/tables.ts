@@ -20,11 +20,22 @@ import {
   policyTableRows,
 } from './policy/decisions.ts'
 import {
+  addressLines,
+  localPlaces,
+  nodePlaces,
+  placeIdentities,
+  placeShards,
+  placesWanted,
+  remotePlaces,
+} from './policy/places.ts'
+import {
   ciliumNetworkPolicyConditions,
+  clusterNetworkPolicyConditions,
   clusterwidePolicyConditions,
   networkPolicyConditions,
   policies,
   readCiliumNetworkPolicies,
+  readClusterNetworkPolicies,
   readClusterwidePolicies,
   readNetworkPolicies,
 } from './policy/policies.ts'
@@ -48,9 +59,11 @@ export const tables = [
   ...sources,
   ...[endpointLabels, wantedIdentities, identityClaims, endpointIdentities],
   ...[pools, podAddresses, endpointNumbers, endpoints],
-  ...[readNetworkPolicies, readCiliumNetworkPolicies, readClusterwidePolicies, policies],
-  ...[networkPolicyConditions, ciliumNetworkPolicyConditions, clusterwidePolicyConditions],
+  ...[readNetworkPolicies, readCiliumNetworkPolicies, readClusterwidePolicies, readClusterNetworkPolicies, policies],
+  ...[networkPolicyConditions, ciliumNetworkPolicyConditions],
+  ...[clusterwidePolicyConditions, clusterNetworkPolicyConditions],
   ...[subjects, subjectPrograms, programs, peersInUse, ruleNumbers, wantedPrefixes, cidrIdentities, selections],
+  ...[addressLines, localPlaces, remotePlaces, nodePlaces, placeShards, placesWanted, placeIdentities],
   ...[
     decisions,
     policyPlaces,

@@ -12,6 +12,8 @@ export interface OwnerRow {
   /** An address, or a prefix `a/n` in cilium_ipcache. */
   readonly address: string
   readonly identity: number
+  /** Number under which decision tables know who has this address; 0: the identity. */
+  readonly peer: number
   readonly interface: number
   readonly policy: number
   readonly endpoint: number

@@ -112,3 +112,12 @@ export function parseCiliumEndpoint(object_: unknown): Result<CiliumEndpoint> {
 /** Every pod's side of its pair has this MAC address, and every host side the other: nothing on the way rewrites them. */
 export const podMac = '02:00:00:00:00:02'
 export const gatewayMac = '02:00:00:00:00:01'
+
+/** What is set for one endpoint alone. */
+export interface EndpointOptions {
+  readonly attachment: string
+  /** What policy would drop passes and is reported. */
+  readonly policyAuditMode: boolean
+  /** False: policy is switched off for it. */
+  readonly policyEnforced: boolean
+}

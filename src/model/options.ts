@@ -11,7 +11,7 @@ export type Option = {
   | { readonly kind: 'number'; readonly initial: number; readonly from: number; readonly to: number }
   | { readonly kind: 'text'; readonly initial: string; readonly shape?: RegExp; readonly wanted?: string }
   | { readonly kind: 'choice'; readonly initial: string; readonly values: readonly string[] }
-  | { readonly kind: 'list'; readonly initial: readonly string[] }
+  | { readonly kind: 'list'; readonly initial: readonly string[]; readonly values?: readonly string[] }
   /** Seconds, written as Go writes durations: 2h13m20s. */
   | { readonly kind: 'duration'; readonly initial: number }
 )
@@ -38,8 +38,11 @@ export function parseOption(option: Option, text: string): Result<OptionValue> {
       return text === '' || !option.shape || option.shape.test(text) ? ok(text) : wrong(option.wanted ?? 'valid')
     case 'choice':
       return option.values.includes(text) ? ok(text) : wrong(`one of ${option.values.join(', ')}`)
-    case 'list':
-      return ok(text.split(/[\s,]+/).filter((s) => s !== ''))
+    case 'list': {
+      const list = text.split(/[\s,]+/).filter((s) => s !== '')
+      const known = option.values
+      return !known || list.every((s) => known.includes(s)) ? ok(list) : wrong(`a list of ${known.join(', ')}`)
+    }
     case 'duration': {
       const seconds = durationSeconds(text)
       return seconds === undefined ? wrong('a duration such as 2h13m20s') : ok(seconds)

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import { ok, type Result } from '../base/result.ts'
-import { type JsonObject, object } from './json.ts'
+import { canonicalPrefix } from '../base/ip.ts'
+import { fail, ok, type Result } from '../base/result.ts'
+import { type JsonObject, list, object, text } from './json.ts'
 import { type Meta, objectKey, parseMeta } from './meta.ts'
 
-export type PolicyKind = 'NetworkPolicy' | 'CiliumNetworkPolicy' | 'CiliumClusterwideNetworkPolicy'
+export type PolicyKind =
+  | 'NetworkPolicy'
+  | 'CiliumNetworkPolicy'
+  | 'CiliumClusterwideNetworkPolicy'
+  | 'ClusterNetworkPolicy'
 
 /** A policy object as it came; what it says is read in derive/policy, where a bad one becomes a condition on itself. */
 export interface PolicyObject extends Meta {
@@ -27,4 +32,26 @@ export function parsePolicyObject(kind: PolicyKind, object_: unknown): Result<Po
   if (!meta.ok) return meta
   const { status: _status, metadata: _metadata, ...rest } = object(object_)
   return ok({ ...meta.value, resourceVersion: '', kind, object: rest })
+}
+
+/** A CiliumCIDRGroup: prefixes that policies name together. */
+export interface CidrGroup {
+  readonly name: string
+  readonly labels: { readonly [key: string]: string }
+  /** Canonical, sorted. */
+  readonly prefixes: readonly string[]
+}
+
+/** Prefixes that can not be read are a problem of the object as a whole: a group that is half there is not the group. */
+export function parseCidrGroup(object_: unknown): Result<CidrGroup> {
+  const meta = parseMeta(object_)
+  if (!meta.ok) return meta
+  const prefixes = new Set<string>()
+  for (const [i, written] of list(object(object(object_)['spec'])['externalCIDRs']).entries()) {
+    const canonical = canonicalPrefix(text(written))
+    if (canonical === undefined)
+      return fail({ field: `spec.externalCIDRs[${i}]`, message: `'${text(written)}' is not a prefix` })
+    prefixes.add(canonical)
+  }
+  return ok({ name: meta.value.name, labels: meta.value.labels, prefixes: [...prefixes].sort() })
 }

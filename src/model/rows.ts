@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { table } from '../table/definition.ts'
 import type { KernelPolicy, KernelTable } from './datapath.ts'
-import { attachment, type CiliumEndpoint, type EndpointRequest } from './endpoint.ts'
+import { attachment, type CiliumEndpoint, type EndpointOptions, type EndpointRequest } from './endpoint.ts'
 import type { CiliumIdentity } from './identity.ts'
 import { anchorsOf, labelSetKey } from './labels.ts'
 import { objectKey } from './meta.ts'
 import type { CiliumNode, Device, KubeNode } from './node.ts'
 import type { Namespace, Pod } from './pod.ts'
-import { type PolicyObject, policyKey } from './policy.ts'
+import { type CidrGroup, type PolicyObject, policyKey } from './policy.ts'
 import type { EndpointSlice, Service } from './service.ts'
 import type { Settings } from './settings.ts'
 
@@ -120,10 +120,20 @@ const policyShape = {
   ],
 } as const
 
-/** Three tables because each is listed and watched by itself. */
+/** A table a kind because each is listed and watched by itself. */
 export const networkPolicies = table<PolicyObject>('networkPolicies', policyShape)
 export const ciliumNetworkPolicies = table<PolicyObject>('ciliumNetworkPolicies', policyShape)
 export const ciliumClusterwideNetworkPolicies = table<PolicyObject>('ciliumClusterwideNetworkPolicies', policyShape)
+
+export const clusterNetworkPolicies = table<PolicyObject>('clusterNetworkPolicies', policyShape)
+
+export const cidrGroups = table<CidrGroup>('cidrGroups', {
+  key: (g) => g.name,
+  columns: [
+    ['NAME', (g) => g.name],
+    ['CIDRS', (g) => g.prefixes.join(',')],
+  ],
+})
 
 export const endpointRequests = table<EndpointRequest>('endpointRequests', {
   key: attachment,
@@ -133,6 +143,16 @@ export const endpointRequests = table<EndpointRequest>('endpointRequests', {
     ['NAMESPACE', (r) => r.namespace],
     ['POD', (r) => r.podName],
     ['NETNS', (r) => r.netns],
+  ],
+})
+
+/** Options of single endpoints, as the debug CLI sets them; absent: those of the node. */
+export const endpointOptions = table<EndpointOptions>('endpointOptions', {
+  key: (o) => o.attachment,
+  columns: [
+    ['ENDPOINT', (o) => o.attachment],
+    ['AUDIT', (o) => String(o.policyAuditMode)],
+    ['ENFORCED', (o) => String(o.policyEnforced)],
   ],
 })
 
@@ -166,7 +186,10 @@ export const sources = [
   networkPolicies,
   ciliumNetworkPolicies,
   ciliumClusterwideNetworkPolicies,
+  clusterNetworkPolicies,
+  cidrGroups,
   endpointRequests,
+  endpointOptions,
   devices,
   kernelPolicies,
   kernelTables,

@@ -26,6 +26,13 @@ export interface Settings {
   readonly enablePolicy: 'default' | 'always' | 'never'
   readonly allowLocalhost: 'auto' | 'always' | 'policy'
   readonly policyAuditMode: boolean
+  /**
+   * Whom prefixes in policies mean besides the world. Empty: rules of Cilium nobody, and `ipBlock` and `networks` whoever
+   * has the address, as Kubernetes says. Otherwise all of them these, as in Cilium; `none` for nobody.
+   */
+  readonly policyCidrMatchMode: readonly ('nodes' | 'pods' | 'none')[]
+  /** fromNodes and toNodes mean something. */
+  readonly enableNodeSelectorLabels: boolean
   /** Label filter patterns beyond the defaults. */
   readonly labels: readonly string[]
   readonly kubeProxyReplacement: boolean
@@ -50,6 +57,8 @@ export const defaultSettings: Settings = {
   enablePolicy: 'default',
   allowLocalhost: 'auto',
   policyAuditMode: false,
+  policyCidrMatchMode: [],
+  enableNodeSelectorLabels: false,
   labels: [],
   kubeProxyReplacement: true,
 }

@@ -90,7 +90,7 @@ function entries(object: LoadedObject, report: (figure: Figure) => void): void {
   const all = Array.from({ length: ENTRIES }, (_, i) => {
     const address = new Uint8Array(16).fill(0xff, 10, 12)
     new DataView(address.buffer).setUint32(12, i)
-    const owner = { identity: i, interface: 1, policy: 1, endpoint: 1, flags: 1, node: new Uint8Array(16) }
+    const owner = { identity: i, peer: 0, interface: 1, policy: 1, endpoint: 1, flags: 1, node: new Uint8Array(16) }
     return [address, owner] as const
   })
   const each = (work: () => void): number => {

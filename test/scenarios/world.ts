@@ -23,7 +23,7 @@ import { reserved } from '../../src/model/identity.ts'
 import { type LabelSet, labelSetKey } from '../../src/model/labels.ts'
 import { parseCiliumNode, parseNode } from '../../src/model/node.ts'
 import { type Pod, parseNamespace, parsePod } from '../../src/model/pod.ts'
-import { type PolicyKind, parsePolicyObject } from '../../src/model/policy.ts'
+import { type PolicyKind, parseCidrGroup, parsePolicyObject } from '../../src/model/policy.ts'
 import * as rows from '../../src/model/rows.ts'
 import { parseEndpointSlice, parseService } from '../../src/model/service.ts'
 import { defaultSettings, type Settings } from '../../src/model/settings.ts'
@@ -74,6 +74,7 @@ export function openWorld(): World {
           tx.remove(rows.ciliumEndpoints, key)
           remote.delete(key)
         } else if (kind in policyTables) tx.remove(policyTables[kind as PolicyKind], key)
+        else if (kind === 'CiliumCIDRGroup') tx.remove(rows.cidrGroups, key.split('/').at(-1) as string)
         else assert.fail(`no removal of ${kind}`)
       })
       settle()
@@ -142,17 +143,26 @@ const policyTables = {
   NetworkPolicy: rows.networkPolicies,
   CiliumNetworkPolicy: rows.ciliumNetworkPolicies,
   CiliumClusterwideNetworkPolicy: rows.ciliumClusterwideNetworkPolicies,
+  ClusterNetworkPolicy: rows.clusterNetworkPolicies,
 } as const
 
 function put(tx: Tx, object: unknown, remote: Map<string, Pod>): void {
   const o = object as { kind: string; metadata: { namespace?: string; uid?: string; name: string } }
-  const clusterScoped = ['Namespace', 'Node', 'CiliumNode', 'CiliumClusterwideNetworkPolicy'].includes(o.kind)
+  const clusterScoped = [
+    'Namespace',
+    'Node',
+    'CiliumNode',
+    'CiliumClusterwideNetworkPolicy',
+    'ClusterNetworkPolicy',
+    'CiliumCIDRGroup',
+  ].includes(o.kind)
   if (!clusterScoped) o.metadata.namespace ??= 'default'
   o.metadata.uid ??= `${o.kind} ${o.metadata.namespace ?? ''}/${o.metadata.name}`
   if (o.kind in policyTables) {
     const kind = o.kind as PolicyKind
     tx.put(policyTables[kind], value(parsePolicyObject(kind, object)))
-  } else if (o.kind === 'Namespace') tx.put(rows.namespaces, value(parseNamespace(object)))
+  } else if (o.kind === 'CiliumCIDRGroup') tx.put(rows.cidrGroups, value(parseCidrGroup(object)))
+  else if (o.kind === 'Namespace') tx.put(rows.namespaces, value(parseNamespace(object)))
   else if (o.kind === 'Node') tx.put(rows.nodes, value(parseNode(object)))
   else if (o.kind === 'Service') tx.put(rows.services, value(parseService(object)))
   else if (o.kind === 'EndpointSlice') tx.put(rows.endpointSlices, value(parseEndpointSlice(object)))

@@ -71,6 +71,14 @@ const table: readonly Option[] = [
     help: 'host to local pods',
   },
   flag('policy-audit-mode', false, 'report what policy would deny, deny nothing'),
+  {
+    kind: 'list',
+    name: 'policy-cidr-match-mode',
+    initial: [],
+    values: ['nodes', 'pods', 'none'],
+    help: 'whom prefixes mean besides the world: nodes, pods, none; empty: ipBlock everybody, rules of Cilium nobody',
+  },
+  flag('enable-node-selector-labels', false, 'fromNodes and toNodes select nodes by their labels'),
   list('labels', 'label patterns that make identities, beside the defaults'),
   flag('kube-proxy-replacement', true, 'translate services'),
   text('state-dir', '/var/run/cilium', 'run-time state'),
@@ -160,6 +168,8 @@ function nodeSettings(o: OptionValues, nodeName: string): Settings {
     enablePolicy: o['enable-policy'] as Settings['enablePolicy'],
     allowLocalhost: o['allow-localhost'] as Settings['allowLocalhost'],
     policyAuditMode: o['policy-audit-mode'] as boolean,
+    policyCidrMatchMode: o['policy-cidr-match-mode'] as Settings['policyCidrMatchMode'],
+    enableNodeSelectorLabels: o['enable-node-selector-labels'] as boolean,
     labels: o['labels'] as readonly string[],
     kubeProxyReplacement: o['kube-proxy-replacement'] as boolean,
   }

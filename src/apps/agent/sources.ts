@@ -4,11 +4,13 @@ import { problemText } from '../../base/result.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import { reflect } from '../../edge/kube/reflector.ts'
 import {
+  CILIUM_CIDR_GROUPS,
   CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
   CILIUM_ENDPOINTS,
   CILIUM_IDENTITIES,
   CILIUM_NETWORK_POLICIES,
   CILIUM_NODES,
+  CLUSTER_NETWORK_POLICIES,
   ENDPOINT_SLICES,
   type KubeObject,
   NAMESPACES,
@@ -18,12 +20,13 @@ import {
   type Resource,
   SERVICES,
 } from '../../edge/kube/resource.ts'
+import { isNotFound } from '../../edge/kube/status.ts'
 import type { HealthScope } from '../../edge/runtime/scope.ts'
 import { parseCiliumEndpoint } from '../../model/endpoint.ts'
 import { parseCiliumIdentity } from '../../model/identity.ts'
 import { parseCiliumNode, parseNode } from '../../model/node.ts'
 import { parseNamespace, parsePod } from '../../model/pod.ts'
-import { parsePolicyObject } from '../../model/policy.ts'
+import { parseCidrGroup, parsePolicyObject } from '../../model/policy.ts'
 import * as rows from '../../model/rows.ts'
 import { parseEndpointSlice, parseService } from '../../model/service.ts'
 import type { Database, Transaction } from '../../table/database.ts'
@@ -44,7 +47,7 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
   const events = new Map<string, number>()
   const ofThisNode = `spec.nodeName=${nodeName}`
 
-  watch(PODS, rows.pods, parsePod, ofThisNode)
+  watch(PODS, rows.pods, parsePod, { fieldSelector: ofThisNode })
   watch(NAMESPACES, rows.namespaces, parseNamespace)
   watch(NODES, rows.nodes, parseNode)
   watch(SERVICES, rows.services, parseService)
@@ -54,6 +57,10 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
   watch(CILIUM_CLUSTERWIDE_NETWORK_POLICIES, rows.ciliumClusterwideNetworkPolicies, (o) =>
     parsePolicyObject('CiliumClusterwideNetworkPolicy', o),
   )
+  watch(CLUSTER_NETWORK_POLICIES, rows.clusterNetworkPolicies, (o) => parsePolicyObject('ClusterNetworkPolicy', o), {
+    optional: true,
+  })
+  watch(CILIUM_CIDR_GROUPS, rows.cidrGroups, parseCidrGroup, { optional: true })
   watch(CILIUM_IDENTITIES, rows.ciliumIdentities, parseCiliumIdentity)
   watch(CILIUM_ENDPOINTS, rows.ciliumEndpoints, parseCiliumEndpoint)
   watch(CILIUM_NODES, rows.ciliumNodes, parseCiliumNode)
@@ -74,7 +81,7 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
     resource: Resource,
     into: Table<Row>,
     parse: (o: unknown) => Result<Row>,
-    fieldSelector?: string,
+    options: { readonly fieldSelector?: string; readonly optional?: boolean } = {},
   ): void {
     const parsed = (object: KubeObject): Row | undefined => {
       const result = parse(object)
@@ -89,7 +96,11 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
     scope.loop(`watch ${resource.plural}`, () =>
       reflect(
         kube,
-        { resource, backoffMs: [100, 5_000], ...(fieldSelector ? { fieldSelector } : {}) },
+        {
+          resource,
+          backoffMs: [100, 5_000],
+          ...(options.fieldSelector ? { fieldSelector: options.fieldSelector } : {}),
+        },
         {
           replaced(objects) {
             count(objects.length)
@@ -113,7 +124,14 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
             })
           },
           health(error) {
-            if (!error) failing.delete(resource.plural)
+            // A kind that the cluster does not know has no objects; it may come to know it later.
+            const absent = options.optional === true && error !== undefined && isNotFound(error)
+            if (absent)
+              commit((tx) => {
+                tx.replace(into, [])
+                tx.initialised(into)
+              })
+            if (!error || absent) failing.delete(resource.plural)
             else if (failing.get(resource.plural) !== error.message) {
               failing.set(resource.plural, error.message)
               log('warning', `watch ${resource.plural}: ${error.message}`)

@@ -8,7 +8,7 @@ import { isAlreadyExists, isNotFound } from '../../edge/kube/status.ts'
 
 export const SCHEMA_VERSION_LABEL = 'io.cilium.k8s.crd.schema.version'
 /** Of the definitions in crds/; raised with every change of them. */
-export const SCHEMA_VERSION = '1.34.2'
+export const SCHEMA_VERSION = '1.34.3'
 
 /** The CustomResourceDefinitions of a directory of YAML files, labelled with their version. */
 export function readCrds(directory: string): readonly KubeObject[] {
@@ -32,7 +32,10 @@ export async function registerCrds(kube: Kube, wanted: readonly KubeObject[]): P
       const name = crd.metadata.name
       try {
         const there = await kube.get(CRDS, undefined, name)
-        if (compareVersions(there.metadata.labels?.[SCHEMA_VERSION_LABEL] ?? '0', SCHEMA_VERSION) >= 0) return ''
+        const version = there.metadata.labels?.[SCHEMA_VERSION_LABEL]
+        // A kind of another project that came from there is not ours to change.
+        if (version === undefined && !name.endsWith('.cilium.io')) return ''
+        if (compareVersions(version ?? '0', SCHEMA_VERSION) >= 0) return ''
         const { resourceVersion } = there.metadata
         await kube.update(CRDS, {
           ...crd,

@@ -2,8 +2,10 @@
 import { conditionOf, type PolicyCondition, readPolicy } from '../../derive/policy/policies.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import {
+  apiVersionOf,
   CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
   CILIUM_NETWORK_POLICIES,
+  CLUSTER_NETWORK_POLICIES,
   EVENTS,
   type KubeObject,
   NETWORK_POLICIES,
@@ -35,6 +37,7 @@ export const resourceOf: { readonly [Kind in PolicyKind]: Resource } = {
   NetworkPolicy: NETWORK_POLICIES,
   CiliumNetworkPolicy: CILIUM_NETWORK_POLICIES,
   CiliumClusterwideNetworkPolicy: CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+  ClusterNetworkPolicy: CLUSTER_NETWORK_POLICIES,
 }
 export const policyKinds = Object.keys(resourceOf) as readonly PolicyKind[]
 
@@ -43,6 +46,7 @@ export const judgedPolicies: { readonly [Kind in PolicyKind]: Table<JudgedPolicy
   NetworkPolicy: judged('judgedNetworkPolicies'),
   CiliumNetworkPolicy: judged('judgedCiliumNetworkPolicies'),
   CiliumClusterwideNetworkPolicy: judged('judgedClusterwidePolicies'),
+  ClusterNetworkPolicy: judged('judgedClusterNetworkPolicies'),
 }
 
 function judged(name: string): Table<JudgedPolicy> {
@@ -53,6 +57,7 @@ export const policyDeeds: { readonly [Kind in PolicyKind]: Table<PolicyDeed> } =
   NetworkPolicy: deeds('networkPolicyDeeds', judgedPolicies.NetworkPolicy),
   CiliumNetworkPolicy: deeds('ciliumNetworkPolicyDeeds', judgedPolicies.CiliumNetworkPolicy),
   CiliumClusterwideNetworkPolicy: deeds('clusterwidePolicyDeeds', judgedPolicies.CiliumClusterwideNetworkPolicy),
+  ClusterNetworkPolicy: deeds('clusterNetworkPolicyDeeds', judgedPolicies.ClusterNetworkPolicy),
 }
 
 function deeds(name: string, from: Table<JudgedPolicy>): Table<PolicyDeed> {
@@ -85,7 +90,7 @@ export function judge(kind: PolicyKind, object: KubeObject): JudgedPolicy | unde
   const found = status.conditions?.find((c) => c.type === 'Valid')
   return {
     policy: parsed.value,
-    apiVersion: object.apiVersion ?? (kind === 'NetworkPolicy' ? 'networking.k8s.io/v1' : 'cilium.io/v2'),
+    apiVersion: object.apiVersion ?? apiVersionOf(resourceOf[kind]),
     said: found ?? {},
   }
 }

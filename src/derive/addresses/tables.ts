@@ -12,16 +12,17 @@ import { endpoints } from '../endpoints/tables.ts'
 import { pools } from '../ipam/tables.ts'
 import { hash32 } from '../numbers.ts'
 import { type CidrIdentity, cidrIdentities } from '../policy/cidrs.ts'
-import { policyNumbers } from '../policy/decisions.ts'
-import { subjectKey } from '../policy/program.ts'
+import { policyNumbers } from '../policy/numbers.ts'
+import { placeIdentities, placeKey, placeOf } from '../policy/places.ts'
+import { subjectKeyOf } from '../policy/programs.ts'
 
-const columns = [
+const ownerColumns = [
   ['ADDRESS', (o: OwnerRow) => o.address],
   ['IDENTITY', (o: OwnerRow) => String(o.identity)],
   ['ENDPOINT', (o: OwnerRow) => String(o.endpoint)],
   ['NODE', (o: OwnerRow) => o.node],
 ] as const
-const shape = { key: (o: OwnerRow) => o.address, columns }
+const shape = { key: (o: OwnerRow) => o.address, columns: ownerColumns }
 
 /** Addresses in parts, so that one more address makes only one part anew. */
 const shards = Array.from({ length: 256 }, (_, i) => String(i))
@@ -31,6 +32,7 @@ const inShards = { ...shape, indexes: { shard: shardOf } }
 const owner = (address: string, of: Partial<OwnerRow>): OwnerRow => ({
   address,
   identity: 0,
+  peer: 0,
   interface: 0,
   policy: 0,
   endpoint: 0,
@@ -41,7 +43,7 @@ const owner = (address: string, of: Partial<OwnerRow>): OwnerRow => ({
 
 /** Policy number of an endpoint; 0, which lets nothing pass, until its identity has one. */
 export const policyOf = (read: Read, e: Endpoint): number =>
-  e.identity === 0 ? 0 : (read.get(policyNumbers, subjectKey(e.identity, e.namedPorts))?.policy ?? 0)
+  e.identity === 0 ? 0 : (read.get(policyNumbers, subjectKeyOf(e, read))?.policy ?? 0)
 
 /** Addresses of this node's endpoints. Two endpoints can not have one address: the allocation gives each once. */
 export const localOwners = deriveEach<Endpoint, OwnerRow>('localOwners', endpoints, inShards, (e, read) => {
@@ -137,15 +139,21 @@ export const ownerShards = deriveAll<string>('ownerShards', [], { key: (s) => s 
 
 /**
  * cilium_owners: every exact address once. Where two claim it, nodes come before this node's endpoints, those before
- * what others say, and of those the last by name.
+ * what others say, and of those the last by name. `peer` is set where a prefix of a policy tells the address from others
+ * of its identity.
  */
 export const ownerRows = deriveEach<string, OwnerRow>('owners', ownerShards, shape, (shard, read) => {
   const out = new Map<string, OwnerRow>()
-  for (const claim of read.by(remoteOwners, 'shard', shard)) out.set(claim.owner.address, claim.owner)
-  for (const table of [localOwners, nodeOwners])
-    for (const o of read.by(table, 'shard', shard)) out.set(o.address, o)
-  return [...out.values()]
+  for (const { owner: o } of read.by(remoteOwners, 'shard', shard)) out.set(o.address, o)
+  for (const table of [localOwners, nodeOwners]) for (const o of read.by(table, 'shard', shard)) out.set(o.address, o)
+  return [...out.values()].map((o) => atItsPlace(o, read))
 })
+
+function atItsPlace(o: OwnerRow, read: Read): OwnerRow {
+  const place = placeOf(o.address, (o.flags & (ownerFlag.node | ownerFlag.host)) !== 0, read)
+  const peer = place === undefined ? 0 : (read.get(placeIdentities, placeKey(o.identity, place))?.number ?? 0)
+  return peer === 0 ? o : { ...o, peer }
+}
 
 /** cilium_ipcache: prefixes with an identity of their own. */
 export const ipcacheRows = deriveEach<CidrIdentity, OwnerRow>('ipcache', cidrIdentities, shape, (i) => [

@@ -5,7 +5,8 @@ import { labelSet } from '../../model/labels.ts'
 import { ciliumNodes, endpointSlices, nodes, settings } from '../../model/rows.ts'
 import { allocate, deriveAll } from '../../table/definition.ts'
 import { numbersByHash } from '../numbers.ts'
-import { programs } from './programs.ts'
+import { blockSources, blocksOf } from './places.ts'
+import { peersInUse } from './programs.ts'
 
 /** A prefix that needs an identity of its own, because a rule draws a line there. */
 export interface WantedPrefix {
@@ -19,7 +20,7 @@ export interface WantedPrefix {
  */
 export const wantedPrefixes = deriveAll<WantedPrefix>(
   'wantedPrefixes',
-  [programs, settings, endpointSlices, nodes, ciliumNodes],
+  [peersInUse, ...blockSources],
   { key: (w) => w.prefix },
   (read) => {
     const config = read.get(settings, 'settings')
@@ -37,10 +38,8 @@ export const wantedPrefixes = deriveAll<WantedPrefix>(
         labels: labelSet([...before, `cidr:${prefix.replaceAll(':', '-')}`, `reserved:${world}`, ...extra]),
       })
     }
-    for (const program of read.all(programs))
-      for (const entry of program.entries)
-        if (entry.peers !== 'all')
-          for (const peer of entry.peers) if (peer.kind === 'cidr') for (const p of [peer.cidr, ...peer.except]) want(p)
+    for (const { peer } of read.all(peersInUse))
+      for (const b of blocksOf(peer, read)) if (b.world) for (const p of [b.cidr, ...b.except]) want(p)
     const ofNodes = new Set(
       [...read.all(nodes), ...read.all(ciliumNodes)].flatMap((n) =>
         n.addresses.map((a) => canonicalAddress(a.address)),

@@ -2,10 +2,10 @@
 import { canonicalAddress, canonicalPrefix } from '../../base/ip.ts'
 import { namespaceLabelsKey, podNamespaceKey } from '../../model/labels.ts'
 import { entityNames, entityPeers } from './entities.ts'
-import { inNamespace, parseCidr } from './network-policy.ts'
+import { inNamespace, parseCidr, parseExcept } from './network-policy.ts'
 import { parseCiliumPorts, parseIcmps } from './ports.ts'
 import { child, elements, type Field, fields, flagOf, isAbsent, problem, textOf, warning } from './read.ts'
-import type { Direction, Peer, PolicySpec, Port, Requirement, Rule } from './rule.ts'
+import type { Demand, Direction, Peer, PolicySpec, Port, Requirement, Rule } from './rule.ts'
 import { parseSelector, sortedRequirements } from './selector.ts'
 
 /** Where a spec belongs to: what its selectors mean depends on it. */
@@ -40,23 +40,20 @@ export function parseCiliumPolicy(scope: CiliumScope, root: Field): readonly Pol
 
 function parseSpec(scope: CiliumScope, at: Field): readonly PolicySpec[] {
   fields(at, specFields)
+  parseRemarks(at)
   const endpoints = child(at, 'endpointSelector')
   const nodes = child(at, 'nodeSelector')
   if (isAbsent(endpoints) === isAbsent(nodes))
     problem(at, 'needs exactly one of endpointSelector and nodeSelector', 'endpointSelector: {} selects every pod')
   if (!isAbsent(nodes) && scope.namespace !== '')
     problem(nodes, 'nodeSelector is for CiliumClusterwideNetworkPolicy', 'use that kind')
+  const demands: Demand[] = []
   const rules = [
-    ...parseRules(scope, child(at, 'ingress'), 'ingress', 'allow'),
-    ...parseRules(scope, child(at, 'ingressDeny'), 'ingress', 'deny'),
-    ...parseRules(scope, child(at, 'egress'), 'egress', 'allow'),
-    ...parseRules(scope, child(at, 'egressDeny'), 'egress', 'deny'),
+    ...parseRules(scope, child(at, 'ingress'), 'ingress', 'allow', demands),
+    ...parseRules(scope, child(at, 'ingressDeny'), 'ingress', 'deny', demands),
+    ...parseRules(scope, child(at, 'egress'), 'egress', 'allow', demands),
+    ...parseRules(scope, child(at, 'egressDeny'), 'egress', 'deny', demands),
   ]
-  if (!isAbsent(nodes)) {
-    parseSelector(nodes, endpointLabel)
-    warning(nodes, 'policies for nodes are not enforced yet')
-    return []
-  }
   const asked = child(at, 'enableDefaultDeny')
   fields(asked, ['ingress', 'egress'])
   const enforce = {
@@ -65,7 +62,25 @@ function parseSpec(scope: CiliumScope, at: Field): readonly PolicySpec[] {
   }
   if (rules.length === 0 && !enforce.ingress && !enforce.egress && isAbsent(asked))
     warning(at, 'says nothing: it has no rule', 'ingress: [{}] denies everything that comes in')
-  return [{ key: `${scope.policy}#${at.path}`, subject: subjectOf(scope, endpoints), enforce, rules }]
+  const said = { key: `${scope.policy}#${at.path}`, tier: 'normal', priority: 0, enforce, rules, demands } as const
+  if (isAbsent(nodes)) return [{ ...said, subject: subjectOf(scope, endpoints) }]
+  warning(nodes, 'policies for nodes are not enforced: this datapath has no host firewall')
+  return [{ ...said, subject: parseSelector(nodes, nodeLabel), ofNodes: true }]
+}
+
+/** What says nothing about packets: labels, a description, a text for the log. */
+function parseRemarks(at: Field): void {
+  for (const l of elements(child(at, 'labels'))) {
+    fields(l, ['key', 'value', 'source'])
+    if (textOf(child(l, 'key')) === '') problem(child(l, 'key'), 'required')
+    textOf(child(l, 'value'))
+    textOf(child(l, 'source'))
+  }
+  textOf(child(at, 'description'))
+  const log = child(at, 'log')
+  fields(log, ['value'])
+  if (!/^[ -~]{0,32}$/.test(textOf(child(log, 'value'))))
+    problem(child(log, 'value'), 'is not a text of at most 32 printable characters')
 }
 
 /** An empty list says nothing of its direction; one empty rule does. */
@@ -87,56 +102,86 @@ function subjectOf(scope: CiliumScope, at: Field): readonly Requirement[] {
 const keysOf: {
   readonly [Of in Direction]: { readonly peers: readonly string[]; readonly closed: readonly string[] }
 } = {
-  ingress: { peers: ['fromEndpoints', 'fromEntities', 'fromCIDR', 'fromCIDRSet'], closed: ['fromGroups', 'fromNodes'] },
+  ingress: {
+    peers: ['fromEndpoints', 'fromEntities', 'fromCIDR', 'fromCIDRSet', 'fromNodes'],
+    closed: ['fromGroups'],
+  },
   egress: {
-    peers: ['toEndpoints', 'toEntities', 'toCIDR', 'toCIDRSet'],
-    closed: ['toGroups', 'toNodes', 'toServices', 'toFQDNs'],
+    peers: ['toEndpoints', 'toEntities', 'toCIDR', 'toCIDRSet', 'toNodes', 'toServices'],
+    closed: ['toGroups', 'toFQDNs'],
   },
 }
 
-function parseRules(scope: CiliumScope, at: Field, direction: Direction, action: 'allow' | 'deny'): readonly Rule[] {
-  return elements(at).flatMap((e) => parseRule(scope, e, direction, action))
+function parseRules(
+  scope: CiliumScope,
+  at: Field,
+  direction: Direction,
+  action: 'allow' | 'deny',
+  demands: Demand[],
+): readonly Rule[] {
+  return elements(at).flatMap((e) => parseRule(scope, e, direction, action, demands))
 }
 
-function parseRule(scope: CiliumScope, at: Field, direction: Direction, action: 'allow' | 'deny'): readonly Rule[] {
+function parseRule(
+  scope: CiliumScope,
+  at: Field,
+  direction: Direction,
+  action: 'allow' | 'deny',
+  demands: Demand[],
+): readonly Rule[] {
   const keys = keysOf[direction]
   const requires = direction === 'ingress' ? 'fromRequires' : 'toRequires'
   fields(at, [...keys.peers, ...keys.closed, requires, 'toPorts', 'icmps', 'authentication'])
   const given = [...keys.peers, ...keys.closed].filter((name) => !isAbsent(child(at, name)))
   const filled = given.filter((name) => has(at, name))
   if (filled.length > 1) problem(at, `${filled[0]} can not go with ${filled[1]}`, 'make it a rule of its own')
-  const cidrSets = direction === 'ingress' ? 'fromCIDRSet' : 'toCIDRSet'
-  const closed = [
-    ...[...keys.closed, requires].filter((name) => has(at, name)).map((name) => child(at, name)),
-    ...elements(child(at, cidrSets))
-      .flatMap((e) => [child(e, 'cidrGroupRef'), child(e, 'cidrGroupSelector')])
-      .filter((f) => !isAbsent(f)),
-  ]
+  const closed = keys.closed.filter((name) => has(at, name)).map((name) => child(at, name))
   for (const f of closed) warning(f, 'not enforced yet: fails closed')
-  if (!isAbsent(child(at, 'authentication')))
-    warning(child(at, 'authentication'), 'authentication is not enforced; the rule holds without it')
+  for (const q of elements(child(at, 'toFQDNs'))) fields(q, ['matchName', 'matchPattern'])
+  parseAuthentication(child(at, 'authentication'))
+  const demanded = elements(child(at, requires)).flatMap((e) => parseSelector(e, endpointLabel))
+  if (demanded.length > 0) {
+    demands.push({ direction, action, requirements: demanded })
+    warning(child(at, requires), 'Cilium knows this field until 1.18 only', 'write the labels into each selector')
+  }
   const peers = parsePeers(scope, at, given)
-  const rule = (path: string, as: Rule['action'], who: Rule['peers'], ports: Rule['ports']): Rule => ({
+  // What a denial can not resolve is denied to everybody; what an allowance can not resolve is allowed to nobody.
+  const blocked = closed.length > 0
+  const narrow = given.some((name) => name.endsWith('Endpoints'))
+  // A rule with ports that requires, and names nobody, is about those who meet it.
+  const who = demanded.length > 0 && given.length === 0 ? [anyEndpoint] : peers
+  const rule = (path: string, as: Rule['action'], whom: Rule['peers'], ports: Rule['ports']): Rule => ({
     key: `${scope.policy}#${path}`,
     policy: scope.policy,
     path,
     direction,
     action: as,
-    peers: who,
+    peers: whom,
     ports,
+    ...(narrow || who !== peers ? { narrowed: true as const } : {}),
   })
-  const blocked = closed.length > 0
-  // What a denial can not resolve is denied to everybody; what an allowance can not resolve is allowed to nobody.
-  const who = blocked && action === 'deny' ? 'all' : peers
-  const as = blocked && action === 'allow' ? 'closed' : action
-  return parsePorts(at, action, given.length > 0 || closed.length > 0).map((part) =>
+  return parsePorts(at, action, given.length > 0).map((part) =>
     rule(
       part.path,
-      part.layer7 && action === 'allow' ? 'closed' : as,
-      blocked && action === 'allow' ? 'all' : who,
+      action === 'allow' && (blocked || part.layer7) ? 'closed' : action,
+      blocked ? 'all' : who,
       part.ports,
     ),
   )
+}
+
+const anyEndpoint: Peer = {
+  kind: 'labels',
+  requirements: [{ source: 'k8s', key: podNamespaceKey, operator: 'Exists', values: [] }],
+}
+
+function parseAuthentication(at: Field): void {
+  if (isAbsent(at)) return
+  fields(at, ['mode'])
+  const mode = textOf(child(at, 'mode'))
+  if (!['disabled', 'required', 'test-always-fail'].includes(mode))
+    problem(child(at, 'mode'), `'${mode}' is not a mode`, 'one of: disabled, required, test-always-fail')
+  else if (mode !== 'disabled') warning(at, 'authentication is not enforced; the rule holds without it')
 }
 
 interface PortPart {
@@ -199,15 +244,59 @@ function parsePeers(scope: CiliumScope, at: Field, given: readonly string[]): 'a
         else if (peers === 'all') all = true
         else out.push(...peers)
       } else if (name.endsWith('CIDR')) out.push(...bareCidr(e))
-      else if (name.endsWith('CIDRSet')) {
-        fields(e, ['cidr', 'except', 'cidrGroupRef', 'cidrGroupSelector'])
-        if (isAbsent(child(e, 'cidrGroupRef')) && isAbsent(child(e, 'cidrGroupSelector')))
-          out.push(...parseCidr(child(e, 'cidr'), child(e, 'except')))
-      }
+      else if (name.endsWith('CIDRSet')) out.push(...parseCidrSet(e))
+      else if (name.endsWith('Nodes'))
+        out.push({ kind: 'nodes', requirements: parseSelector(e, nodeLabel), gated: true })
+      else if (name === 'toServices') out.push(...parseService(scope, e))
     }
   }
   return all ? 'all' : out
 }
+
+/** A prefix, or those of CiliumCIDRGroups by name or labels, less what is taken out of them. */
+function parseCidrSet(at: Field): readonly Peer[] {
+  fields(at, ['cidr', 'except', 'cidrGroupRef', 'cidrGroupSelector'])
+  const given = ['cidr', 'cidrGroupRef', 'cidrGroupSelector'].filter((name) => !isAbsent(child(at, name)))
+  if (given.length > 1) problem(at, `${given[0]} can not go with ${given[1]}`, 'make it an element of its own')
+  if (given[0] === undefined || given[0] === 'cidr') return parseCidr(child(at, 'cidr'), child(at, 'except'))
+  const except = [...new Set(parseExcept(child(at, 'except')).map((e) => e.inner))].sort()
+  const field = child(at, given[0])
+  if (given[0] === 'cidrGroupSelector')
+    return [{ kind: 'group', name: '', requirements: parseSelector(field, groupLabel), except }]
+  const name = textOf(field)
+  if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) problem(field, `'${name}' is not the name of a CiliumCIDRGroup`)
+  return [{ kind: 'group', name, requirements: [], except }]
+}
+
+function parseService(scope: CiliumScope, at: Field): readonly Peer[] {
+  fields(at, ['k8sService', 'k8sServiceSelector'])
+  const one = child(at, 'k8sService')
+  const many = child(at, 'k8sServiceSelector')
+  if (isAbsent(one) === isAbsent(many)) {
+    problem(at, 'needs exactly one of k8sService and k8sServiceSelector')
+    return []
+  }
+  const of = isAbsent(one) ? many : one
+  fields(of, isAbsent(one) ? ['selector', 'namespace'] : ['serviceName', 'namespace'])
+  if (isAbsent(one)) {
+    if (isAbsent(child(of, 'selector'))) problem(child(of, 'selector'), 'required')
+    const requirements = parseSelector(child(of, 'selector'), serviceLabel)
+    return [{ kind: 'service', namespace: textOf(child(of, 'namespace')), name: '', requirements }]
+  }
+  const namespace = textOf(child(of, 'namespace')) || scope.namespace
+  const name = textOf(child(of, 'serviceName'))
+  if (name === '') problem(child(of, 'serviceName'), 'required')
+  else if (namespace === '') problem(child(of, 'namespace'), 'required in a policy without a namespace')
+  return [{ kind: 'service', namespace, name, requirements: [] }]
+}
+
+const labelsOf = (source: string) => (key: string) => ({
+  source,
+  key: key.startsWith(`${source}:`) ? key.slice(source.length + 1) : key,
+})
+const nodeLabel = labelsOf('node')
+const groupLabel = labelsOf('cidrgroup')
+const serviceLabel = labelsOf('k8s')
 
 function bareCidr(at: Field): readonly Peer[] {
   const text = textOf(at)

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Cell, verdict } from '../../model/datapath.ts'
+import { type Classes, type PartedClasses, partedClasses, reclassed } from './classes.ts'
 import type { Columns } from './columns.ts'
 import { columnsOf } from './columns.ts'
+import { type Evaluator, evaluator, type Said } from './evaluate.ts'
 import type { Entry, Program } from './program.ts'
 import type { Direction, Peer, PortName, PortRange } from './rule.ts'
 
 /**
  * A program compiled against the identities there are: identity to class, port to column, cell to verdict and rule.
- * Class 0 is the floor: it is for identities that nobody has told us of, and no class is more closed. So an identity
- * that is not yet, or no longer, in the kernel's class map can only lose, whatever the order of writes.
+ * Class 0 is the floor: it is for identities of the cluster that nobody has told us of, and no class of such an identity
+ * is more closed. So one that is not yet, or no longer, in the kernel's class map can only lose, whatever the order.
  */
 export interface Decision {
   /** Key of the program. */
@@ -18,14 +20,14 @@ export interface Decision {
   /** `class * columns + column`. */
   readonly cells: readonly Cell[]
   /** Identities that are not of class 0. */
-  readonly classes: ReadonlyMap<number, number>
+  readonly classes: Classes
   /** Equal texts decide equally for equal classes; who is in which class is left out. */
   readonly content: string
 }
 
-/** What compiling needs to know of the world. */
+/** What compiling needs to know of the world. The same list means the same members as before. */
 export interface Known {
-  /** Identities a peer means, any order. */
+  /** Identities a peer means, ascending. */
   identities(peer: Peer): readonly number[]
   /** Every identity there is; asked only when a denial names its peers. */
   all(): readonly number[]
@@ -34,6 +36,10 @@ export interface Known {
     name: PortName,
   ): readonly { readonly identity: number; readonly space: PortRange['space']; readonly port: number }[]
   ruleNumber(rule: string): number
+  /** Port of the proxy that enforces a rule; 0: none is there. */
+  proxyPort?(rule: string): number
+  /** Prefixes of Cilium's rules mean pods too. */
+  readonly cidrsMeanPods?: boolean
 }
 
 /** An entry whose names of ports are resolved: only these identities, if given. */
@@ -43,18 +49,80 @@ interface Resolved {
   readonly only?: ReadonlySet<number>
 }
 
-export function compile(program: Program, known: Known): Decision {
-  const entries = program.entries.flatMap((e) => resolve(e, known))
-  const columns = columnsOf(entries.map((e) => e.ports))
-  const states = statesOf(entries, known)
-  const cellsOf = cellWriter(program, entries, columns, known)
+/** All that a decision follows from; nothing else is asked of the world. */
+interface Asked {
+  readonly entries: readonly Resolved[]
+  /** Equal texts resolve equally. */
+  readonly names: string
+  readonly said: readonly Said[]
+  readonly otherwiseRule: number
+  /** For each entry that names its peers the members of each peer. */
+  readonly lists: readonly (readonly (readonly number[])[])[]
+}
 
+/** The last decision of a program with what it followed from: the next is found from what changed since. */
+interface Made {
+  readonly asked: Asked
+  readonly all: readonly number[] | undefined
+  readonly decision: Decision & { readonly classes: PartedClasses }
+  readonly evaluate: Evaluator
+  readonly base: readonly boolean[]
+  /** Text of a vector to its class. */
+  readonly classOfText: ReadonlyMap<string, number>
+  /** Entries that name an identity, as text, to its class. */
+  readonly classOfState: Map<string, number>
+  /** How many identities are in each class but 0. */
+  readonly members: number[]
+}
+
+const made = new WeakMap<Program, Made>()
+
+/** What a program decides now. The last answer is remembered: it costs what has changed since, and is the same. */
+export function compile(program: Program, known: Known): Decision {
+  const asked = ask(program, known)
+  const before = made.get(program)
+  const next = before && sameFrame(before.asked, asked) ? changed(before, asked, known) : undefined
+  const now = next ?? anew(program, asked, known)
+  made.set(program, now)
+  return now.decision
+}
+
+function ask(program: Program, known: Known): Asked {
+  const entries = program.entries.flatMap((e) => resolve(e, known))
+  return {
+    entries,
+    names: entries
+      .filter((e) => e.only)
+      .map((e) => `${e.entry.rule} ${JSON.stringify(e.ports)} ${[...(e.only ?? [])].join()}`)
+      .join(';'),
+    said: entries.map(({ entry }) => ({
+      entry,
+      rule: known.ruleNumber(entry.rule),
+      proxyPort: entry.action === 'redirect' ? (known.proxyPort?.(entry.rule) ?? 0) : 0,
+    })),
+    otherwiseRule: program.otherwiseRule === '' ? 0 : known.ruleNumber(program.otherwiseRule),
+    lists: entries.map(({ entry }) => (entry.peers === 'all' ? [] : entry.peers.map((p) => known.identities(p)))),
+  }
+}
+
+const sameFrame = (a: Asked, b: Asked): boolean =>
+  a.names === b.names &&
+  a.otherwiseRule === b.otherwiseRule &&
+  a.entries.length === b.entries.length &&
+  a.said.every((s, i) => s.rule === b.said[i]?.rule && s.proxyPort === b.said[i]?.proxyPort)
+
+function anew(program: Program, asked: Asked, known: Known): Made {
+  const { entries, said } = asked
+  const columns = columnsOf(entries.map((e) => e.ports))
+  const evaluate = evaluator(program, said, asked.otherwiseRule)
   const base = entries.map(isWildcard)
-  const vectors: (readonly Cell[])[] = [floorOf(program, entries, base, cellsOf)]
+  const vectorOf = (matches: (entry: number) => boolean) => columns.entries.map((c) => evaluate.cell(c, matches))
+
+  const vectors: (readonly Cell[])[] = [floorOf(entries, base, columns, evaluate, known)]
   const texts: string[] = [vectorText(vectors[0] as readonly Cell[])]
   const numberOf = new Map<string, number>([[texts[0] as string, 0]])
-  const vectorOfState = states.members.map((members) => {
-    const vector = cellsOf((i) => base[i] === true || members.has(i))
+  const vectorNumber = (members: ReadonlySet<number>): number => {
+    const vector = vectorOf((i) => base[i] === true || members.has(i))
     const text = vectorText(vector)
     let number = numberOf.get(text)
     if (number === undefined) {
@@ -64,47 +132,167 @@ export function compile(program: Program, known: Known): Decision {
       texts.push(text)
     }
     return number
-  })
-  const unnamed = vectorOfState[0] !== 0 ? known.all().filter((identity) => !states.of.has(identity)) : []
+  }
+  const states = statesOf(entries, asked.lists)
+  const vectorOfState = states.members.map(vectorNumber)
+  const all = vectorOfState[0] !== 0 ? known.all() : undefined
+  const unnamed = all?.filter((identity) => !states.of.has(identity)) ?? []
   const used = new Set<number>(unnamed.length > 0 ? [vectorOfState[0] as number] : [])
   for (const state of new Set(states.of.values())) used.add(vectorOfState[state] as number)
   used.delete(0)
   // Numbered by what they say, not by who came first, so that equal content has equal numbers.
   const order = [...used].sort((x, y) => ((texts[x] as string) < (texts[y] as string) ? -1 : 1))
   const classOf = new Map([0, ...order].map((vector, number) => [vector, number]))
-  const classes = new Map<number, number>()
-  const put = (identity: number, vector: number) => {
-    if (vector !== 0) classes.set(identity, classOf.get(vector) as number)
+  const members: number[] = [0, ...order].map(() => 0)
+  function* classed(): Iterable<readonly [number, number]> {
+    const put = function* (identity: number, vector: number): Iterable<readonly [number, number]> {
+      if (vector === 0) return
+      const number = classOf.get(vector) as number
+      members[number] = (members[number] as number) + 1
+      yield [identity, number]
+    }
+    for (const [identity, state] of states.of) yield* put(identity, vectorOfState[state] as number)
+    for (const identity of unnamed) yield* put(identity, vectorOfState[0] as number)
   }
-  for (const [identity, state] of states.of) put(identity, vectorOfState[state] as number)
-  for (const identity of unnamed) put(identity, vectorOfState[0] as number)
+  const classes = partedClasses(classed())
+  const classOfState = new Map<string, number>()
+  for (const [state, vector] of vectorOfState.entries()) {
+    const number = classOf.get(vector)
+    if (number !== undefined) classOfState.set(stateText(states.members[state] as ReadonlySet<number>), number)
+  }
   return {
-    key: program.key,
-    direction: program.direction,
-    columns,
-    cells: [0, ...order].flatMap((n) => vectors[n] as readonly Cell[]),
-    classes,
-    content: [
-      columns.other,
-      columns.runs.map((runs) => runs.map((r) => `${r.last}:${r.column}`).join()).join(';'),
-      [0, ...order].map((n) => texts[n]).join(';'),
-    ].join('|'),
+    asked,
+    all,
+    evaluate,
+    base,
+    members,
+    classOfState,
+    classOfText: new Map([0, ...order].map((vector, number) => [texts[vector] as string, number])),
+    decision: {
+      key: program.key,
+      direction: program.direction,
+      columns,
+      cells: [0, ...order].flatMap((n) => vectors[n] as readonly Cell[]),
+      classes,
+      content: [
+        columns.other,
+        columns.runs.map((runs) => runs.map((r) => `${r.last}:${r.column}`).join()).join(';'),
+        [0, ...order].map((n) => texts[n]).join(';'),
+      ].join('|'),
+    },
   }
 }
 
-/** What those get who nobody has told us of: only what everybody gets, less all that anybody is denied. */
+/** The decision after some identities came, went or changed sides. Undefined when other classes are needed. */
+function changed(before: Made, asked: Asked, known: Known): Made | undefined {
+  const all = before.all && known.all()
+  const touched = new Set<number>()
+  const lists = before.asked.lists.flat()
+  const now = asked.lists.flat()
+  if (lists.length !== now.length) return undefined
+  for (const [i, list] of now.entries()) difference(lists[i] as readonly number[], list, touched)
+  if (all && before.all) difference(before.all, all, touched)
+  if (touched.size > 64 + before.decision.classes.size / 4) return undefined
+  if (touched.size === 0) return { ...before, asked, all }
+  const exists = all && new Set(all)
+  const members = [...before.members]
+  const changes: (readonly [number, number | undefined])[] = []
+  for (const identity of touched) {
+    const state: number[] = []
+    for (const [i, { entry, only }] of asked.entries.entries()) {
+      if (before.base[i] || (only && !only.has(identity))) continue
+      if (entry.peers === 'all' || (asked.lists[i] ?? []).some((list) => has(list, identity))) state.push(i)
+    }
+    const number = state.length === 0 && !exists?.has(identity) ? 0 : classOfMembers(before, state)
+    if (number === undefined) return undefined
+    const was = before.decision.classes.get(identity) ?? 0
+    if (was === number) continue
+    members[was] = (members[was] as number) - 1
+    members[number] = (members[number] as number) + 1
+    changes.push([identity, number === 0 ? undefined : number])
+  }
+  // A class that nobody is in any more is no part of the answer.
+  if (members.some((count, number) => number > 0 && count === 0)) return undefined
+  const classes = reclassed(before.decision.classes, changes)
+  return { ...before, asked, all, members, decision: { ...before.decision, classes } }
+}
+
+function classOfMembers(before: Made, state: readonly number[]): number | undefined {
+  const text = state.join()
+  const known = before.classOfState.get(text)
+  if (known !== undefined) return known
+  const named = new Set(state)
+  const vector = before.decision.columns.entries.map((covering) =>
+    before.evaluate.cell(covering, (i) => before.base[i] === true || named.has(i)),
+  )
+  const number = before.classOfText.get(vectorText(vector))
+  if (number !== undefined) before.classOfState.set(text, number)
+  return number
+}
+
+/** Adds what is in one of two ascending lists only. */
+function difference(a: readonly number[], b: readonly number[], into: Set<number>): void {
+  if (a === b) return
+  for (let i = 0, k = 0; i < a.length || k < b.length; ) {
+    const x = a[i] ?? Number.POSITIVE_INFINITY
+    const y = b[k] ?? Number.POSITIVE_INFINITY
+    if (x === y) {
+      i++
+      k++
+    } else if (x < y) {
+      into.add(x)
+      i++
+    } else {
+      into.add(y)
+      k++
+    }
+  }
+}
+
+function has(ascending: readonly number[], wanted: number): boolean {
+  let low = 0
+  let high = ascending.length - 1
+  while (low <= high) {
+    const middle = (low + high) >> 1
+    const there = ascending[middle] as number
+    if (there === wanted) return true
+    if (there < wanted) low = middle + 1
+    else high = middle - 1
+  }
+  return false
+}
+
+/** What those get who nobody has told us of: only what everybody gets, less all that they might be denied. */
 function floorOf(
-  program: Program,
   entries: readonly Resolved[],
   base: readonly boolean[],
-  cellsOf: (matches: (entry: number) => boolean) => readonly Cell[],
+  columns: Columns,
+  evaluate: Evaluator,
+  known: Known,
 ): readonly Cell[] {
-  const least = cellsOf((i) => {
-    const action = entries[i]?.entry.action
-    return base[i] === true || action === 'deny' || (action === 'closed' && program.otherwise === 'allow')
+  const certain = (i: number) => base[i] === true
+  const strangers = entries.map((e) => mayBeStranger(e, known))
+  return columns.entries.map((covering) => {
+    // Where everybody is denied anyway, keep the answer of those that no entry names: then they need no class.
+    const plain = evaluate.cell(covering, certain)
+    const closed = plain.verdict !== verdict.allow && plain.verdict !== verdict.redirect
+    return closed ? plain : evaluate.least(covering, certain, (i) => strangers[i] === true)
   })
-  // Where everybody is denied anyway, keep the answer of those that no entry names: then they need no class.
-  return cellsOf((i) => base[i] === true).map((c, i) => (c.verdict === verdict.allow ? (least[i] as Cell) : c))
+}
+
+/**
+ * Whether an entry might mean an identity of the cluster that is not known yet. Reserved ones always are, and so are those
+ * of prefixes and of pods where a prefix draws a line: this node gives them their numbers.
+ */
+function mayBeStranger(e: Resolved, known: Known): boolean {
+  if (e.entry.peers === 'all') return e.only !== undefined
+  return e.entry.peers.some((p) => {
+    if (p.kind === 'labels')
+      return !p.requirements.some(
+        (r) => r.source === 'reserved' && r.operator !== 'DoesNotExist' && r.operator !== 'NotIn',
+      )
+    return p.kind === 'service' || known.cidrsMeanPods === true
+  })
 }
 
 const isWildcard = (e: Resolved): boolean => e.entry.peers === 'all' && e.only === undefined
@@ -136,7 +324,7 @@ interface States {
 }
 
 /** Groups identities by the set of entries that name them, walking each entry's identities once. */
-function statesOf(entries: readonly Resolved[], known: Known): States {
+function statesOf(entries: readonly Resolved[], lists: Asked['lists']): States {
   const of = new Map<number, number>()
   const members: Set<number>[] = [new Set()]
   for (const [i, { entry, only }] of entries.entries()) {
@@ -157,32 +345,17 @@ function statesOf(entries: readonly Resolved[], known: Known): States {
       of.set(identity, to)
     }
     if (entry.peers === 'all') for (const identity of only ?? []) enter(identity)
-    else for (const peer of entry.peers) for (const identity of known.identities(peer)) enter(identity)
+    else for (const list of lists[i] ?? []) for (const identity of list) enter(identity)
   }
   return { of, members }
 }
 
-function cellWriter(
-  program: Program,
-  entries: readonly Resolved[],
-  columns: Columns,
-  known: Known,
-): (matches: (entry: number) => boolean) => readonly Cell[] {
-  const closed = program.audit ? verdict.audit : undefined
-  const of = { deny: closed ?? verdict.deny, allow: verdict.allow, closed: closed ?? verdict.none }
-  const cells = entries.map(({ entry }) => cell(of[entry.action], known.ruleNumber(entry.rule)))
-  const otherwise =
-    program.otherwise === 'allow'
-      ? cell(verdict.allow, 0)
-      : cell(closed ?? verdict.none, known.ruleNumber(program.otherwiseRule))
-  return (matches) =>
-    columns.entries.map((covering) => {
-      // Entries are in order: the first that matches decides.
-      for (const i of covering) if (matches(i)) return cells[i] as Cell
-      return otherwise
-    })
-}
+const stateText = (members: ReadonlySet<number>): string => [...members].join()
 
-const cell = (v: number, rule: number): Cell => ({ rule, shadowRule: 0, verdict: v, shadowVerdict: 0, proxyPort: 0 })
-
-const vectorText = (cells: readonly Cell[]): string => cells.map((c) => `${c.verdict}:${c.rule}`).join()
+const vectorText = (cells: readonly Cell[]): string =>
+  cells
+    .map(
+      (c) =>
+        `${c.verdict}:${c.rule}${c.proxyPort === 0 ? '' : `>${c.proxyPort}`}${c.shadowRule === 0 && c.shadowVerdict === 0 ? '' : `~${c.shadowVerdict}:${c.shadowRule}`}`,
+    )
+    .join()

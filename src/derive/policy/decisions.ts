@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { CellsRow, ClassRow, PolicyPageRow, PolicyRow, PolicyTableRow } from '../../model/datapath.ts'
 import { reservedIdentities } from '../../model/identity.ts'
-import { ciliumEndpoints, ciliumIdentities, kernelPolicies, kernelTables } from '../../model/rows.ts'
+import { ciliumEndpoints, ciliumIdentities, kernelTables, settings } from '../../model/rows.ts'
 import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 import { endpoints } from '../endpoints/tables.ts'
-import { nextFree } from '../numbers.ts'
 import { cidrIdentities } from './cidrs.ts'
+import { partsOf } from './classes.ts'
 import { pageColumns } from './columns.ts'
 import { compile, type Decision, type Known } from './decision.ts'
-import { type Program, peerKey, type Subject } from './program.ts'
-import { programs, ruleNumbers, type SubjectPrograms, subjectPrograms, subjects } from './programs.ts'
+import { policyNumbers } from './numbers.ts'
+import { placeIdentities } from './places.ts'
+import { type Program, peerKey } from './program.ts'
+import { programs, ruleNumbers, type SubjectPrograms, subjectPrograms } from './programs.ts'
 import { selections } from './selections.ts'
-import { limits, type PlacedTable, placeTables, type TableRow, tableRowKey } from './tables.ts'
+import { type PlacedTable, placeTables, type TableRow, tableRowKey } from './tables.ts'
+
+export { policyNumbers } from './numbers.ts'
 
 /** Every program compiled against the identities there are. */
 export const decisions = deriveEach<Program, Decision>(
@@ -29,21 +33,37 @@ export const decisions = deriveEach<Program, Decision>(
   (program, read) => [compile(program, knownFrom(read))],
 )
 
+const numbersOf = new WeakMap<readonly { readonly number: number }[], readonly number[]>()
+
+/** The lists of a table stay the same while it does. */
+function numbers(list: readonly { readonly number: number }[]): readonly number[] {
+  let made = numbersOf.get(list)
+  if (!made) numbersOf.set(list, (made = list.map((i) => i.number).sort((a, b) => a - b)))
+  return made
+}
+
 /** What compiling finds in the tables; questions compile parts of programs with it. */
 export const knownFrom = (read: Read): Known => ({
   identities: (peer) => read.get(selections, peerKey(peer))?.identities ?? [],
+  // By ranges, so that one list after the other is ascending.
   all: () => [
-    ...reservedIdentities.map((i) => i.number),
-    ...read.all(ciliumIdentities).map((i) => i.number),
-    ...read.all(cidrIdentities).map((i) => i.number),
+    ...numbers(reservedIdentities),
+    ...numbers(read.all(ciliumIdentities)),
+    ...numbers(read.all(cidrIdentities)),
+    ...numbers(read.all(placeIdentities)),
   ],
   named: ({ name, protocol }) =>
     [...read.by(ciliumEndpoints, 'portName', name), ...read.by(endpoints, 'portName', name)].flatMap((e) =>
       e.namedPorts
         .filter((p) => p.name === name && (protocol === 'ANY' || protocol === p.protocol))
-        .map((p) => ({ identity: e.identity, space: p.protocol, port: p.port })),
+        .flatMap((p) =>
+          [e.identity, ...read.by(placeIdentities, 'base', String(e.identity)).map((i) => i.number)].map(
+            (identity) => ({ identity, space: p.protocol, port: p.port }),
+          ),
+        ),
     ),
   ruleNumber: (rule) => read.get(ruleNumbers, rule)?.number ?? 0,
+  cidrsMeanPods: read.get(settings, 'settings')?.policyCidrMatchMode.includes('pods') ?? false,
 })
 
 /** Where each decision lives in the kernel, those that it has not let go of included. */
@@ -115,21 +135,17 @@ export const policyCellRows = deriveEach<TableRow, CellsRow>(
 interface MembersPart {
   readonly table: number
   readonly part: number
-  /** Identity and class by turns. */
-  readonly members: readonly number[]
+  /** Identity to class. */
+  readonly members: ReadonlyMap<number, number>
 }
-
-const parts = 32
 
 export const policyMembers = deriveEach<TableRow, MembersPart>(
   'policyMembers',
   policyPlaces,
   { key: (m) => `${m.table} ${m.part}` },
-  placedOnly(({ table, decision }) => {
-    const lists: number[][] = []
-    for (const [identity, number] of decision.classes) (lists[identity % parts] ??= []).push(identity, number)
-    return lists.flatMap((members, part) => [{ table, part, members }])
-  }),
+  placedOnly(({ table, decision }) =>
+    partsOf(decision.classes).flatMap((members, part) => (members.size === 0 ? [] : [{ table, part, members }])),
+  ),
 )
 
 /** cilium_policy_classes */
@@ -137,41 +153,7 @@ export const policyClassRows = deriveEach<MembersPart, ClassRow>(
   'policyClasses',
   policyMembers,
   { key: (c) => `${c.table} ${c.identity}` },
-  ({ table, members }) => {
-    const rows: ClassRow[] = []
-    for (let i = 0; i < members.length; i += 2)
-      rows.push({ table, identity: members[i] as number, class: members[i + 1] as number })
-    return rows
-  },
-)
-
-/** The policy number of each subject; `cursor` says where the next search starts. */
-export interface PolicyNumber {
-  readonly subject: string
-  readonly policy: number
-}
-
-export const policyNumbers = allocate<Subject, PolicyNumber>(
-  'policyNumbers',
-  subjects,
-  { key: (p) => p.subject },
-  (wanted, held, read) => {
-    const inKernel = new Set(read.all(kernelPolicies).map((p) => p.policy))
-    const before = new Map(held.map((h) => [h.subject, h.policy]))
-    const kept = new Map(wanted.flatMap((w) => (before.has(w.key) ? [[w.key, before.get(w.key) as number]] : [])))
-    const used = new Set(kept.values())
-    let next = before.get('cursor') ?? 1
-    for (const { key } of wanted) {
-      if (kept.has(key)) continue
-      const number = nextFree(1, limits.tables - 1, next, (n) => used.has(n) || inKernel.has(n))
-      if (number === undefined) continue
-      kept.set(key, number)
-      used.add(number)
-      next = number + 1
-    }
-    return [...kept, ['cursor', next] as const].map(([subject, policy]) => ({ subject, policy }))
-  },
-  [kernelPolicies],
+  ({ table, members }) => [...members].map(([identity, number]) => ({ table, identity, class: number })),
 )
 
 /** cilium_policies: 0 where a decision found no place, which lets nothing pass. */

@@ -18,7 +18,7 @@ export function parseNetworkPolicy(key: string, namespace: string, spec: Field):
     if (found.length > 0 && !types[direction]) warning(at, `without effect: policyTypes does not name ${direction}`)
     return types[direction] ? found : []
   })
-  return [{ key: `${key}#spec`, subject, enforce: types, rules }]
+  return [{ key: `${key}#spec`, subject, tier: 'normal', priority: 0, enforce: types, rules }]
 }
 
 /** Absent: ingress always, egress when there are egress rules. */
@@ -66,38 +66,46 @@ function parsePeer(namespace: string, at: Field): readonly Peer[] {
     problem(at, 'a peer needs podSelector, namespaceSelector or ipBlock', 'leave the whole list out to mean everybody')
     return []
   }
-  const where = isAbsent(namespaces)
-    ? [inNamespace(namespace)]
-    : [
-        // Only pods have a namespace: without this, 'not in' and 'does not exist' would select the world too.
-        { source: 'k8s', key: podNamespaceKey, operator: 'Exists', values: [] } as const,
-        ...parseSelector(namespaces, namespaceLabel),
-      ]
-  return [{ kind: 'labels', requirements: sortedRequirements([...where, ...parseSelector(pods, podLabel)]) }]
+  if (!isAbsent(namespaces)) return [podsWith(namespaces, pods)]
+  const requirements = sortedRequirements([inNamespace(namespace), ...parseSelector(pods, podLabel)])
+  return [{ kind: 'labels', requirements }]
 }
 
 function parseBlock(at: Field): readonly Peer[] {
   fields(at, ['cidr', 'except'])
-  return parseCidr(child(at, 'cidr'), child(at, 'except'))
+  return parseCidr(child(at, 'cidr'), child(at, 'except')).map((p) => ({ ...p, block: true }))
 }
 
 /** A prefix and what is taken out of it. */
-export function parseCidr(cidrAt: Field, exceptAt: Field): readonly Peer[] {
+export function parseCidr(cidrAt: Field, exceptAt: Field): readonly (Peer & { readonly kind: 'cidr' })[] {
   const text = textOf(cidrAt)
   const cidr = canonicalPrefix(text)
   if (cidr === undefined) {
     problem(cidrAt, text === '' ? 'required' : `'${text}' is not a prefix`, 'as in 10.0.0.0/8 or fd00::/8')
     return []
   }
-  const except: string[] = []
-  for (const e of elements(exceptAt)) {
+  const except = parseExcept(exceptAt)
+  for (const { at, inner } of except)
+    if (!contains(prefix(cidr), prefix(inner))) problem(at, `${inner} is not inside ${cidr}`)
+  return [{ kind: 'cidr', cidr, except: [...new Set(except.map((e) => e.inner))].sort() }]
+}
+
+export const parseExcept = (at: Field): readonly { readonly at: Field; readonly inner: string }[] =>
+  elements(at).flatMap((e) => {
     const inner = canonicalPrefix(textOf(e))
     if (inner === undefined) problem(e, `'${textOf(e)}' is not a prefix`, 'as in 10.1.0.0/16')
-    else if (!contains(prefix(cidr), prefix(inner))) problem(e, `${inner} is not inside ${cidr}`)
-    else except.push(inner)
-  }
-  return [{ kind: 'cidr', cidr, except: [...new Set(except)].sort() }]
-}
+    return inner === undefined ? [] : [{ at: e, inner }]
+  })
+
+/** Pods by their labels and their namespaces' labels. Only pods have a namespace: 'not in' must not select the world. */
+export const podsWith = (namespaces: Field, pods: Field): Peer & { readonly kind: 'labels' } => ({
+  kind: 'labels',
+  requirements: sortedRequirements([
+    { source: 'k8s', key: podNamespaceKey, operator: 'Exists', values: [] },
+    ...parseSelector(namespaces, namespaceLabel),
+    ...parseSelector(pods, podLabel),
+  ]),
+})
 
 const podLabel = (key: string) => ({ source: 'k8s', key })
 const namespaceLabel = (key: string) => ({ source: 'k8s', key: `${namespaceLabelsKey}.${key}` })

@@ -52,7 +52,7 @@ test('ports are checked where they stand', () => {
 test('what can not be enforced yet closes: an allowance allows nobody, a denial denies everybody', () => {
   const [allow] = cilium({ endpointSelector: {}, egress: [{ toFQDNs: [{ matchName: 'a.b' }] }] }).specs
   assert.deepEqual([allow?.rules[0]?.action, allow?.enforce.egress], ['closed', true])
-  const denied = cilium({ endpointSelector: {}, ingressDeny: [{ fromCIDRSet: [{ cidrGroupRef: 'g' }] }] })
+  const denied = cilium({ endpointSelector: {}, ingressDeny: [{ fromGroups: [{ aws: {} }] }] })
   assert.deepEqual([denied.specs[0]?.rules[0]?.action, denied.specs[0]?.rules[0]?.peers], ['deny', 'all'])
   assert.equal(denied.warnings.length, 1)
   const nobody = cilium({ endpointSelector: {}, egress: [{ toGroups: [] }] })

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type PolicyObject, policyKey } from '../../model/policy.ts'
-import { ciliumClusterwideNetworkPolicies, ciliumNetworkPolicies, networkPolicies, settings } from '../../model/rows.ts'
+import {
+  ciliumClusterwideNetworkPolicies,
+  ciliumNetworkPolicies,
+  clusterNetworkPolicies,
+  networkPolicies,
+  settings,
+} from '../../model/rows.ts'
 import { allocate, deriveEach, type Table } from '../../table/definition.ts'
 import { parseCiliumPolicy } from './cilium-policy.ts'
+import { parseClusterNetworkPolicy } from './cluster-network-policy.ts'
 import { parseNetworkPolicy } from './network-policy.ts'
-import { child, type Findings, field } from './read.ts'
-import type { Policy, Requirement } from './rule.ts'
+import { child, type Field, type Findings, field } from './read.ts'
+import type { Policy, PolicyMode, PolicySpec, Requirement } from './rule.ts'
 import { anchors } from './selector.ts'
 
 /** Reads one object; what is wrong with it is in `problems`, and then it says nothing. */
@@ -13,10 +20,8 @@ export function readPolicy(object: PolicyObject, clusterName: string): Policy {
   const findings: Findings = { problems: [], warnings: [] }
   const root = field(object.object, '', findings)
   const key = policyKey(object)
-  const specs =
-    object.kind === 'NetworkPolicy'
-      ? parseNetworkPolicy(key, object.namespace, child(root, 'spec'))
-      : parseCiliumPolicy({ policy: key, namespace: object.namespace, clusterName }, root)
+  const mode = modeOf(object, findings)
+  const specs = specsOf(object, key, root, clusterName)
   return {
     key,
     kind: object.kind,
@@ -24,9 +29,37 @@ export function readPolicy(object: PolicyObject, clusterName: string): Policy {
     name: object.name,
     uid: object.uid,
     generation: object.generation,
+    mode,
     specs: findings.problems.length > 0 ? [] : specs,
     ...findings,
   }
+}
+
+function specsOf(object: PolicyObject, key: string, root: Field, clusterName: string): readonly PolicySpec[] {
+  switch (object.kind) {
+    case 'NetworkPolicy':
+      return parseNetworkPolicy(key, object.namespace, child(root, 'spec'))
+    case 'ClusterNetworkPolicy':
+      return parseClusterNetworkPolicy(key, child(root, 'spec'))
+    case 'CiliumNetworkPolicy':
+    case 'CiliumClusterwideNetworkPolicy':
+      return parseCiliumPolicy({ policy: key, namespace: object.namespace, clusterName }, root)
+  }
+}
+
+/** Annotation of a policy that is tried out: `audit`, `staged`, or `enforce` as without it. */
+export const modeAnnotation = 'cilium-ts.io/policy-mode'
+
+function modeOf(object: PolicyObject, findings: Findings): PolicyMode {
+  const written = object.annotations[modeAnnotation] ?? 'enforce'
+  const mode = (['enforce', 'audit', 'staged'] as const).find((m) => m === written)
+  if (mode === undefined)
+    findings.problems.push({
+      field: `metadata.annotations['${modeAnnotation}']`,
+      message: `'${written}' is not a mode`,
+      fix: 'one of: enforce, audit, staged',
+    })
+  return mode ?? 'enforce'
 }
 
 const readAs = (name: string, source: Table<PolicyObject>): Table<Policy> =>
@@ -48,6 +81,8 @@ const readAs = (name: string, source: Table<PolicyObject>): Table<Policy> =>
 export const readNetworkPolicies = readAs('readNetworkPolicies', networkPolicies)
 export const readCiliumNetworkPolicies = readAs('readCiliumNetworkPolicies', ciliumNetworkPolicies)
 export const readClusterwidePolicies = readAs('readClusterwidePolicies', ciliumClusterwideNetworkPolicies)
+export const readClusterNetworkPolicies = readAs('readClusterNetworkPolicies', clusterNetworkPolicies)
+const alsoRead = [readCiliumNetworkPolicies, readClusterwidePolicies, readClusterNetworkPolicies] as const
 
 /**
  * The policies in effect: the last valid version of each object. A change that makes one invalid leaves what it said
@@ -58,7 +93,7 @@ export const policies = allocate<Policy, Policy>(
   readNetworkPolicies,
   {
     key: (p) => p.key,
-    indexes: { subject: (p) => [...new Set(p.specs.flatMap((s) => subjectAnchors(s.subject)))] },
+    indexes: { subject: (p) => [...new Set(p.specs.flatMap((s) => (s.ofNodes ? [] : subjectAnchors(s.subject))))] },
     columns: [
       ['POLICY', (p) => p.key],
       ['RULES', (p) => String(p.specs.reduce((n, s) => n + s.rules.length, 0))],
@@ -66,13 +101,13 @@ export const policies = allocate<Policy, Policy>(
   },
   (wanted, held, read) => {
     const out: Policy[] = []
-    for (const p of [...wanted, ...read.all(readCiliumNetworkPolicies), ...read.all(readClusterwidePolicies)]) {
+    for (const p of [...wanted, ...alsoRead.flatMap((t) => read.all(t))]) {
       const valid = p.problems.length === 0 ? p : held.find((h) => h.key === p.key)
       if (valid && valid.uid === p.uid) out.push(valid)
     }
     return out
   },
-  [readCiliumNetworkPolicies, readClusterwidePolicies],
+  alsoRead,
 )
 
 /** Under which of its subjects' labels a policy is found; '' when any endpoint might be meant. */
@@ -135,3 +170,7 @@ const conditionsFrom = (name: string, source: Table<Policy>): Table<PolicyVerdic
 export const networkPolicyConditions = conditionsFrom('networkPolicyConditions', readNetworkPolicies)
 export const ciliumNetworkPolicyConditions = conditionsFrom('ciliumNetworkPolicyConditions', readCiliumNetworkPolicies)
 export const clusterwidePolicyConditions = conditionsFrom('clusterwidePolicyConditions', readClusterwidePolicies)
+export const clusterNetworkPolicyConditions = conditionsFrom(
+  'clusterNetworkPolicyConditions',
+  readClusterNetworkPolicies,
+)

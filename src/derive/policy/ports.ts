@@ -73,7 +73,7 @@ export function parseKubernetesPorts(at: Field): readonly Port[] {
   return out
 }
 
-const isPortName = (name: string): boolean => namePattern.test(name) && hasLetter.test(name)
+export const isPortName = (name: string): boolean => namePattern.test(name) && hasLetter.test(name)
 
 const icmpNames: { readonly [family: string]: { readonly [name: string]: number } } = {
   IPv4: {

@@ -3,9 +3,20 @@ import type { LabelSet } from '../../model/labels.ts'
 import type { NamedPort } from '../../model/pod.ts'
 import type { Settings } from '../../model/settings.ts'
 import { entityPeers } from './entities.ts'
-import type { Direction, Peer, Policy, PolicySpec, PortName, PortRange, Rule } from './rule.ts'
-import { isPortRange } from './rule.ts'
-import { labelIndex, selectorText, selects } from './selector.ts'
+import type {
+  Demand,
+  Direction,
+  Peer,
+  Policy,
+  PolicyMode,
+  PolicySpec,
+  PortName,
+  PortRange,
+  Requirement,
+  Rule,
+} from './rule.ts'
+import { isPortRange, tiers } from './rule.ts'
+import { labelIndex, selectorText, selects, sortedRequirements } from './selector.ts'
 
 /** Endpoints that policy can not tell apart: one identity, and the same names for the same ports. */
 export interface Subject {
@@ -13,13 +24,23 @@ export interface Subject {
   readonly identity: number
   readonly labels: LabelSet
   readonly namedPorts: readonly NamedPort[]
+  /** What policy would drop passes and is reported, for these endpoints alone. */
+  readonly audit?: boolean
+  /** Policy is switched off for these endpoints. */
+  readonly unenforced?: boolean
 }
 
 /** A rule as it concerns one subject in one direction. */
 export interface Entry {
   /** Key of the rule. */
   readonly rule: string
-  readonly action: Rule['action']
+  /** `default` is the default deny, where something still comes after it. */
+  readonly action: Rule['action'] | 'default'
+  /** Of `tiers`. */
+  readonly tier: number
+  readonly mode: PolicyMode
+  /** For `default`: the policies that asked for it. */
+  readonly by?: readonly string[]
   readonly peers: 'all' | readonly Peer[]
   readonly ports: 'all' | readonly PortRange[]
   /** Ports by the name the peer gives them; egress only. */
@@ -37,7 +58,10 @@ export interface Program {
   readonly otherwiseRule: string
   /** Policies that asked for the default deny. */
   readonly enforcedBy: readonly string[]
-  /** First match decides: denials, allowances, rules that stay closed. */
+  /**
+   * First match decides, by tier: in the normal one denials, allowances, redirections, rules that stay closed; in the
+   * others as written. `pass` goes on with the next tier.
+   */
   readonly entries: readonly Entry[]
   readonly audit: boolean
 }
@@ -52,6 +76,13 @@ export const subjectKey = (identity: number, namedPorts: readonly NamedPort[]): 
 
 export const selectsSubject = (spec: PolicySpec, labels: LabelSet): boolean => selects(spec.subject, labelIndex(labels))
 
+interface Placed {
+  readonly entry: Entry
+  readonly priority: number
+  readonly policy: string
+  readonly position: number
+}
+
 /** What the given policies, which may or may not select the subject, mean for it in one direction. */
 export function programOf(
   subject: Subject,
@@ -59,33 +90,60 @@ export function programOf(
   policies: readonly Policy[],
   settings: PolicySettings,
 ): Program {
-  const enforcedBy = new Set<string>()
-  const entries: Entry[] = []
-  if (settings.enablePolicy !== 'never')
+  const asked = { enforce: new Set<string>(), audit: new Set<string>(), staged: new Set<string>() }
+  const selecting: { readonly policy: Policy; readonly spec: PolicySpec }[] = []
+  if (settings.enablePolicy !== 'never' && !subject.unenforced)
     for (const policy of policies)
-      for (const spec of policy.specs) {
-        if (!selectsSubject(spec, subject.labels)) continue
-        if (spec.enforce[direction]) enforcedBy.add(policy.key)
-        for (const rule of spec.rules) if (rule.direction === direction) entries.push(entryOf(rule, subject))
+      for (const spec of policy.specs)
+        if (!spec.ofNodes && selectsSubject(spec, subject.labels)) selecting.push({ policy, spec })
+  const demands = selecting.flatMap(({ spec }) => (spec.demands ?? []).filter((d) => d.direction === direction))
+  const placed: Placed[] = []
+  for (const { policy, spec } of selecting) {
+    if (spec.enforce[direction]) asked[policy.mode].add(policy.key)
+    for (const [position, rule] of spec.rules.entries())
+      if (rule.direction === direction) {
+        const entry = entryOf(rule, subject, tiers[spec.tier], policy.mode, demands)
+        placed.push({ entry, priority: spec.priority, policy: policy.key, position })
       }
-  const enforced = enforcedBy.size > 0 || settings.enablePolicy === 'always'
-  if ((enforced || entries.length > 0) && direction === 'ingress' && settings.allowLocalhost !== 'policy')
-    entries.push({
+  }
+  const byDefault = (mode: PolicyMode): string[] => [...asked[mode]].sort()
+  const by = byDefault('enforce')
+  const enforced = by.length > 0 || settings.enablePolicy === 'always'
+  const everybody = { tier: tiers.normal, peers: 'all', ports: 'all', names: [] } as const
+  const add = (entry: Entry) => placed.push({ entry, priority: 0, policy: '', position: 0 })
+  if (by.length === 0)
+    for (const mode of ['audit', 'staged'] as const) {
+      const those = byDefault(mode)
+      if (those.length > 0)
+        add({ ...everybody, rule: defaultDenyRule(direction, those), action: 'default', mode, by: those })
+    }
+  if ((enforced || placed.length > 0) && direction === 'ingress' && settings.allowLocalhost !== 'policy')
+    add({
+      ...everybody,
       rule: localhostRule,
       action: 'allow',
+      mode: 'enforce',
       peers: entityPeers('host', settings.clusterName) ?? [],
-      ports: 'all',
-      names: [],
     })
-  const by = [...enforcedBy].sort()
+  const entries = placed
+    .sort(inOrder)
+    .map((p) => p.entry)
+    // The default deny of the normal tier leaves nothing to the next.
+    .filter((e) => by.length === 0 || e.tier <= tiers.normal)
+  const audit = settings.policyAuditMode || subject.audit === true
   return {
-    key: programKey(direction, enforced, by, entries, settings.policyAuditMode),
+    key:
+      programKey(direction, enforced, by, entries, audit) +
+      demands
+        .map((d) => ` & ${selectorText(d.requirements)}`)
+        .sort()
+        .join(''),
     direction,
     otherwise: enforced ? 'deny' : 'allow',
     otherwiseRule: enforced ? defaultDenyRule(direction, by) : '',
     enforcedBy: by,
-    entries: entries.sort(inOrder),
-    audit: settings.policyAuditMode,
+    entries,
+    audit,
   }
 }
 
@@ -93,9 +151,14 @@ export function programOf(
 export const defaultDenyRule = (direction: Direction, by: readonly string[]): string =>
   `default-deny ${direction}: ${by.length === 0 ? 'enable-policy=always' : by.join(', ')}`
 
-function entryOf(rule: Rule, subject: Subject): Entry {
-  const { key, action, peers } = rule
-  if (rule.ports === 'all') return { rule: key, action, peers, ports: 'all', names: [] }
+function entryOf(rule: Rule, subject: Subject, tier: number, mode: PolicyMode, demands: readonly Demand[]): Entry {
+  const { key, action } = rule
+  const wanted = demands.filter((d) => (d.action === 'deny') === (action === 'deny')).flatMap((d) => d.requirements)
+  const peers =
+    rule.peers === 'all' || !rule.narrowed || wanted.length === 0
+      ? rule.peers
+      : rule.peers.map((p) => (p.kind === 'labels' ? narrowed(p, wanted) : p))
+  if (rule.ports === 'all') return { rule: key, action, tier, mode, peers, ports: 'all', names: [] }
   const ports: PortRange[] = []
   const names: PortName[] = []
   for (const p of rule.ports) {
@@ -106,19 +169,32 @@ function entryOf(rule: Rule, subject: Subject): Entry {
         if (own.name === p.name && (p.protocol === 'ANY' || p.protocol === own.protocol))
           ports.push({ space: own.protocol, first: own.port, last: own.port })
   }
-  return { rule: key, action, peers, ports, names }
+  return { rule: key, action, tier, mode, peers, ports, names }
 }
 
-const rank = { deny: 0, allow: 1, closed: 2 } as const
+const narrowed = (peer: Peer & { readonly kind: 'labels' }, wanted: readonly Requirement[]): Peer => ({
+  kind: 'labels',
+  requirements: sortedRequirements([...peer.requirements, ...wanted]),
+})
+
+const rank = { deny: 0, pass: 1, allow: 2, redirect: 3, closed: 4, default: 5 } as const
 
 /** Among rules of one kind the one that names its peers is the better answer to 'why'. */
-function inOrder(a: Entry, b: Entry): number {
-  const byAction = rank[a.action] - rank[b.action]
+function inOrder(a: Placed, b: Placed): number {
+  const [x, y] = [a.entry, b.entry]
+  if (x.tier !== y.tier) return x.tier - y.tier
+  if (a.priority !== b.priority) return a.priority - b.priority
+  if (x.tier !== tiers.normal) {
+    if (a.policy !== b.policy) return a.policy < b.policy ? -1 : 1
+    return a.position - b.position
+  }
+  const byAction = rank[x.action] - rank[y.action]
   if (byAction !== 0) return byAction
-  if ((a.peers === 'all') !== (b.peers === 'all')) return a.peers === 'all' ? 1 : -1
-  return a.rule < b.rule ? -1 : a.rule > b.rule ? 1 : 0
+  if ((x.peers === 'all') !== (y.peers === 'all')) return x.peers === 'all' ? 1 : -1
+  return x.rule < y.rule ? -1 : x.rule > y.rule ? 1 : 0
 }
 
+/** Order is content only outside the normal tier, where positions are in the rules' keys but priorities are not. */
 function programKey(
   direction: Direction,
   enforced: boolean,
@@ -126,7 +202,10 @@ function programKey(
   entries: readonly Entry[],
   audit: boolean,
 ): string {
-  const rules = entries.map((e) => (e.ports === 'all' ? e.rule : `${e.rule} ${rangesText(e.ports)}`)).sort()
+  const rules = entries.map((e) => {
+    const ports = e.ports === 'all' ? '' : ` ${rangesText(e.ports)}`
+    return `${e.rule}${ports}${e.mode === 'enforce' ? '' : ` ${e.mode}`}`
+  })
   return `${direction} ${enforced ? 'enforced' : 'open'}${audit ? ' audit' : ''} [${by.join(' ')}] ${rules.join('; ')}`
 }
 
@@ -139,10 +218,24 @@ const peerKeys = new WeakMap<Peer, string>()
 export function peerKey(p: Peer): string {
   const known = peerKeys.get(p)
   if (known !== undefined) return known
-  const made =
-    p.kind === 'labels'
-      ? selectorText(p.requirements)
-      : `cidr ${p.cidr}${p.except.length === 0 ? '' : ` except ${p.except.join(',')}`}`
+  const made = peerText(p)
   peerKeys.set(p, made)
   return made
+}
+
+function peerText(p: Peer): string {
+  const except = (list: readonly string[]) => (list.length === 0 ? '' : ` except ${list.join(',')}`)
+  const of = (name: string, list: readonly Requirement[]) => (name === '' ? `with ${selectorText(list)}` : name)
+  switch (p.kind) {
+    case 'labels':
+      return selectorText(p.requirements)
+    case 'cidr':
+      return `${p.block ? 'block' : 'cidr'} ${p.cidr}${except(p.except)}`
+    case 'group':
+      return `cidr group ${of(p.name, p.requirements)}${except(p.except)}`
+    case 'nodes':
+      return `nodes with ${selectorText(p.requirements)}${p.gated ? '' : ' (by address)'}`
+    case 'service':
+      return `service ${p.namespace === '' ? '' : `${p.namespace}/`}${of(p.name, p.requirements)}`
+  }
 }

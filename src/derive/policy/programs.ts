@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import type { Endpoint } from '../../model/endpoint.ts'
 import { anchorsOf } from '../../model/labels.ts'
-import { settings } from '../../model/rows.ts'
-import { allocate, deriveAll, deriveEach } from '../../table/definition.ts'
+import { endpointOptions, settings } from '../../model/rows.ts'
+import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 import { endpoints } from '../endpoints/tables.ts'
 import { numbersByHash } from '../numbers.ts'
 import { policies } from './policies.ts'
@@ -9,15 +11,30 @@ import { localhostRule, type Program, peerKey, programOf, type Subject, subjectK
 import type { Peer, Policy } from './rule.ts'
 
 /** What policy decides for: endpoints with an identity, those that it can not tell apart as one. */
-export const subjects = deriveAll<Subject>('subjects', [endpoints], { key: (s) => s.key }, (read) => {
+export const subjects = deriveAll<Subject>('subjects', [endpoints, endpointOptions], { key: (s) => s.key }, (read) => {
   const out = new Map<string, Subject>()
   for (const e of read.all(endpoints)) {
     if (e.identity === 0) continue
-    const key = subjectKey(e.identity, e.namedPorts)
-    out.set(key, { key, identity: e.identity, labels: e.labels, namedPorts: e.namedPorts })
+    const key = subjectKeyOf(e, read)
+    const own = read.get(endpointOptions, e.attachment)
+    out.set(key, {
+      key,
+      identity: e.identity,
+      labels: e.labels,
+      namedPorts: e.namedPorts,
+      ...(own?.policyAuditMode ? { audit: true } : {}),
+      ...(own?.policyEnforced === false ? { unenforced: true } : {}),
+    })
   }
   return [...out.values()]
 })
+
+/** The subject an endpoint belongs to; one with options of its own shares its policy with its like only. */
+export function subjectKeyOf(e: Endpoint, read: Read): string {
+  const own = read.get(endpointOptions, e.attachment)
+  const key = subjectKey(e.identity, e.namedPorts)
+  return `${key}${own?.policyAuditMode ? ' audit' : ''}${own?.policyEnforced === false ? ' unenforced' : ''}`
+}
 
 /** The two programs of a subject. */
 export interface SubjectPrograms {
@@ -104,10 +121,13 @@ export const ruleNumbers = allocate<Program, RuleNumber>(
     const rules = new Map<string, Pick<RuleNumber, 'policies' | 'path'>>()
     for (const program of wanted) {
       if (program.otherwiseRule !== '') rules.set(program.otherwiseRule, { policies: program.enforcedBy, path: '' })
-      for (const { rule } of program.entries)
+      for (const { rule, by } of program.entries)
         if (!rules.has(rule)) {
           const [policy = '', path = ''] = rule.split('#')
-          rules.set(rule, rule === localhostRule ? { policies: [], path: '' } : { policies: [policy], path })
+          rules.set(
+            rule,
+            rule === localhostRule || by ? { policies: by ?? [], path: '' } : { policies: [policy], path },
+          )
         }
     }
     const { first, last } = ruleNumberRange

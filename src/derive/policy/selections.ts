@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { contains, prefix } from '../../base/ip.ts'
 import { type Identity, reserved, reservedIdentities } from '../../model/identity.ts'
+import { podNamespaceKey } from '../../model/labels.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import { deriveEach, type Read } from '../../table/definition.ts'
 import { cidrIdentities } from './cidrs.ts'
+import { type Block, blocksOf, placeIdentities, servicesOf } from './places.ts'
 import { peersInUse } from './programs.ts'
 import type { Peer, Requirement } from './rule.ts'
 import { anchors, labelIndex, selects } from './selector.ts'
 
-/** Which identities a peer means. */
+/** Which identities a peer means, ascending. */
 export interface Selection {
   readonly key: string
   readonly identities: readonly number[]
@@ -29,29 +31,50 @@ export const selections = deriveEach<{ readonly key: string; readonly peer: Peer
     ],
   },
   ({ key, peer }, read) => {
-    const found = peer.kind === 'cidr' ? ofCidr(peer, read) : ofLabels(peer.requirements, read)
-    return [{ key, identities: [...new Set(found)].sort((a, b) => a - b) }]
+    const found = new Set<number>()
+    if (peer.kind === 'labels') addLabelled(peer.requirements, read, found)
+    if (peer.kind === 'service')
+      for (const { namespace, selector } of servicesOf(peer, read))
+        if (Object.keys(selector).length > 0) addLabelled(podsOf(namespace, selector), read, found)
+    for (const block of blocksOf(peer, read)) addInside(block, read, found)
+    return [{ key, identities: [...found].sort((a, b) => a - b) }]
   },
 )
 
-function ofLabels(requirements: readonly Requirement[], read: Read): readonly number[] {
+/** Identities by their labels, wherever they are. */
+function addLabelled(requirements: readonly Requirement[], read: Read, into: Set<number>): void {
   const where = anchors(requirements)
-  const candidates: Identity[] = [...reservedIdentities]
-  if (where) for (const anchor of where) candidates.push(...read.by(ciliumIdentities, 'label', anchor))
-  else candidates.push(...read.all(ciliumIdentities))
-  if (requirements.some((r) => r.source === 'reserved')) candidates.push(...read.all(cidrIdentities))
-  return candidates.filter((i) => selects(requirements, labelIndex(i.labels))).map((i) => i.number)
+  const add = (candidates: readonly Identity[]) => {
+    for (const i of candidates) if (selects(requirements, labelIndex(i.labels))) into.add(i.number)
+  }
+  add(reservedIdentities)
+  if (where) for (const anchor of where) add(read.by(ciliumIdentities, 'label', anchor))
+  else add(read.all(ciliumIdentities))
+  if (requirements.some((r) => r.source === 'reserved')) add(read.all(cidrIdentities))
+  for (const place of read.all(placeIdentities)) if (into.has(place.base)) into.add(place.number)
 }
 
-function ofCidr(peer: Peer & { readonly kind: 'cidr' }, read: Read): readonly number[] {
-  const outer = prefix(peer.cidr)
-  const except = peer.except.map((e) => prefix(e))
-  const inside = read.all(cidrIdentities).filter((i) => {
-    const inner = prefix(i.prefix)
+const podsOf = (namespace: string, selector: { readonly [key: string]: string }): readonly Requirement[] =>
+  Object.entries({ ...selector, [podNamespaceKey]: namespace }).map(([key, value]) => ({
+    source: 'k8s',
+    key,
+    operator: 'In',
+    values: [value],
+  }))
+
+function addInside(block: Block, read: Read, into: Set<number>): void {
+  const outer = prefix(block.cidr)
+  const except = block.except.map((e) => prefix(e))
+  const isIn = (text: string): boolean => {
+    const inner = prefix(text)
     return contains(outer, inner) && !except.some((e) => contains(e, inner))
-  })
-  const numbers = inside.map((i) => i.number)
-  if (peer.cidr === '0.0.0.0/0') numbers.push(reserved.world, reserved['world-ipv4'])
-  if (peer.cidr === '::/0') numbers.push(reserved.world, reserved['world-ipv6'])
-  return numbers
+  }
+  if (block.world) {
+    for (const i of read.all(cidrIdentities)) if (isIn(i.prefix)) into.add(i.number)
+    if (block.cidr === '0.0.0.0/0') into.add(reserved.world).add(reserved['world-ipv4'])
+    if (block.cidr === '::/0') into.add(reserved.world).add(reserved['world-ipv6'])
+  }
+  if (block.nodes || block.pods)
+    for (const i of read.all(placeIdentities))
+      if ((i.node ? block.nodes : block.pods) && isIn(i.prefix)) into.add(i.number)
 }

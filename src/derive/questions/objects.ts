@@ -36,6 +36,7 @@ export const policyTables: { readonly [Kind in PolicyKind]: Table<PolicyObject> 
   NetworkPolicy: rows.networkPolicies,
   CiliumNetworkPolicy: rows.ciliumNetworkPolicies,
   CiliumClusterwideNetworkPolicy: rows.ciliumClusterwideNetworkPolicies,
+  ClusterNetworkPolicy: rows.clusterNetworkPolicies,
 }
 
 export const isPolicyKind = (kind: string): kind is PolicyKind => Object.hasOwn(policyTables, kind)

@@ -21,8 +21,9 @@ const addressText = (bytes: Uint8Array): string =>
 const macOf = (text: string): Uint8Array => (text === '' ? noMac : macBytes(text))
 const macTextOf = (bytes: Uint8Array): string => (bytes.every((byte) => byte === 0) ? '' : macText(bytes))
 
-const ownerValue = ({ identity, interface: index, policy, endpoint, flags, node }: rows.OwnerRow): contract.Owner => ({
+const ownerValue = ({ identity, peer, interface: index, policy, endpoint, flags, node }: rows.OwnerRow): contract.Owner => ({
   identity,
+  peer,
   interface: index,
   policy,
   endpoint,

@@ -98,6 +98,15 @@ export const CILIUM_CLUSTERWIDE_NETWORK_POLICIES = cilium(
   false,
 )
 
+export const CILIUM_CIDR_GROUPS = cilium('ciliumcidrgroups', 'CiliumCIDRGroup', false)
+export const CLUSTER_NETWORK_POLICIES: Resource = {
+  group: 'policy.networking.k8s.io',
+  version: 'v1alpha2',
+  plural: 'clusternetworkpolicies',
+  kind: 'ClusterNetworkPolicy',
+  namespaced: false,
+}
+
 /** URL path of a collection, of one object, or of a subresource of it. Names are escaped. */
 export function pathOf(resource: Resource, namespace?: string, name?: string, subresource?: string): string {
   const root = resource.group === '' ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`

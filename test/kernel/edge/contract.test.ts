@@ -34,6 +34,7 @@ test('ports are in network order, other numbers in the host order', () => {
   const owner = new DataView(new ArrayBuffer(contract.ownerLayout.size))
   contract.ownerLayout.write(owner, 0, {
     identity: 0x01020304,
+    peer: 0,
     interface: 1,
     policy: 2,
     endpoint: 3,

@@ -57,6 +57,7 @@ char _license[] SEC("license") = "GPL";`,
 const owner = (address: string, identity: number): rows.OwnerRow => ({
   address,
   identity,
+  peer: 6,
   interface: 3,
   policy: 4,
   endpoint: 5,

@@ -180,7 +180,7 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
 
     /** Whose an address (or prefix) is. */
     owner(of: string, row: Partial<Owner>): void {
-      const full = { identity: 0, interface: 0, policy: 0, endpoint: 0, flags: 0, node: none, ...row }
+      const full = { identity: 0, peer: 0, interface: 0, policy: 0, endpoint: 0, flags: 0, node: none, ...row }
       const prefix = of.includes('/') ? parsePrefix(of) : undefined
       if (prefix) ipcache.put({ bits: prefix.length, address: prefix.address }, full)
       else owners.put(address(of), full)
@@ -190,7 +190,7 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
     pod(ifindex: number, of: { v4: string; v6: string; identity: number; policy: number }): void {
       const row = { identity: of.identity, policy: of.policy, endpoint: ifindex * 100, flags: 1 }
       interfaces.put(ifindex, { ...row, ipv4: address(of.v4), ipv6: address(of.v6), mac: podMac })
-      for (const one of [of.v4, of.v6]) owners.put(address(one), { ...row, interface: ifindex, node: none })
+      for (const one of [of.v4, of.v6]) owners.put(address(one), { ...row, peer: 0, interface: ifindex, node: none })
     },
 
     policy(number: number, ingress: number, egress: number): void {

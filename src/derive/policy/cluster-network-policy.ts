@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+import { canonicalPrefix } from '../../base/ip.ts'
+import { podsWith } from './network-policy.ts'
+import { isPortName } from './ports.ts'
+import { child, elements, type Field, fields, isAbsent, problem, textOf, warning, wholeNumberOf } from './read.ts'
+import {
+  type Direction,
+  directions,
+  type Peer,
+  type PolicySpec,
+  type Port,
+  type Requirement,
+  type Rule,
+} from './rule.ts'
+import { parseSelector } from './selector.ts'
+
+const tierNames = { Admin: 'admin', Baseline: 'baseline' } as const
+const actions = { Accept: 'allow', Deny: 'deny', Pass: 'pass' } as const
+const atMost = 25
+
+/** A ClusterNetworkPolicy of policy.networking.k8s.io/v1alpha2, as its specification says. */
+export function parseClusterNetworkPolicy(key: string, spec: Field): readonly PolicySpec[] {
+  fields(spec, ['tier', 'priority', 'subject', 'ingress', 'egress'])
+  if (isAbsent(spec)) problem(spec, 'required')
+  const tier = oneOf(child(spec, 'tier'), tierNames)
+  const priorityAt = child(spec, 'priority')
+  if (isAbsent(priorityAt)) problem(priorityAt, 'required', '0 to 1000; lower decides first')
+  const priority = wholeNumberOf(priorityAt, 0, 1000) ?? 0
+  const subject = parseSubject(child(spec, 'subject'))
+  const rules = directions.flatMap((direction) => {
+    const list = elements(child(spec, direction))
+    if (list.length > atMost) problem(child(spec, direction), `at most ${atMost} rules, not ${list.length}`)
+    return list.flatMap((e) => parseRule(key, e, direction))
+  })
+  if (rules.length === 0) warning(spec, 'says nothing: it has no rule')
+  const enforce = { ingress: false, egress: false }
+  return [{ key: `${key}#spec`, subject, tier: tier ?? 'admin', priority, enforce, rules }]
+}
+
+function oneOf<Value>(at: Field, values: { readonly [name: string]: Value }): Value | undefined {
+  const written = textOf(at)
+  const found = Object.hasOwn(values, written) ? values[written] : undefined
+  if (found === undefined)
+    problem(
+      at,
+      written === '' ? 'required' : `'${written}' is not possible`,
+      `one of: ${Object.keys(values).join(', ')}`,
+    )
+  return found
+}
+
+/** The one field that must be there. Undefined, and a problem, when there is another number of them. */
+function onlyField(at: Field, names: readonly string[]): string | undefined {
+  fields(at, names)
+  const given = names.filter((name) => !isAbsent(child(at, name)))
+  if (given.length === 1) return given[0]
+  problem(at, `needs exactly one of ${names.join(', ')}`)
+  return undefined
+}
+
+function parseSubject(at: Field): readonly Requirement[] {
+  const peers = podPeer(at, onlyField(at, ['namespaces', 'pods']))
+  return peers?.requirements ?? []
+}
+
+function podPeer(at: Field, name: string | undefined): (Peer & { readonly kind: 'labels' }) | undefined {
+  if (name === 'namespaces') return podsWith(child(at, 'namespaces'), child(at, 'absent'))
+  if (name !== 'pods') return undefined
+  const pods = child(at, 'pods')
+  fields(pods, ['namespaceSelector', 'podSelector'])
+  if (isAbsent(child(pods, 'podSelector'))) problem(child(pods, 'podSelector'), 'required', '{} is every pod')
+  return podsWith(child(pods, 'namespaceSelector'), child(pods, 'podSelector'))
+}
+
+function parseRule(policy: string, at: Field, direction: Direction): readonly Rule[] {
+  const side = direction === 'ingress' ? 'from' : 'to'
+  fields(at, ['name', 'action', side, 'protocols'])
+  if (textOf(child(at, 'name')).length > 100) problem(child(at, 'name'), 'at most 100 characters')
+  const action = oneOf(child(at, 'action'), actions) ?? 'deny'
+  const list = elements(child(at, side))
+  if (list.length === 0 || list.length > atMost) problem(child(at, side), `needs 1 to ${atMost} peers`)
+  const ports = parseProtocols(child(at, 'protocols'))
+  const peers: Peer[] = []
+  let unknown = false
+  for (const e of list) {
+    const found = parsePeer(e, direction, action)
+    if (found === undefined) unknown = true
+    else peers.push(...found)
+    if (found?.some((p) => p.kind !== 'labels') && ports !== 'all' && ports.some((p) => 'name' in p))
+      problem(
+        child(at, 'protocols'),
+        'only pods give names to ports',
+        'destinationNamedPort goes with namespaces and pods',
+      )
+  }
+  // A peer that is not understood matches nothing in an Accept, and makes a Deny of everything of the others.
+  const closed = unknown && action !== 'allow'
+  const key = `${policy}#${at.path}`
+  return [
+    {
+      key,
+      policy,
+      path: at.path,
+      direction,
+      action: closed ? 'deny' : action,
+      peers: closed ? 'all' : peers,
+      ports: closed ? 'all' : ports,
+    },
+  ]
+}
+
+/** Undefined: nobody can tell yet who is meant. */
+function parsePeer(at: Field, direction: Direction, action: Rule['action']): readonly Peer[] | undefined {
+  const egress = ['nodes', 'networks', 'domainNames']
+  const name = onlyField(at, ['namespaces', 'pods', ...(direction === 'egress' ? egress : [])])
+  const pods = podPeer(at, name)
+  if (pods) return [pods]
+  if (name === 'nodes') {
+    const requirements = parseSelector(child(at, 'nodes'), (key) => ({ source: 'node', key }))
+    return [{ kind: 'nodes', requirements, gated: false }]
+  }
+  if (name === undefined) return []
+  const list = elements(child(at, name))
+  if (list.length === 0 || list.length > atMost) problem(child(at, name), `needs 1 to ${atMost} elements`)
+  if (name === 'networks')
+    return list.flatMap((e) => {
+      const cidr = canonicalPrefix(textOf(e))
+      if (cidr === undefined) problem(e, `'${textOf(e)}' is not a prefix`, 'as in 10.0.0.0/8 or fd00::/8')
+      return cidr === undefined ? [] : [{ kind: 'cidr', cidr, except: [], block: true } as const]
+    })
+  if (action !== 'allow') problem(child(at, name), 'domainNames is for Accept only')
+  for (const e of list)
+    if (!domainName.test(textOf(e)))
+      problem(e, `'${textOf(e)}' is not a domain name`, "as in 'a.example' or '*.example'")
+  warning(child(at, name), 'domain names are not enforced yet: this matches nothing')
+  return undefined
+}
+
+const domainName = /^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$/
+
+function parseProtocols(at: Field): 'all' | readonly Port[] {
+  if (isAbsent(at)) return 'all'
+  const list = elements(at)
+  if (list.length === 0 || list.length > atMost) problem(at, `needs 1 to ${atMost} protocols`)
+  return list.flatMap((e): readonly Port[] => {
+    const name = onlyField(e, ['tcp', 'udp', 'sctp', 'destinationNamedPort'])
+    if (name === undefined) return []
+    if (name !== 'destinationNamedPort') return parsePort(child(e, name), name.toUpperCase() as 'TCP' | 'UDP' | 'SCTP')
+    const port = textOf(child(e, name))
+    if (!isPortName(port)) problem(child(e, name), `'${port}' is not the name of a port`)
+    return [{ name: port, protocol: 'ANY' }]
+  })
+}
+
+function parsePort(at: Field, space: 'TCP' | 'UDP' | 'SCTP'): readonly Port[] {
+  fields(at, ['destinationPort'])
+  const port = child(at, 'destinationPort')
+  if (isAbsent(port)) {
+    problem(port, 'required', 'leave protocols out to mean all of them')
+    return []
+  }
+  const name = onlyField(port, ['number', 'range'])
+  if (name === 'number') {
+    const number = wholeNumberOf(child(port, 'number'), 1, 65535)
+    return number === undefined ? [] : [{ space, first: number, last: number }]
+  }
+  if (name === undefined) return []
+  const range = child(port, 'range')
+  fields(range, ['start', 'end'])
+  const first = wholeNumberOf(child(range, 'start'), 1, 65535)
+  const last = wholeNumberOf(child(range, 'end'), 1, 65535)
+  if (first === undefined || last === undefined || first >= last) {
+    problem(range, 'start must be less than end')
+    return []
+  }
+  return [{ space, first, last }]
+}
