@@ -17,7 +17,14 @@ import { reconciliation } from '../../edge/runtime/reconcile.ts'
 import { errorText, openScope } from '../../edge/runtime/scope.ts'
 import { listenOnPort, listenOnSocket } from '../../edge/sockets/listen.ts'
 import { restServer } from '../../edge/sockets/rest.ts'
-import { devices, endpointRequests, kernelPolicies, kernelTables, settings as settingsTable } from '../../model/rows.ts'
+import {
+  devices,
+  endpointOptions,
+  endpointRequests,
+  kernelPolicies,
+  kernelTables,
+  settings as settingsTable,
+} from '../../model/rows.ts'
 import { openDatabase } from '../../table/open.ts'
 import { openCni } from './cni.ts'
 import { writeCniConf } from './cni_conf.ts'
@@ -98,8 +105,8 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
     tx.replace(kernelTables, readKernelTables(maps.map('cilium_policy_tables'), maps.map('cilium_policy_classes')))
     tx.replace(endpointRequests, restored)
     tx.replace(devices, deviceWatch.rows)
-    for (const known of [settingsTable, kernelPolicies, kernelTables, endpointRequests, devices, loadedPrograms])
-      tx.initialised(known)
+    const complete = [settingsTable, kernelPolicies, kernelTables, endpointRequests, endpointOptions, devices]
+    for (const known of [...complete, loadedPrograms]) tx.initialised(known)
   })
 
   const calls = { ok: 0, failed: 0 }
