@@ -5,10 +5,20 @@
 #include "encap.h"
 #include "identity.h"
 
-#ifndef BPF_F_ADJ_ROOM_DECAP_L3_IPV4 /* Linux 6.3 */
-#define BPF_F_ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
-#define BPF_F_ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
-#endif
+/* Takes `length` bytes of outer headers away. A family that changes is changed first, while there is an outer header to
+ * change: the flags by which adjust_room does it in one go came with Linux 6.3. */
+static __always_inline bool strip(struct __sk_buff *skb, __s32 length, __be16 outer, __be16 inner)
+{
+	if (outer != inner) {
+		const __s32 more = sizeof(struct ipv6hdr) - sizeof(struct iphdr);
+		if (bpf_skb_change_proto(skb, inner, 0))
+			return false;
+		length += inner == bpf_htons(ETH_P_IPV6) ? more : -more;
+	}
+	if (bpf_skb_adjust_room(skb, -length, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+		return false;
+	return outer == inner || !bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &inner, 2, 0);
+}
 
 /* A packet to the tunnel's port. Returns 0 or a drop code; sets p->entry, tunnel_identity and tunnel_source. */
 static __always_inline int decapsulate(struct __sk_buff *skb, struct packet *p)
@@ -58,13 +68,8 @@ static __always_inline int decapsulate(struct __sk_buff *skb, struct packet *p)
 		return DROP_INVALID_IDENTITY;
 	if (identity == IDENTITY_HOST)
 		identity = IDENTITY_REMOTE_NODE;
-	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
-	if (v6 != inner_v6)
-		flags |= inner_v6 ? BPF_F_ADJ_ROOM_DECAP_L3_IPV6 : BPF_F_ADJ_ROOM_DECAP_L3_IPV4;
-	if (bpf_skb_adjust_room(skb, -(__s32)(header + sizeof(vxlan)), BPF_ADJ_ROOM_MAC, flags))
+	if (!strip(skb, header + sizeof(vxlan), v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP), vxlan.inner.h_proto))
 		return DROP_WRITE_ERROR;
-	if (v6 != inner_v6)
-		bpf_skb_store_bytes(skb, offsetof(struct ethhdr, h_proto), &vxlan.inner.h_proto, 2, 0);
 	p->tunnel_source = p->source;
 	p->tunnel_identity = identity;
 	p->entry = skb->ifindex | ENTRY_TUNNEL;
