@@ -7,6 +7,7 @@ import {
   kernelPolicies as readKernelPolicies,
   kernelTables as readKernelTables,
 } from '../../edge/kernel/contract.ts'
+import { useProcfs } from '../../edge/kernel/namespace.ts'
 import { openNetlink } from '../../edge/kernel/netlink.ts'
 import { demand, ensureBpffs, findCgroup2, probe } from '../../edge/kernel/probe.ts'
 import { watchDevices } from '../../edge/kernel/watch.ts'
@@ -66,6 +67,7 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
   const cgroup = text('cgroup-root') || findCgroup2() || ''
   ensureBpffs(text('bpf-root'))
   demand(probe({ bpffs: text('bpf-root'), ...(cgroup && existsSync(cgroup) ? { cgroup } : {}) }))
+  useProcfs(text('procfs'))
   prepareNamespace({ ipv4: node.enableIpv4, ipv6: node.enableIpv6 })
 
   const home = process.env['CILIUM_HOME'] ?? new URL('../../..', import.meta.url).pathname

@@ -76,7 +76,14 @@ export function writeSysctl(name: string, value: string | number): void {
 
 export const readSysctl = (name: string): string => readFileSync(sysctlPath(name), 'utf8').trim()
 
+let procfs = '/proc'
+
+/** Where sysctls are reached: a container of capabilities has its own /proc/sys read-only, and the node's elsewhere. */
+export function useProcfs(path: string): void {
+  procfs = path
+}
+
 const sysctlPath = (name: string): string => {
   const parts = name.match(/\[[^\]]*\]|[^.]+/g) ?? []
-  return `/proc/sys/${parts.map((part) => part.replace(/^\[|\]$/g, '')).join('/')}`
+  return `${procfs}/sys/${parts.map((part) => part.replace(/^\[|\]$/g, '')).join('/')}`
 }
