@@ -72,11 +72,12 @@ const recipes: readonly Recipe[] = [
       ['bridge', 'iproute2'],
       ['tc', 'iproute2'],
       ['jq', 'jq'],
+      ['nsenter', 'util-linux'],
       ['bpftool', 'bpftool'],
     ],
     kernel: true,
     ours: () => [
-      ...built('agent.js', 'dbg.js', 'cilium-cni'),
+      ...built('agent.js', 'dbg.js', 'cilium-cni', 'loopback'),
       ...tree(join(root, 'build/bpf'), `${home}/build/bpf`, (n) => n.endsWith('.o')),
       ...launchers('cilium-agent', 'cilium-dbg', 'cilium'),
       ...['install-plugin.sh', 'cni-uninstall.sh', 'mount-node.sh'].map((s) => copied(join(root, 'image', s), `/${s}`)),
@@ -143,12 +144,14 @@ function sbom(recipe: Recipe, packages: readonly Package[]): Uint8Array {
 }
 
 function make(recipe: Recipe): { image: Image; sbom: Uint8Array } {
+  const shell = programPath('dash', 'dash')
   const programs = recipe.programs.map(([name, from]) => programPath(name, from))
   const system = [
     programPath('busybox', 'busybox-static'),
+    shell,
     ...programs,
     ...(recipe.kernel ? [libbpf] : []),
-    ...[node, ...programs, ...(recipe.kernel ? [libbpf] : [])].flatMap((p) => libraries(p).map((e) => e.path)),
+    ...[node, shell, ...programs, ...(recipe.kernel ? [libbpf] : [])].flatMap((p) => libraries(p).map((e) => e.path)),
   ]
   const debian = debianPackages(system)
   const packages = [
@@ -159,6 +162,9 @@ function make(recipe: Recipe): { image: Image; sbom: Uint8Array } {
   const bill = sbom(recipe, packages)
   const userland = [
     ...base(),
+    // The shell of busybox runs its own applets whatever PATH says: iproute2 and nsenter would never be found.
+    ...program(shell),
+    link('/bin/sh', shell),
     ...programs.flatMap((p) => program(p)),
     ...libraries(node),
     ...(recipe.kernel ? [copied(libbpf, '/lib/x86_64-linux-gnu/libbpf.so.1'), ...libraries(libbpf)] : []),
@@ -169,7 +175,7 @@ function make(recipe: Recipe): { image: Image; sbom: Uint8Array } {
     ...['package.json', 'index.js', 'index.cjs', 'indirect.js', 'indirect.cjs'].map((f) =>
       copied(join(root, 'node_modules/koffi', f), `${home}/node_modules/koffi/${f}`),
     ),
-    ...tree(join(root, 'node_modules/koffi/lib'), `${home}/node_modules/koffi/lib`),
+    ...tree(join(root, 'node_modules/koffi/src'), `${home}/node_modules/koffi/src`, (n) => /\.c?js$/.test(n)),
     ...['package.json', 'index.js'].map((f) =>
       copied(
         join(root, 'node_modules/@koromix/koffi-linux-x64', f),

@@ -80,7 +80,7 @@ export function debianPackages(files: readonly string[]): { packages: readonly P
   const names = [...new Set(files.map((f) => owner(realpathSync(f)) ?? owner(f)).filter((n) => n !== undefined))].sort()
   const packages = names.map((n) => ({
     name: n.split(':')[0] as string,
-    version: text('dpkg-query', ['-W', '-f', '${Version}', n]),
+    version: text('dpkg-query', ['-W', '-f', '$' + '{Version}', n]),
     license: 'NOASSERTION',
   }))
   const licences = packages

@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, wr
 import { join } from 'node:path'
 import { images } from './build.ts'
 import { containerdConfig, controlPrograms, kubeletConfig, userConfig, writeCredentials } from './config.ts'
-import { bridge, built, control, hostAddress, type Machine, machine, prefix4, prefix6, state } from './places.ts'
+import { tryKubectl } from './kubectl.ts'
+import { bridge, built, control, hostAddress, type Machine, machine, prefix6, state } from './places.ts'
 import { alive, childrenOf, ended, output, processesWith, ran, started, until } from './run.ts'
 
 const script = join(import.meta.dirname, 'node.sh')
@@ -89,7 +90,7 @@ async function startControl(nodes: number): Promise<void> {
 export async function startApi(): Promise<void> {
   const [name, args] = controlPrograms().find(([n]) => n === 'kube-apiserver') as [string, readonly string[]]
   start(control.name, name, args)
-  await until('the API server', async () => (await kubectl(['get', '--raw', '/readyz'])).code === 0, 60)
+  await until('the API server', async () => (await tryKubectl(['get', '--raw', '/readyz'])).code === 0, 60)
 }
 export const stopApi = (): Promise<void> => stop(control.name, 'kube-apiserver', 'SIGKILL')
 
@@ -175,7 +176,7 @@ export async function up(nodes: number, say: (text: string) => void): Promise<vo
   say('control plane is up')
   await Promise.all(numbers.map(startNode))
   await until('nodes', async () => {
-    const r = await kubectl(['get', 'nodes', '-o', 'name'])
+    const r = await tryKubectl(['get', 'nodes', '-o', 'name'])
     return (
       r.stdout
         .trim()
@@ -209,12 +210,6 @@ export async function down(): Promise<void> {
   rmSync(state, { recursive: true, force: true })
 }
 
-let kubectlPath = ''
-export async function kubectl(args: readonly string[], input = ''): ReturnType<typeof ran> {
-  kubectlPath ||= (await output(join(built, '../../tools/kubectl.sh'), ['34'])).trim()
-  return ran(kubectlPath, ['--kubeconfig', `${state}/kubeconfig`, ...args], input)
-}
-
 export const isUp = (): boolean => {
   const pid = machinePid(control.name)
   return pid !== undefined && alive(pid) && existsSync(`${state}/kubeconfig`)
@@ -225,4 +220,3 @@ export const nodeNames = (): readonly string[] =>
         .filter((d) => /^node-\d+$/.test(d))
         .sort()
     : []
-export { prefix4 }

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { build } from './build.ts'
 import { down, up } from './cluster.ts'
 import { kubeconfig } from './places.ts'
+import { install, installDns, ready } from './product.ts'
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -25,6 +26,13 @@ async function main(): Promise<void> {
       if (!(nodes >= 1 && nodes <= 9)) throw new Error(`NODES is a number from 1 to 9, not ${values.nodes}`)
       await build()
       await up(nodes, say)
+      if (!values.bare) {
+        await install(values.set)
+        await ready()
+        say('nodes are ready')
+        await installDns()
+        say('name server is ready')
+      }
       console.log(`export KUBECONFIG=${kubeconfig}`)
       return
     }
