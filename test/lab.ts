@@ -49,6 +49,11 @@ export class Lab {
     return new Lab(name, stdout.trim(), (await run('tools/kubectl.sh', [version])).stdout.trim())
   }
 
+  /** kubectl with this lab's configuration, for those who start it themselves. */
+  get command(): readonly string[] {
+    return [this.#kubectl, '--kubeconfig', this.kubeconfig]
+  }
+
   tryKubectl(args: readonly string[], input?: string): Promise<Ran> {
     return ran(this.#kubectl, ['--kubeconfig', this.kubeconfig, ...args], input)
   }
