@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { HeaderMatch, HttpRule } from '../../model/proxy.ts'
+
+/** A rule of a policy with what it asks of requests. */
+export interface HttpEntry {
+  /** Key of the rule. */
+  readonly rule: string
+  readonly http: readonly HttpRule[]
+}
+
+type Json = { readonly [name: string]: unknown }
+
+/** Name of the route that refuses; the others have the names of the rules they stand for. */
+export const DENIED = 'denied'
+/** What refused requests get. */
+const deniedBody = 'Access denied\r\n'
+
+interface Variant {
+  readonly headers: readonly Json[]
+  readonly add: readonly Json[]
+  readonly remove: readonly string[]
+}
+
+/**
+ * Routes of a listener: a request passes by the first that matches, or is refused by the last. With two lists of rules,
+ * those of both ends of a connection, it must match one of each.
+ */
+export function routesOf(lists: readonly (readonly HttpEntry[])[], cluster: string): readonly Json[] {
+  let ways: readonly { readonly name: string; readonly variant: Variant }[] = [
+    { name: '', variant: { headers: [], add: [], remove: [] } },
+  ]
+  for (const entries of lists) {
+    const next = entries.flatMap(({ rule, http }) =>
+      http.flatMap((h, i) => variants(h).map((variant) => ({ name: `${rule}.rules.http[${i}]`, variant }))),
+    )
+    ways = ways.flatMap((way) =>
+      next.map(({ name, variant }) => ({
+        name: way.name === '' ? name : `${way.name} & ${name}`,
+        variant: join(way.variant, variant),
+      })),
+    )
+  }
+  return [
+    ...ways.map(({ name, variant: { headers, add, remove } }) => ({
+      name,
+      match: { prefix: '/', ...(headers.length > 0 ? { headers } : {}) },
+      route: { cluster, timeout: '0s' },
+      ...(add.length > 0 ? { request_headers_to_add: add } : {}),
+      ...(remove.length > 0 ? { request_headers_to_remove: remove } : {}),
+    })),
+    { name: DENIED, match: { prefix: '/' }, direct_response: denied },
+    { name: DENIED, match: { connect_matcher: {} }, direct_response: denied },
+  ]
+}
+
+const denied = { status: 403, body: { inline_string: deniedBody } }
+
+const join = (a: Variant, b: Variant): Variant => ({
+  headers: [...a.headers, ...b.headers],
+  add: [...a.add, ...b.add],
+  remove: [...a.remove, ...b.remove],
+})
+
+const whole = (name: string, regex: string): Json => ({ name, string_match: { safe_regex: { regex } } })
+const exactly = ({ name, value }: HeaderMatch): Json =>
+  value === '' ? { name, present_match: true } : { name, string_match: { exact: value } }
+
+/** A rule as matchers. A header that is mended on mismatch makes two variants: it matches, or it is mended. */
+function variants(rule: HttpRule): readonly Variant[] {
+  const always: Json[] = []
+  if (rule.path !== '') always.push(whole(':path', rule.path))
+  if (rule.method !== '') always.push(whole(':method', rule.method))
+  if (rule.host !== '') always.push(whole(':authority', rule.host))
+  let out: readonly Variant[] = [{ headers: always, add: [], remove: [] }]
+  for (const h of rule.headers) {
+    const matched = { headers: [exactly(h)], add: [], remove: [] }
+    const mended = (action: string): Variant => ({
+      headers: [],
+      add: [{ header: { key: h.name, value: h.value }, append_action: action }],
+      remove: [],
+    })
+    const either =
+      h.mismatch === ''
+        ? [matched]
+        : h.mismatch === 'LOG'
+          ? [{ headers: [], add: [], remove: [] }]
+          : h.mismatch === 'REPLACE'
+            ? [mended('OVERWRITE_IF_EXISTS_OR_ADD')]
+            : h.mismatch === 'ADD'
+              ? [matched, mended('APPEND_IF_EXISTS_OR_ADD')]
+              : [matched, { headers: [], add: [], remove: [h.name] }]
+    out = out.flatMap((v) => either.map((e) => join(v, e)))
+  }
+  return out
+}

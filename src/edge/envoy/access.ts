@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import { decode } from '../../protocol/xds/decode.ts'
+import type { Receiver } from './grpc.ts'
+
+/** One request as Envoy tells of it when it is over. */
+export interface AccessEntry {
+  /** Name of the listener. */
+  readonly listener: string
+  /** Name of the route that took it: of the rule that let it pass. */
+  readonly route: string
+  readonly source: { readonly address: string; readonly port: number }
+  readonly destination: { readonly address: string; readonly port: number }
+  readonly method: string
+  readonly path: string
+  readonly authority: string
+  readonly scheme: string
+  /** 'HTTP/1.1', 'HTTP/2'. */
+  readonly protocol: string
+  /** 0: there was no answer. */
+  readonly status: number
+  /** Envoy's words for how it came to the answer. */
+  readonly details: string
+  /** Milliseconds since the epoch, of its beginning. */
+  readonly time: number
+  /** Milliseconds until the last byte of the answer. */
+  readonly duration: number
+}
+
+const MESSAGE = 'envoy.service.accesslog.v3.StreamAccessLogsMessage'
+const protocols: { readonly [name: string]: string } = {
+  HTTP10: 'HTTP/1.0',
+  HTTP11: 'HTTP/1.1',
+  HTTP2: 'HTTP/2',
+  HTTP3: 'HTTP/3',
+}
+
+type Json = { readonly [name: string]: unknown }
+const part = (json: Json, name: string): Json => (json[name] ?? {}) as Json
+const text = (json: Json, name: string): string => String(json[name] ?? '')
+const number = (json: Json, name: string): number => Number(json[name] ?? 0)
+
+/** Takes one stream of access log messages; only its first says which listener it is of. */
+export function accessReceiver(onEntries: (entries: readonly AccessEntry[]) => void): Receiver {
+  let listener = ''
+  return {
+    message(bytes) {
+      const message = decode(MESSAGE, bytes)
+      listener = text(part(message, 'identifier'), 'log_name') || listener
+      const entries = (part(message, 'http_logs')['log_entry'] ?? []) as readonly Json[]
+      if (entries.length > 0) onEntries(entries.map((e) => entryOf(listener, e)))
+    },
+    ended() {},
+  }
+}
+
+function entryOf(listener: string, entry: Json): AccessEntry {
+  const common = part(entry, 'common_properties')
+  const request = part(entry, 'request')
+  const response = part(entry, 'response')
+  return {
+    listener,
+    route: text(common, 'route_name'),
+    source: place(part(common, 'downstream_remote_address')),
+    destination: place(part(common, 'downstream_local_address')),
+    method: text(request, 'request_method').replace(/^METHOD_UNSPECIFIED$/, ''),
+    path: text(request, 'path'),
+    authority: text(request, 'authority'),
+    scheme: text(request, 'scheme') || 'http',
+    protocol: protocols[text(entry, 'protocol_version')] ?? 'HTTP/1.1',
+    status: number(response, 'response_code'),
+    details: text(response, 'response_code_details'),
+    time: number(common, 'start_time'),
+    duration: number(common, 'time_to_last_downstream_tx_byte'),
+  }
+}
+
+function place(address: Json): { readonly address: string; readonly port: number } {
+  const socket = part(address, 'socket_address')
+  return { address: text(socket, 'address'), port: number(socket, 'port_value') }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** A request header that a rule asks for; on mismatch the request is refused, or this is done to it and it passes. */
+export interface HeaderMatch {
+  readonly name: string
+  /** '' asks for the header, whatever its value. */
+  readonly value: string
+  readonly mismatch: '' | 'LOG' | 'ADD' | 'DELETE' | 'REPLACE'
+}
+
+/** One HTTP rule: all of it must hold. Texts are regular expressions for the whole value; '' asks for nothing. */
+export interface HttpRule {
+  readonly method: string
+  readonly path: string
+  readonly host: string
+  readonly headers: readonly HeaderMatch[]
+}
+
+/** A resource of Envoy, as its documentation writes it, with `@type` in the body. */
+export interface EnvoyResource {
+  /** Full name of the message: `envoy.config.listener.v3.Listener`. */
+  readonly type: string
+  readonly name: string
+  readonly body: { readonly [name: string]: unknown }
+}
+
+/** Resources that are of use together only: done once Envoy has acknowledged them all. */
+export interface EnvoyRow {
+  readonly key: string
+  readonly resources: readonly EnvoyResource[]
+}
+
+/** Roles in the marks of Envoy's sockets, `enum proxy_mark` of bpf/contract; above 16 bits is a listener's port. */
+export const proxyRole = {
+  upstreamBoth: 0x800,
+  upstreamIngress: 0xa00,
+  upstreamEgress: 0xb00,
+  downstreamIngress: 0xc00,
+  downstreamEgress: 0xd00,
+} as const
+
+/** cilium_proxy_pairs: which listener asks the rules of both ends. */
+export interface ProxyPairRow {
+  readonly egress: number
+  readonly ingress: number
+  readonly port: number
+}
