@@ -4,7 +4,7 @@ import { subjectPrograms } from '../policy/programs.ts'
 import { answerOf, type DecidedBy, openAsking } from './ask.ts'
 import { type Cluster, stateOf, unchanged } from './cluster.ts'
 import { policyTables } from './objects.ts'
-import { everybody, type Named, openReach, portsText, type Stretch, stretches } from './reach.ts'
+import { everybody, type Named, openReach, type Stretch, somePortsText, stretches } from './reach.ts'
 import { type Party, whoIs } from './who.ts'
 
 /** The same cluster with other policies: a fork, so that only what they touch is derived anew. */
@@ -145,13 +145,7 @@ function addPair(pairs: (PairChange & { readonly changed: Stretch[] })[], from: 
   const last = pairs.at(-1)
   const same = last?.from === from && last.to === to ? last : undefined
   const changed = [...(same?.changed ?? []), { ...s, passes: true }]
-  const pair = { from, to, ports: changedText(changed), changed }
+  const pair = { from, to, ports: somePortsText(changed), changed }
   if (same) pairs[pairs.length - 1] = pair
   else pairs.push(pair)
-}
-
-/** `all` is said only where nothing is missing from the list. */
-function changedText(changed: readonly Stretch[]): string {
-  const count = changed.reduce((n, s) => n + s.last - s.first + 1, 0)
-  return count === 5 * 65536 + 1 ? 'all' : portsText([...changed, { space: 'other', first: 1, last: 1, passes: false }])
 }

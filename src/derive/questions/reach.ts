@@ -99,7 +99,7 @@ function stretchesOf(
 
 /** Ports in words: `all`, `none`, `80/TCP, 8000-8100/TCP, all UDP, 8/ICMP`. */
 export function portsText(of: readonly Pick<Stretch, 'space' | 'first' | 'last' | 'passes'>[]): string {
-  const open: Pick<Stretch, 'space' | 'first' | 'last'>[] = []
+  const open: Range[] = []
   for (const s of of) {
     const before = open.at(-1)
     if (!s.passes) continue
@@ -108,17 +108,47 @@ export function portsText(of: readonly Pick<Stretch, 'space' | 'first' | 'last' 
   }
   if (open.length === 0) return 'none'
   if (of.every((s) => s.passes)) return 'all'
-  const whole = (space: string) => open.some((s) => s.space === space && s.first === 0 && s.last === 65535)
-  const texts = open.filter((s) => !whole(s.space) && s.space !== 'other').map(stretchText)
+  const closed = of.filter((s) => !s.passes)
+  const total = of.reduce((n, s) => n + s.last - s.first + 1, 0)
+  // The rest is shorter to say where little is closed.
+  if (total === 5 * 65536 + 1 && closed.length <= 2 && closed.every((s) => s.last - s.first < 65535))
+    return `all but ${listText(closed)}`
+  return listText(open)
+}
+
+/** The same for a list of stretches that has gaps. */
+export function somePortsText(given: readonly Stretch[]): string {
+  const ports: Stretch[] = []
+  for (const space of [...portSpaces, 'other'] as const) {
+    let next = 0
+    const gap = (first: number, last: number) => {
+      if (first <= last) ports.push({ space, first, last, passes: false, by: '' })
+    }
+    for (const s of given)
+      if (s.space === space) {
+        gap(next, s.first - 1)
+        ports.push({ ...s, passes: true })
+        next = s.last + 1
+      }
+    gap(next, space === 'other' ? 0 : 65535)
+  }
+  return portsText(ports)
+}
+
+type Range = Pick<Stretch, 'space' | 'first' | 'last'>
+
+function listText(ranges: readonly Range[]): string {
+  const whole = (space: string) => ranges.some((s) => s.space === space && s.first === 0 && s.last === 65535)
+  const texts = ranges.filter((s) => !whole(s.space) && s.space !== 'other').map(stretchText)
   const ports = ['TCP', 'UDP', 'SCTP']
   if (ports.every(whole)) texts.push('all ports')
   else texts.push(...ports.filter(whole).map((s) => `all ${s}`))
   texts.push(...['ICMP', 'ICMPv6'].filter(whole).map((s) => `all ${s}`))
-  if (open.some((s) => s.space === 'other')) texts.push('other protocols')
+  if (ranges.some((s) => s.space === 'other')) texts.push('other protocols')
   return texts.join(', ')
 }
 
-function stretchText({ space, first, last }: Pick<Stretch, 'space' | 'first' | 'last'>): string {
+function stretchText({ space, first, last }: Range): string {
   const icmp = space === 'ICMP' || space === 'ICMPv6'
   const [a, b] = icmp ? [first >> 8, last >> 8] : [first, last]
   return `${a === b ? a : `${a}-${b}`}/${space}`

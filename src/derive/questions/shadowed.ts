@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Cell, portSpaces } from '../../model/datapath.ts'
+import { podNamespaceKey } from '../../model/labels.ts'
 import { columnAt } from '../policy/columns.ts'
 import type { Decision } from '../policy/decision.ts'
 import { policies } from '../policy/policies.ts'
@@ -122,7 +123,10 @@ function cellsOf(
 
 /** The requirement that nobody meets, and what is nearest to it. */
 function missing({ groups }: Cluster, requirements: readonly Requirement[]): string | undefined {
-  const all = [...groups.values()].filter((g) => g.members.length > 0)
+  const everyone = [...groups.values()].filter((g) => g.members.length > 0)
+  const place = requirements.filter((r) => r.key === podNamespaceKey)
+  const there = everyone.filter((g) => selects(place, labelIndex(g.labels)))
+  const all = there.length > 0 ? there : everyone
   const alone = requirements.find((r) => !all.some((g) => selects([r], labelIndex(g.labels))))
   if (!alone) return requirements.length > 1 ? 'no one pod has all of these labels' : undefined
   const has = new Set(

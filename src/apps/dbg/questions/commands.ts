@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The commands that answer questions about policies: options in, printed answers out. */
 import type { Agent } from '../agent.ts'
-import { explain } from './explain.ts'
+import { explain, explainPorts } from './explain.ts'
 import { openFrom } from './open.ts'
 
 export interface Common {
@@ -21,7 +21,9 @@ export async function explainCommand({ from, to, port, questions, output, cluste
     throw new Error('policy explain: --from and --to are required, or --questions FILE')
   const opened = await openFrom(cluster ? { cluster } : {})
   if (questions !== undefined) return (await import('./many.ts')).many(opened.cluster, questions)
-  explain(opened.cluster, { from: from ?? '', to: to ?? '', ...(port === undefined ? {} : { port }) }, output)
+  const ends = { from: from ?? '', to: to ?? '' }
+  if (port === undefined) explainPorts(opened.cluster, ends, output)
+  else explain(opened.cluster, { ...ends, port }, output)
 }
 
 export interface WhatIfOptions extends Common {

@@ -1,11 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 import { problemText } from '../../../base/result.ts'
-import { type Answer, ask, openAsking, type Question, type Side } from '../../../derive/questions/ask.ts'
+import { type Answer, answerOf, ask, openAsking, type Question, type Side } from '../../../derive/questions/ask.ts'
 import type { Cluster } from '../../../derive/questions/cluster.ts'
 import { portText } from '../../../derive/questions/ports.ts'
+import { openReach, type Stretch, somePortsText, stretches } from '../../../derive/questions/reach.ts'
 import { decidedByText, labelsOf, type Reasons, reasonsOf } from '../../../derive/questions/reasons.ts'
-import type { Party } from '../../../derive/questions/who.ts'
-import { print, printed } from '../output.ts'
+import { type Party, whoIs } from '../../../derive/questions/who.ts'
+import { columns, print, printed } from '../output.ts'
+
+/** Every port between two ends, by what decides about it. */
+export function explainPorts(cluster: Cluster, question: Question, output: string | undefined): void {
+  const asking = openAsking(cluster)
+  const [from, to] = [question.from, question.to].map((text) => {
+    const found = whoIs(cluster, text)
+    if (!found.ok) throw new Error(problemText(found.error))
+    return found.value.backends?.[0] ?? found.value
+  }) as [Party, Party]
+  const byRule = new Map<string, { readonly answer: Answer; readonly stretches: Stretch[] }>()
+  for (const s of stretches(openReach(cluster), from, to)) {
+    const answer = answerOf(asking, from, to, { space: s.space, number: s.first })
+    const key = JSON.stringify([answer.verdict, answer.egress.key, answer.ingress.key])
+    const same = byRule.get(key) ?? { answer, stretches: [] }
+    byRule.set(key, same)
+    same.stretches.push(s)
+  }
+  const rows = [...byRule.values()].map(({ answer, stretches }) => ({
+    ports: somePortsText(stretches),
+    verdict: answer.verdict,
+    decidedBy: { ...answer.decidedBy, field: answer.decidedBy.rule },
+  }))
+  if (printed({ question, ports: rows }, output)) return
+  print(`${from.name} -> ${to.name}`)
+  print(columns(rows.map((r) => [`  ${r.verdict.final}`, decidedByText(r.decidedBy), r.ports])))
+}
 
 /** One question, printed; the text names what decided at each end, what else speaks of it and what would change it. */
 export function explain(cluster: Cluster, question: Question, output: string | undefined): void {

@@ -66,7 +66,12 @@ export function findingsOf(files: Manifests, around: Manifests | undefined): rea
         )
       written.set(key, found)
       const read = readPolicy(policy, 'default')
-      for (const p of read.problems) add('error', key, p.field, p.message, p.fix)
+      // The first problem of a field is the one to mend; others follow from it.
+      const told = new Set<string>()
+      for (const p of read.problems) {
+        if (!told.has(p.field)) add('error', key, p.field, p.message, p.fix)
+        told.add(p.field)
+      }
       for (const p of read.warnings) add('warning', key, p.field, p.message, p.fix)
     }
   }

@@ -2,7 +2,7 @@
 import { problemText } from '../../../base/result.ts'
 import { readPolicy } from '../../../derive/policy/policies.ts'
 import { openCluster } from '../../../derive/questions/cluster.ts'
-import { type Comparison, compare, withPolicies } from '../../../derive/questions/compare.ts'
+import { type Comparison, compare, type PairChange, withPolicies } from '../../../derive/questions/compare.ts'
 import { isPolicyKind, readObjects } from '../../../derive/questions/objects.ts'
 import { decidedByText } from '../../../derive/questions/reasons.ts'
 import { type PolicyObject, policyKey } from '../../../model/policy.ts'
@@ -70,13 +70,29 @@ function named(policies: readonly PolicyObject[], text: string): PolicyObject {
   )
 }
 
+/** One line for all that go to one place on the same ports; who is outside is there in full with -o json. */
+function folded(pairs: readonly PairChange[]): readonly string[] {
+  const lines = new Map<string, { readonly to: string; readonly ports: string; readonly from: string[] }>()
+  for (const { from, to, ports } of pairs) {
+    const key = `${to} ${ports}`
+    const line = lines.get(key) ?? { to, ports, from: [] }
+    lines.set(key, line)
+    line.from.push(from)
+  }
+  return [...lines.values()].map(({ from, to, ports }) => {
+    const outside = from.filter((f) => !f.includes('/') || /^[0-9a-f.:]+\/\d+$/.test(f))
+    const shown = from.includes('world') ? from.filter((f) => f === 'world' || !outside.includes(f)) : from
+    return `${shown.join(', ')} -> ${to}  ${ports}`
+  })
+}
+
 function comparisonText({ differences, appeared, gone }: Comparison): string {
   const lines: string[] = []
   for (const d of differences) {
     lines.push(
       `${d.before} -> ${d.after}, ${d.direction}: ${decidedByText(d.decidedBy)} (before: ${decidedByText(d.was)})`,
     )
-    for (const p of d.pairs) lines.push(`  ${p.from} -> ${p.to}  ${p.ports}`)
+    for (const line of folded(d.pairs)) lines.push(`  ${line}`)
     lines.push('')
   }
   if (differences.length === 0) lines.push('No verdict changes.')

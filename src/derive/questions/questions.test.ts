@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ask, openAsking, type Question } from './ask.ts'
+import { addMember, openCluster } from './cluster.ts'
+import { compare, withPolicies } from './compare.ts'
+import { matrixOf } from './matrix.ts'
+import { type Member, readObjects } from './objects.ts'
+import { portOf } from './ports.ts'
+import { somePortsText } from './reach.ts'
+import { decidedByText, reasonsOf } from './reasons.ts'
+import { idleRules } from './shadowed.ts'
+
+const template = (labels: object, ports: readonly object[] = []) => ({
+  metadata: { labels },
+  spec: { containers: [{ name: 'main', ports }] },
+})
+const deployment = (name: string, labels: object, ports: readonly object[] = []) => ({
+  kind: 'Deployment',
+  metadata: { name },
+  spec: { template: template(labels, ports) },
+})
+const pod = (name: string, labels: object, more: object = {}) => ({
+  kind: 'Pod',
+  metadata: { name, labels, ...more },
+  spec: { containers: [{ name: 'main' }] },
+})
+const policy = (name: string, spec: object, more: object = {}) => ({
+  kind: 'CiliumNetworkPolicy',
+  metadata: { name, ...more },
+  spec,
+})
+const onlyWeb = policy('only-web', {
+  endpointSelector: { matchLabels: { app: 'api' } },
+  ingress: [
+    { fromEndpoints: [{ matchLabels: { app: 'web' } }], toPorts: [{ ports: [{ port: '8080', protocol: 'TCP' }] }] },
+  ],
+})
+const shop = [
+  deployment('web', { app: 'web' }),
+  deployment('api', { app: 'api' }, [{ name: 'http', containerPort: 8080 }]),
+  {
+    kind: 'Service',
+    metadata: { name: 'front' },
+    spec: { selector: { app: 'api' }, ports: [{ port: 80, targetPort: 'http' }] },
+  },
+]
+const open = (...objects: readonly object[]) => openCluster(readObjects(objects))
+
+function answer(objects: readonly object[], question: Question) {
+  const found = ask(openAsking(open(...objects)), question)
+  assert(found.ok, JSON.stringify(found))
+  return found.value
+}
+const said = (objects: readonly object[], question: Question): string => {
+  const { verdict, decidedBy } = answer(objects, question)
+  return `${verdict.final}: ${decidedByText(decidedBy)}`
+}
+function refusal(objects: readonly object[], question: Question): string {
+  const found = ask(openAsking(open(...objects)), question)
+  assert(!found.ok)
+  return `${found.error.message}${found.error.fix ? ` (${found.error.fix})` : ''}`
+}
+
+test('workloads stand for their pods, and pods that are there say which workload they belong to', () => {
+  const owned = pod(
+    'web-5d9-x',
+    { app: 'web', 'pod-template-hash': '5d9' },
+    {
+      ownerReferences: [{ kind: 'ReplicaSet', name: 'web-5d9', controller: true }],
+    },
+  )
+  const { members } = readObjects([
+    ...shop,
+    owned,
+    {
+      kind: 'ReplicaSet',
+      metadata: { name: 'web-5d9', ownerReferences: [{ kind: 'Deployment', name: 'web' }] },
+      spec: { template: template({ app: 'web' }) },
+    },
+    {
+      kind: 'CronJob',
+      metadata: { name: 'backup' },
+      spec: { jobTemplate: { spec: { template: template({ app: 'backup' }) } } },
+    },
+    { ...pod('done', { app: 'done' }), status: { phase: 'Succeeded' } },
+  ])
+  assert.deepEqual(members.map((m) => `${m.workload} ${m.pod.name} ${m.pod.serviceAccount}`).sort(), [
+    'CronJob/backup backup default',
+    'Deployment/api api default',
+    'Deployment/web web default',
+    'Deployment/web web-5d9-x default',
+  ])
+})
+
+test('pods that policy can not tell apart are one group', () => {
+  const cluster = open(...shop, pod('web-1', { app: 'web' }), pod('web-2', { app: 'web', 'pod-template-hash': 'abc' }))
+  assert.equal(cluster.ofPod.get('default/web-1'), cluster.ofPod.get('default/web-2'))
+  assert.equal(cluster.groups.size, 2)
+  const before = cluster.db.revision
+  addMember(cluster, readObjects([pod('web-3', { app: 'web' })]).members[0] as Member)
+  assert.equal(cluster.db.revision, before, 'one more of the same changes nothing that is derived')
+})
+
+test('a namespace that is only mentioned has the label Kubernetes gives it', () => {
+  const { namespaces } = readObjects([
+    pod('p', {}, { namespace: 'blue' }),
+    { kind: 'Namespace', metadata: { name: 'red', labels: { team: 'x' } } },
+  ])
+  assert.deepEqual(
+    namespaces.map((n) => [n.name, n.labels]),
+    [
+      ['blue', { 'kubernetes.io/metadata.name': 'blue' }],
+      ['default', { 'kubernetes.io/metadata.name': 'default' }],
+      ['red', { 'kubernetes.io/metadata.name': 'red', team: 'x' }],
+    ],
+  )
+})
+
+test('objects that can not be read are told by their place, and kinds without a word on policy are counted', () => {
+  const { problems, ignored } = readObjects([
+    { kind: 'Pod', metadata: {} },
+    { metadata: { name: 'x' } },
+    { kind: 'Secret' },
+    { kind: 'Secret' },
+  ])
+  assert.deepEqual(
+    problems.map((p) => [p.object, p.field]),
+    [
+      [0, 'metadata.name'],
+      [1, 'kind'],
+    ],
+  )
+  assert.deepEqual([...ignored], [['Secret', 2]])
+})
+
+test('ends are pods, workloads, services, labels, entities, addresses and prefixes', () => {
+  const objects = [...shop, onlyWeb]
+  const rule = 'CiliumNetworkPolicy default/only-web spec.ingress[0].fromEndpoints[0]'
+  assert.equal(said(objects, { from: 'web', to: 'default/api', port: 8080 }), `allow: ${rule}`)
+  assert.equal(said(objects, { from: 'pod:web', to: 'service:front', port: 80 }), `allow: ${rule}`)
+  assert.equal(said(objects, { from: 'app=web,tier=any', to: 'api', port: 'http' }), `allow: ${rule}`)
+  const denied = 'deny: CiliumNetworkPolicy default/only-web default deny'
+  assert.equal(said(objects, { from: 'other/app=web', to: 'api', port: 8080 }), denied)
+  assert.equal(said(objects, { from: 'reserved:world', to: 'api', port: 8080 }), denied)
+  assert.equal(said(objects, { from: '198.51.100.7', to: 'api', port: 8080 }), denied)
+  assert.equal(said(objects, { from: '198.51.100.0/24', to: 'api', port: 8080 }), denied)
+  assert.equal(said(objects, { from: 'api', to: 'world', port: 443 }), 'allow: no policy')
+  assert.equal(said(objects, { from: 'host', to: 'api', port: 8080 }), 'allow: allow-localhost')
+})
+
+test('who is meant is said with what would have been there', () => {
+  assert.equal(
+    refusal(shop, { from: 'wep', to: 'api', port: 80 }),
+    "'wep': there is no such pod, workload or service (there is default/web, default/api, default/front)",
+  )
+  assert.match(refusal(shop, { from: 'reserved:earth', to: 'api', port: 80 }), /is not an entity \(one of: host, world/)
+  assert.match(
+    refusal(shop, { from: 'io.cilium.k8s.namespace.labels.team=x', to: 'api', port: 80 }),
+    /come from the Namespace object/,
+  )
+})
+
+test('ports are numbers, names of the destination and types of ICMP', () => {
+  const named = [{ name: 'dns', port: 53, protocol: 'UDP' as const }]
+  const read = (asked: Parameters<typeof portOf>[0]) => {
+    const found = portOf(asked, named)
+    return found.ok ? `${found.value.space} ${found.value.number}` : found.error.message
+  }
+  assert.equal(read({ port: 80 }), 'TCP 80')
+  assert.equal(read({ port: '53/udp' }), 'UDP 53')
+  assert.equal(read({ port: 'dns' }), 'UDP 53')
+  assert.equal(read({ port: 'dns', protocol: 'TCP' }), "the destination has no port named 'dns'")
+  assert.equal(read({ icmpType: 8 }), `ICMP ${8 << 8}`)
+  assert.equal(read({ port: '128/ICMPv6' }), `ICMPv6 ${128 << 8}`)
+  assert.equal(read({ icmpType: 3, icmpCode: 4 }), `ICMP ${(3 << 8) | 4}`)
+  assert.equal(read({ protocol: 'other' }), 'other 0')
+  assert.equal(read({ port: '80/GRE' }), "'GRE' is not a protocol")
+  assert.equal(read({ port: 70000 }), 'port 70000 is out of range')
+  assert.equal(read({}), 'required')
+})
+
+test('an address belongs to the narrowest prefix that a policy names', () => {
+  const out = policy('out', {
+    endpointSelector: { matchLabels: { app: 'web' } },
+    egress: [{ toCIDRSet: [{ cidr: '192.0.2.0/24', except: ['192.0.2.128/25'] }] }],
+  })
+  const to = (address: string) => answer([...shop, out], { from: 'web', to: address, port: 443 })
+  assert.equal(to('192.0.2.1').verdict.final, 'allow')
+  assert.equal(to('192.0.2.129').verdict.final, 'deny')
+  assert.equal(to('192.0.2.0/26').verdict.final, 'allow')
+  assert.deepEqual(to('192.0.2.0/24').to.notes, [
+    'policies tell parts of 192.0.2.0/24 apart: 192.0.2.128/25; the answer is for the rest',
+  ])
+})
+
+test('a refusal names the rules that come nearest, and what the peer lacks', () => {
+  const changes = (question: Question) => {
+    const cluster = open(...shop, onlyWeb)
+    const found = ask(openAsking(cluster), question)
+    assert(found.ok)
+    return reasonsOf(cluster, found.value).changes.map((c) => `${c.change}: ${c.text}`)
+  }
+  const at = 'CiliumNetworkPolicy default/only-web spec.ingress[0]'
+  assert.deepEqual(changes({ from: 'web', to: 'api', port: 80 }), [
+    `port: ${at} allows default/web on 8080/TCP: add 80/TCP`,
+  ])
+  assert.deepEqual(changes({ from: 'app=job', to: 'api', port: 8080 }), [
+    `peer: ${at} allows 8080/TCP from app=web, namespace default; app=job lacks app=web (has app=job)`,
+  ])
+  assert.match(
+    changes({ from: 'app=job', to: 'api', port: 81 })[0] ?? '',
+    /^rule: no rule of .*only-web speaks of app=job/,
+  )
+})
+
+test('runners-up are the other rules that speak of the packet', () => {
+  const never = policy('never', {
+    endpointSelector: {},
+    ingressDeny: [{ fromEndpoints: [{ matchLabels: { app: 'web' } }] }],
+  })
+  const cluster = open(...shop, onlyWeb, never)
+  const found = ask(openAsking(cluster), { from: 'web', to: 'api', port: 8080 })
+  assert(found.ok)
+  assert.equal(found.value.decidedBy.name, 'never')
+  assert.deepEqual(
+    reasonsOf(cluster, found.value).runnersUp.map((r) => `${r.verdict} ${decidedByText(r.decidedBy)}`),
+    ['allow CiliumNetworkPolicy default/only-web spec.ingress[0].fromEndpoints[0]', 'allow allow-localhost'].slice(
+      0,
+      1,
+    ),
+  )
+})
+
+test('rules that decide nothing are told with the reason', () => {
+  const idle = (spec: object) =>
+    idleRules(open(...shop, onlyWeb, policy('it', spec))).flatMap((i) =>
+      i.policy.endsWith('/it') ? [`${i.field} ${i.reason}`] : [],
+    )
+  const api = { matchLabels: { app: 'api' } }
+  assert.deepEqual(idle({ endpointSelector: { matchLabels: { app: 'apl' } }, ingress: [{}] }), [
+    'spec.endpointSelector subject',
+  ])
+  assert.deepEqual(idle({ endpointSelector: api, ingress: [{ fromEndpoints: [{ matchLabels: { app: 'x' } }] }] }), [
+    'spec.ingress[0] peers',
+  ])
+  assert.deepEqual(
+    idle({
+      endpointSelector: api,
+      ingress: [{ fromEndpoints: [{}], toPorts: [{ ports: [{ port: 'sql', protocol: 'TCP' }] }] }],
+    }),
+    ['spec.ingress[0] ports'],
+  )
+  assert.deepEqual(
+    idle({
+      endpointSelector: api,
+      ingress: [{ fromEndpoints: [{ matchLabels: { app: 'web' } }] }],
+      ingressDeny: [{ fromEndpoints: [{}] }],
+    }),
+    ['spec.ingress[0] shadowed'],
+  )
+  assert.deepEqual(idle({ endpointSelector: api, ingress: [{ fromEndpoints: [{ matchLabels: { app: 'web' } }] }] }), [])
+})
+
+test('what a policy changes is folded by the rule that changes it', () => {
+  const before = open(...shop)
+  const { differences } = compare(before, withPolicies(before, readObjects([onlyWeb]).policies, []))
+  assert.equal(differences.length, 1)
+  const [d] = differences
+  assert.equal(
+    `${d?.before} ${d?.after} ${d?.direction} ${d?.decidedBy.name} ${d?.was.rule}`,
+    'allow deny ingress only-web no policy',
+  )
+  assert.deepEqual(
+    d?.pairs.filter((p) => p.from.startsWith('default/')),
+    [
+      { from: 'default/api', to: 'default/api', ports: 'all' },
+      { from: 'default/web', to: 'default/api', ports: 'all but 8080/TCP' },
+    ],
+  )
+})
+
+test('the matrix leaves out nodes and prefixes that are treated as the world is', () => {
+  const { parties, cells } = matrixOf(open(...shop, onlyWeb))
+  assert.deepEqual(
+    parties.map((p) => p.name),
+    ['default/api', 'default/web', 'world', 'host'],
+  )
+  assert.deepEqual(cells[1], ['8080/TCP', 'all', 'all', 'all'])
+  assert.deepEqual(cells[2], ['none', 'all', '', ''])
+})
+
+test('lists of ports say what is whole', () => {
+  const s = (space: 'TCP' | 'UDP', first: number, last: number) => ({ space, first, last, passes: true, by: '' })
+  assert.equal(somePortsText([s('TCP', 80, 80), s('TCP', 81, 90), s('UDP', 0, 65535)]), '80-90/TCP, all UDP')
+  assert.equal(somePortsText([]), 'none')
+})
