@@ -9,7 +9,9 @@ import type { Log } from './log.ts'
 export function writeCniConf(path: string, options: OptionValues, log: Log): void {
   const given = options['read-cni-conf'] as string
   const own = {
-    cniVersion: '1.1.0',
+    // Runtimes refuse a version they do not know; those of 1.1 and later pick the best of the list.
+    cniVersion: '0.3.1',
+    cniVersions: ['0.3.1', '0.4.0', '1.0.0', '1.1.0'],
     name: 'cilium',
     plugins: [
       {
