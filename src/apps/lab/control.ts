@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { chmodSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 
 /** What the lab's process tells its command line over a socket that only root can open. */
@@ -19,8 +20,8 @@ export interface Answers {
 export const serveControl = (socket: string, answers: Answers): Promise<{ close(): void }> =>
   new Promise((resolve, reject) => {
     const server = createServer((incoming, outgoing) => {
-      const [, what, namespace = '', name = ''] = (incoming.url ?? '').split('/').map(decodeURIComponent)
       try {
+        const [, what, namespace = '', name = ''] = (incoming.url ?? '').split('/').map(decodeURIComponent)
         if (what !== 'status' && what !== 'enter') throw new Error(`nothing is known of ${incoming.url}`)
         outgoing.end(JSON.stringify(what === 'status' ? answers.status() : answers.enterPod(namespace, name)))
       } catch (error) {
@@ -29,7 +30,10 @@ export const serveControl = (socket: string, answers: Answers): Promise<{ close(
       }
     })
     server.once('error', reject)
-    server.listen(socket, () => resolve({ close: () => server.close() }))
+    server.listen(socket, () => {
+      chmodSync(socket, 0o600)
+      resolve({ close: () => server.close() })
+    })
   })
 
 /** Asks a running lab; undefined when none listens. Throws what the lab answers with. */

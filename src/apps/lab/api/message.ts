@@ -27,6 +27,12 @@ export interface User {
   readonly groups: readonly string[]
 }
 
+/** What was asked for; undefined when it is no path. A second slash begins no host name here. */
+export function urlOf(incoming: Incoming): URL | undefined {
+  const text = incoming.url ?? '/'
+  return URL.parse(text.startsWith('/') ? `https://lab${text}` : text) ?? undefined
+}
+
 export const bodyLimit = 3 * 1024 * 1024
 
 /** The body's bytes. Throws RequestEntityTooLarge beyond the limit. */

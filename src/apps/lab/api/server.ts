@@ -6,13 +6,13 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import type { Clock } from '../../../base/time.ts'
-import { StatusError } from '../../../protocol/kubeapi/status.ts'
+import { badRequest, StatusError } from '../../../protocol/kubeapi/status.ts'
 import type { Access } from './access.ts'
 import type { Crds } from './crds.ts'
 import { sendDiscovery, sendOpenApi } from './documents.ts'
 import { findKind } from './kinds.ts'
 import { sendLog } from './logs.ts'
-import { type Call, type Incoming, type Outgoing, sendJson, sendStatus, sendText, statusOf } from './message.ts'
+import { type Call, type Incoming, type Outgoing, sendJson, sendStatus, sendText, statusOf, urlOf } from './message.ts'
 import { createObject, deleteObjects, getObjects, type ObjectCall, patchObject, replaceObject } from './objects.ts'
 import type { KeyPair } from './pki.ts'
 import { answerReview } from './reviews.ts'
@@ -68,7 +68,10 @@ export async function openApiServer(options: ServerOptions): Promise<ApiServer> 
     rejectUnauthorized: false,
     settings: { maxConcurrentStreams: 1000 },
   })
-  server.on('request', (incoming, outgoing) => void answer(options, incoming as Incoming, outgoing as Outgoing))
+  server.on('request', (incoming, outgoing) => {
+    // A client that is gone while it is answered is no reason to end.
+    answer(options, incoming as Incoming, outgoing as Outgoing).catch(() => outgoing.destroy())
+  })
   server.on(
     'upgrade',
     (incoming: IncomingMessage, socket: TLSSocket, head: Buffer) => void acceptUpgrade(options, incoming, socket, head),
@@ -96,12 +99,12 @@ export async function openApiServer(options: ServerOptions): Promise<ApiServer> 
 
 async function answer(options: ServerOptions, incoming: Incoming, outgoing: Outgoing): Promise<void> {
   outgoing.on('error', () => {})
-  const url = new URL(incoming.url ?? '/', 'https://lab')
+  const url = urlOf(incoming)
   const user = options.access.userOf(incoming)
   const call: Call = {
     method: incoming.method ?? 'GET',
-    path: url.pathname,
-    query: url.searchParams,
+    path: url?.pathname ?? '',
+    query: url?.searchParams ?? new URLSearchParams(),
     incoming,
     outgoing,
     user: user ?? { username: 'system:anonymous', groups: ['system:unauthenticated'] },
@@ -109,6 +112,7 @@ async function answer(options: ServerOptions, incoming: Incoming, outgoing: Outg
   }
   try {
     outgoing.setHeader('audit-id', randomUUID())
+    if (!url) throw badRequest(`not a path: ${incoming.url}`)
     if (isPublic(call.path)) return sendPublic(call)
     if (!user) throw new StatusError(401, 'Unauthorized', 'Unauthorized')
     await dispatch(options, call)

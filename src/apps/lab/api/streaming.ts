@@ -4,7 +4,7 @@ import { type Duplex, PassThrough, Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { badRequest, type Status, StatusError } from '../../../protocol/kubeapi/status.ts'
 import { forwarder } from './forwarding.ts'
-import { statusOf } from './message.ts'
+import { statusOf, urlOf } from './message.ts'
 import { parseRoute, type Route } from './route.ts'
 import { flag, type Running, run } from './running.ts'
 import type { ServerOptions } from './server.ts'
@@ -25,7 +25,8 @@ export async function acceptUpgrade(
   socket.setNoDelay(true)
   try {
     if (!options.access.userOf(incoming)) throw new StatusError(401, 'Unauthorized', 'Unauthorized')
-    const url = new URL(incoming.url ?? '/', 'https://lab')
+    const url = urlOf(incoming)
+    if (!url) throw badRequest(`not a path: ${incoming.url}`)
     const route = parseRoute(url.pathname)
     if (!route || !isStream(route))
       throw new StatusError(404, 'NotFound', 'the server could not find the requested resource')
