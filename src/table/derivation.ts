@@ -30,7 +30,9 @@ interface EachMemory {
 }
 
 interface Entry {
+  /** Keys of the derived rows, and the rows as the derivation gave them. */
   out: readonly string[]
+  rows: readonly Row[]
   reads: readonly Lookup[]
 }
 
@@ -158,15 +160,25 @@ function deriveInputs(
   // All old claims go before any new one is made: a key may move from one input to another within a commit.
   const next = new Map<string, Row>()
   if (first) for (const key of out.content.rows.byKey.keys()) next.set(key, undefined)
-  for (const [inputKey] of derived) {
-    for (const key of memory.entries.get(inputKey)?.out ?? []) {
-      memory.origin.delete(key)
-      next.set(key, undefined)
-    }
+  for (const [inputKey, rows] of derived) {
+    const entry = memory.entries.get(inputKey)
+    if (entry)
+      for (const [i, key] of entry.out.entries()) {
+        // The same object in the same place stays as it is: a derivation that changes one row of many says so.
+        if (rows[i] !== undefined && rows[i] === entry.rows[i]) continue
+        memory.origin.delete(key)
+        next.set(key, undefined)
+      }
   }
   for (const [inputKey, rows] of derived) {
+    const before = memory.entries.get(inputKey)
     const keys: string[] = []
-    for (const row of rows) {
+    for (const [i, row] of rows.entries()) {
+      const same = before?.rows[i] === row ? before?.out[i] : undefined
+      if (same !== undefined) {
+        keys.push(same)
+        continue
+      }
       const key = out.table.key(row)
       const other = memory.origin.get(key)
       assert(
@@ -177,8 +189,10 @@ function deriveInputs(
       next.set(key, row)
       keys.push(key)
     }
-    const entry = memory.entries.get(inputKey)
-    if (entry) entry.out = keys
+    if (before) {
+      before.out = keys
+      before.rows = rows
+    }
     if (getRow(input.content, inputKey) === undefined) memory.entries.delete(inputKey)
   }
   for (const [key, row] of next) writeRow(out, key, row, revision)
@@ -204,7 +218,7 @@ function dirtyInputs(memory: EachMemory, input: Store, revision: number): Set<st
 
 function remember(memory: EachMemory, inputKey: string, reads: readonly Lookup[] | undefined): void {
   let entry = memory.entries.get(inputKey)
-  if (!entry) memory.entries.set(inputKey, (entry = { out: [], reads: [] }))
+  if (!entry) memory.entries.set(inputKey, (entry = { out: [], rows: [], reads: [] }))
   const before = entry.reads
   if (reads && before.length === reads.length && reads.every((lookup, i) => lookup === before[i])) return
   const kept = new Set(reads)

@@ -5,7 +5,7 @@ import { ciliumEndpoints, ciliumIdentities, kernelTables, settings } from '../..
 import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 import { endpoints } from '../endpoints/tables.ts'
 import { cidrIdentities } from './cidrs.ts'
-import { partsOf } from './classes.ts'
+import { classRows, type MembersPart, membersParts } from './classes.ts'
 import { pageColumns } from './columns.ts'
 import { compile, type Decision, type Known } from './decision.ts'
 import { policyNumbers } from './numbers.ts'
@@ -131,21 +131,12 @@ export const policyCellRows = deriveEach<TableRow, CellsRow>(
   placedOnly(({ cells, decision }) => [{ first: cells, cells: decision.cells }]),
 )
 
-/** The members of a table's classes in parts, so that one more identity makes only one part anew. */
-interface MembersPart {
-  readonly table: number
-  readonly part: number
-  /** Identity to class. */
-  readonly members: ReadonlyMap<number, number>
-}
-
+/** The members of a table's classes in parts: one more identity makes one part anew, and the others are the same objects. */
 export const policyMembers = deriveEach<TableRow, MembersPart>(
   'policyMembers',
   policyPlaces,
   { key: (m) => `${m.table} ${m.part}` },
-  placedOnly(({ table, decision }) =>
-    partsOf(decision.classes).flatMap((members, part) => (members.size === 0 ? [] : [{ table, part, members }])),
-  ),
+  placedOnly(({ table, decision }) => membersParts(table, decision.classes)),
 )
 
 /** cilium_policy_classes */
@@ -153,7 +144,7 @@ export const policyClassRows = deriveEach<MembersPart, ClassRow>(
   'policyClasses',
   policyMembers,
   { key: (c) => `${c.table} ${c.identity}` },
-  ({ table, members }) => [...members].map(([identity, number]) => ({ table, identity, class: number })),
+  ({ table, members }) => classRows(table, members),
 )
 
 /** cilium_policies: 0 where a decision found no place, which lets nothing pass. */

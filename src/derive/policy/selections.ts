@@ -41,16 +41,40 @@ export const selections = deriveEach<{ readonly key: string; readonly peer: Peer
   },
 )
 
+/** Who of a list is selected: remembered, because the next list is mostly the same. */
+interface Answer {
+  readonly list: readonly Identity[]
+  readonly selected: readonly boolean[]
+}
+const asked = new WeakMap<readonly Requirement[], readonly Answer[]>()
+
+function chosen(requirements: readonly Requirement[], list: readonly Identity[], before: Answer | undefined): Answer {
+  if (before?.list === list) return before
+  const old = before?.list ?? []
+  let at = 0
+  const selected = list.map((identity, i) => {
+    // Both are in one order: what came or went moves the rest by one.
+    if (old[at] !== identity && old[at + 1] === identity) at++
+    if (old[at] === identity) return before?.selected[at++] === true
+    if (old[at] !== list[i + 1]) at++
+    return selects(requirements, labelIndex(identity.labels))
+  })
+  return { list, selected }
+}
+
 /** Identities by their labels, wherever they are. */
 function addLabelled(requirements: readonly Requirement[], read: Read, into: Set<number>): void {
   const where = anchors(requirements)
-  const add = (candidates: readonly Identity[]) => {
-    for (const i of candidates) if (selects(requirements, labelIndex(i.labels))) into.add(i.number)
-  }
-  add(reservedIdentities)
-  if (where) for (const anchor of where) add(read.by(ciliumIdentities, 'label', anchor))
-  else add(read.all(ciliumIdentities))
-  if (requirements.some((r) => r.source === 'reserved')) add(read.all(cidrIdentities))
+  const candidates = [
+    reservedIdentities,
+    ...(where ? where.map((anchor) => read.by(ciliumIdentities, 'label', anchor)) : [read.all(ciliumIdentities)]),
+    ...(requirements.some((r) => r.source === 'reserved') ? [read.all(cidrIdentities)] : []),
+  ]
+  const before = asked.get(requirements)
+  const answers = candidates.map((list, i) => chosen(requirements, list, before?.[i]))
+  asked.set(requirements, answers)
+  for (const { list, selected } of answers)
+    for (const [i, identity] of list.entries()) if (selected[i]) into.add(identity.number)
   for (const place of read.all(placeIdentities)) if (into.has(place.base)) into.add(place.number)
 }
 
