@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import type { Table } from '../../table/definition.ts'
 import type { Outcome, Target } from '../../table/target.ts'
 import type { AttachPoint } from './bpf.ts'
+import { type AttachMode, attachMode } from './features.ts'
+import { filters, putFilter, removeFilter } from './filter.ts'
 import {
   attachCgroup,
   attachInterface,
@@ -30,82 +32,132 @@ export const attachmentKey = (row: AttachmentRow): string =>
 const OTHER = ''
 
 /**
- * Attachments as pinned links in a directory of a bpffs. They outlive the agent and are found again; a changed program
- * takes the place of the old one in its link, with no packet between. `programs` are the loaded ones, by name; a program
- * loaded anew under the same name is another program. Call it in the namespace the devices are in.
+ * Attachments that belong to a directory of a bpffs: links pinned there and, on kernels without links on devices, filters
+ * that carry its name. They outlive the agent and are found again; a changed program takes the place of the old one,
+ * with no packet between. What the other way of attaching left there goes. `programs` are the loaded ones, by name; a
+ * program loaded anew under the same name is another program. Call all of it in the namespace the devices are in.
  */
 export function attachmentTarget<Row extends AttachmentRow>(
   table: Table<Row>,
   pins: string,
   programs: ReadonlyMap<string, number>,
+  mode: AttachMode = attachMode(),
 ): Target<Row> {
   mkdirSync(pins, { recursive: true })
   const ids = new Map([...programs].map(([name, fd]) => [programInfo(fd).id, name]))
+  const foreign = mode === 'tcx' ? new Set(filtersOf(pins).map(attachmentKey)) : pinnedDevices(pins)
 
   const write = (row: Row): Outcome => {
     const program = programs.get(row.program)
     if (program === undefined) return { ok: false, error: `no program ${row.program} is loaded`, permanent: true }
-    const path = `${pins}/${attachmentKey(row)}`
-    try {
-      const held = openPinned(path)
-      if (held !== undefined) {
-        try {
-          if (belongs(held, row)) {
-            replaceProgram(held, program)
-            return { ok: true }
-          }
-          unpin(path)
-        } finally {
-          close(held)
-        }
-      }
-      const link =
-        row.kind === 'device'
-          ? attachInterface(program, row.device, row.direction)
-          : attachCgroup(program, row.directory, row.point)
-      try {
-        pin(link, path)
-      } finally {
-        close(link)
-      }
-      return { ok: true }
-    } catch (error) {
-      return { ok: false, error: error instanceof Error ? error.message : String(error) }
-    }
+    return attempt(() => {
+      const key = attachmentKey(row)
+      if (row.kind === 'cgroup' || mode === 'tcx') putLink(`${pins}/${key}`, row, program)
+      else putFilter(program, row.device, row.direction, `${pins}/${row.program}`)
+      if (row.kind === 'device' && foreign.delete(key)) removeDevice(other(mode), pins, row)
+    })
   }
 
-  const remove = (row: Row): Outcome => {
-    try {
-      unpin(`${pins}/${attachmentKey(row)}`)
-      return { ok: true }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { ok: true }
-      return { ok: false, error: error instanceof Error ? error.message : String(error) }
-    }
-  }
+  const remove = (row: Row): Outcome =>
+    attempt(() => {
+      if (row.kind === 'cgroup') return unpinIfThere(`${pins}/${attachmentKey(row)}`)
+      removeDevice(mode, pins, row)
+      if (foreign.delete(attachmentKey(row))) removeDevice(other(mode), pins, row)
+    })
 
   return {
     name: 'attachments',
     key: table.key,
     load() {
-      const rows: AttachmentRow[] = []
-      for (const [name, info] of pinnedLinks(pins)) {
-        const program = ids.get(info.program) ?? OTHER
-        const [kind, first, second] = name.split('-')
-        if (kind === 'cgroup' && info.point !== undefined && info.point === first)
-          rows.push({ kind: 'cgroup', directory: directoryOf(info.cgroup), point: info.point, program })
-        else if (kind === 'device' && info.interface === Number(first) && info.interface !== 0)
-          rows.push({ kind: 'device', device: info.interface, direction: second as Direction, program })
-        // The device is gone, or its index belongs to another now: the link does nothing any more.
-        else unpin(`${pins}/${name}`)
-      }
-      return rows as Row[]
+      const rows = [...linkRows(pins), ...filtersOf(pins)]
+      // Attached both ways or the other way: as if by another program, so that it is written or removed.
+      const found = new Map(rows.map((row) => [attachmentKey(row), row]))
+      return [...found].map(([key, { id, ...row }]) => ({
+        ...row,
+        program: foreign.has(key) ? OTHER : (ids.get(id) ?? OTHER),
+      })) as AttachmentRow[] as Row[]
     },
     equal: (a, b) =>
       a.program === b.program &&
       (a.kind !== 'cgroup' || b.kind !== 'cgroup' || sameDirectory(a.directory, b.directory)),
     write: (rows) => rows.map(write),
     remove: (rows) => rows.map(remove),
+  }
+}
+
+/** What is attached, and the number of its program. */
+type Found = AttachmentRow & { readonly id: number }
+type DevicePlace = { readonly kind: 'device'; readonly device: number; readonly direction: Direction }
+
+const other = (mode: AttachMode): AttachMode => (mode === 'tcx' ? 'tc' : 'tcx')
+
+function linkRows(pins: string): Found[] {
+  const rows: Found[] = []
+  for (const [name, info] of pinnedLinks(pins)) {
+    const [kind, first, second] = name.split('-')
+    const { program: id, point } = info
+    if (kind === 'cgroup' && point !== undefined && point === first)
+      rows.push({ kind: 'cgroup', directory: directoryOf(info.cgroup), point, program: OTHER, id })
+    else if (kind === 'device' && info.interface === Number(first) && info.interface !== 0)
+      rows.push({ kind: 'device', device: info.interface, direction: second as Direction, program: OTHER, id })
+    // The device is gone, or its index belongs to another now: the link does nothing any more.
+    else unpin(`${pins}/${name}`)
+  }
+  return rows
+}
+
+const filtersOf = (pins: string): Found[] =>
+  filters()
+    .filter(({ name }) => name.slice(0, name.lastIndexOf('/')) === pins)
+    .map(({ device, direction, program }) => ({ kind: 'device', device, direction, program: OTHER, id: program }))
+
+/** Keys of the links on devices that are pinned. */
+const pinnedDevices = (pins: string): Set<string> =>
+  new Set(readdirSync(pins).filter((name) => name.startsWith('device-')))
+
+/** Pins a new link, or exchanges the program of the one that is there. */
+function putLink(path: string, row: AttachmentRow, program: number): void {
+  const held = openPinned(path)
+  if (held !== undefined)
+    try {
+      if (belongs(held, row)) {
+        replaceProgram(held, program)
+        return
+      }
+      unpin(path)
+    } finally {
+      close(held)
+    }
+  const link =
+    row.kind === 'device'
+      ? attachInterface(program, row.device, row.direction)
+      : attachCgroup(program, row.directory, row.point)
+  try {
+    pin(link, path)
+  } finally {
+    close(link)
+  }
+}
+
+function removeDevice(mode: AttachMode, pins: string, row: DevicePlace): void {
+  if (mode === 'tc') removeFilter(row.device, row.direction)
+  else unpinIfThere(`${pins}/${attachmentKey({ ...row, program: OTHER })}`)
+}
+
+function unpinIfThere(path: string): void {
+  try {
+    unpin(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
+function attempt(work: () => void): Outcome {
+  try {
+    work()
+    return { ok: true }
+  } catch (error) {
+    return { ok: false, error: error instanceof Error ? error.message : String(error) }
   }
 }
 
@@ -130,7 +182,19 @@ function belongs(link: number, row: AttachmentRow): boolean {
   return info.point === row.point && sameDirectory(directoryOf(info.cgroup), row.directory)
 }
 
+/** Attaches a program to a device as this kernel can, for as long as the device is there or until what is returned is called. */
+export function attachDevice(program: number, device: number, direction: Direction): () => void {
+  if (attachMode() === 'tcx') {
+    const link = attachInterface(program, device, direction)
+    return () => close(link)
+  }
+  putFilter(program, device, direction, 'by hand')
+  return () => removeFilter(device, direction)
+}
+
 /** Ends all attachments of a directory: what uninstalling does. */
 export function detachAll(pins: string): void {
   for (const name of pinnedLinks(pins).keys()) unpin(`${pins}/${name}`)
+  for (const { device, direction } of filters().filter(({ name }) => name.startsWith(`${pins}/`)))
+    removeFilter(device, direction)
 }

@@ -7,6 +7,7 @@ export const COMMAND = {
   MAP_UPDATE: 2,
   MAP_DELETE: 3,
   MAP_NEXT_KEY: 4,
+  PROG_LOAD: 5,
   OBJ_PIN: 6,
   OBJ_GET: 7,
   PROG_TEST_RUN: 10,
@@ -51,6 +52,11 @@ export const ATTACH = {
   tcx_egress: 47,
 } as const
 export type AttachPoint = keyof typeof ATTACH
+
+export const PROGRAM_TYPE = { SCHED_CLS: 3, CGROUP_SOCK_ADDR: 18, SYSCALL: 31 } as const
+
+/** Functions of the kernel that programs call. */
+export const HELPER = { redirect_peer: 155, loop: 181, set_retval: 187 } as const
 
 export const LINK_TYPE = { CGROUP: 3, TCX: 11 } as const
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attachments as BPF links: a program stays attached as long as its link is pinned, whoever runs, and is exchanged in
-// one step. libbpf of Debian 12 does not know tcx, so links are made by the system call itself.
-//
-// Kernels older than 6.6 (Debian 12's own 6.1) have no tcx: there the same programs go into clsact filters by
-// rtnetlink. `attachInterface` is the one place that would choose.
+// one step. libbpf of Debian 12 does not know tcx, so links are made by the system call itself. Kernels before 6.6 have
+// no tcx: filter.ts is for them.
 import { closeSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ATTACH, type AttachPoint, COMMAND, LINK_TYPE } from './bpf.ts'
@@ -20,7 +18,7 @@ export interface LinkInfo {
   readonly cgroup: bigint
 }
 
-/** Attaches to a device of the current network namespace; returns the link's descriptor. */
+/** Attaches (by tcx) to a device of the current network namespace; returns the link's descriptor. */
 export function attachInterface(program: number, ifindex: number, direction: Direction): number {
   const point = ATTACH[`tcx_${direction}`]
   const attribute = new Attribute(64).u32(0, program).u32(4, ifindex).u32(8, point)

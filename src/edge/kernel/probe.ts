@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs'
-import { ATTACH, COMMAND, MAP_FLAG, MAP_TYPE } from './bpf.ts'
+import { COMMAND, MAP_FLAG, MAP_TYPE } from './bpf.ts'
+import { features, isOlder, kernelRelease, OLDEST_KERNEL } from './features.ts'
 import { Attribute, bpfTry, close, errnoNumber, KernelError, libbpf, mount } from './syscall.ts'
 
 /** One thing the datapath needs of the kernel; `fix` says how to get it when it is not there. */
@@ -17,6 +18,8 @@ const CGROUP2 = 0x63677270
 export interface Places {
   readonly bpffs?: string
   readonly cgroup?: string
+  /** The kernel's release, as `uname -r` says it. */
+  readonly kernel?: string
 }
 
 /** What this kernel and this process offer. Nothing is changed. */
@@ -24,9 +27,15 @@ export function probe(places: Places = {}): readonly Requirement[] {
   const bpffs = places.bpffs ?? '/sys/fs/bpf'
   const cgroup = places.cgroup ?? '/sys/fs/cgroup'
   const bpf = bpfAnswer()
-  const tcx = tcxAnswer()
   const library = libraryAnswer()
+  const kernel = places.kernel ?? kernelRelease()
   return [
+    {
+      name: 'kernel',
+      present: !isOlder(kernel, OLDEST_KERNEL),
+      detail: `Linux ${kernel}`,
+      fix: `it is too old: this datapath needs Linux ${OLDEST_KERNEL} or newer`,
+    },
     {
       name: 'bpf',
       present: bpf === '',
@@ -45,7 +54,15 @@ export function probe(places: Places = {}): readonly Requirement[] {
       detail: '/sys/kernel/btf/vmlinux',
       fix: 'use a kernel built with CONFIG_DEBUG_INFO_BTF=y',
     },
-    { name: 'tcx', present: tcx === '', detail: tcx || 'links on devices', fix: 'use Linux 6.6 or newer' },
+    // Who may not ask can not know.
+    ...(bpf === '' ? features() : [])
+      .filter(({ instead }) => instead === '')
+      .map(({ name, since, present }) => ({
+        name,
+        present,
+        detail: present ? 'the kernel has it' : 'this kernel lacks it',
+        fix: `use Linux ${since} or newer, with BPF as Debian configures it`,
+      })),
     {
       name: 'bpffs',
       present: isFilesystem(bpffs, BPFFS),
@@ -107,13 +124,6 @@ function bpfAnswer(): string {
   if (result === -errnoNumber('EPERM')) return 'bpf() is not permitted'
   if (result === -errnoNumber('ENOSYS')) return 'this kernel has no bpf()'
   return result < 0 ? new KernelError('bpf(MAP_CREATE)', -result).message : ''
-}
-
-// A query of tcx programs on a device that does not exist: ENODEV where tcx is known, EINVAL where it is not.
-function tcxAnswer(): string {
-  const attribute = new Attribute(64).u32(0, 0x7fffffff).u32(4, ATTACH.tcx_ingress)
-  const result = bpfTry(COMMAND.PROG_QUERY, attribute.address, 64)
-  return result === -errnoNumber('EINVAL') ? 'this kernel has no tcx' : ''
 }
 
 function libraryAnswer(): string {

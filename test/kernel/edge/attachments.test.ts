@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
 import { test } from 'node:test'
 import type { Layout } from '../../../gen/contract.ts'
 import { u32Layout } from '../../../gen/contract.ts'
 import { type AttachmentRow, attachmentKey, attachmentTarget, detachAll } from '../../../src/edge/kernel/attachments.ts'
+import { type AttachMode, attachMode } from '../../../src/edge/kernel/features.ts'
+import { filters } from '../../../src/edge/kernel/filter.ts'
 import { attachInterface, detachLink, linkInfo, openPinned, pin, programInfo } from '../../../src/edge/kernel/link.ts'
 import { BpfMap, perCpu } from '../../../src/edge/kernel/map.ts'
 import { inNamespace, newNamespace } from '../../../src/edge/kernel/namespace.ts'
@@ -13,6 +16,8 @@ import * as net from '../../../src/edge/kernel/netlink.ts'
 import { type LoadedObject, loadObject } from '../../../src/edge/kernel/object.ts'
 import { findCgroup2 } from '../../../src/edge/kernel/probe.ts'
 import { KernelError } from '../../../src/edge/kernel/syscall.ts'
+import { encodeFilter, FILTER } from '../../../src/protocol/netlink/filter.ts'
+import { FLAG } from '../../../src/protocol/netlink/message.ts'
 import { table } from '../../../src/table/definition.ts'
 import type { Target } from '../../../src/table/target.ts'
 import { conforms } from './conformance.ts'
@@ -46,7 +51,7 @@ function pair(t: Test) {
     for (const fd of [a, b]) closeSync(fd)
   })
   const send = (): void => void inNamespace(b, () => execFileSync('bash', ['-c', 'echo x > /dev/udp/10.0.0.1/9']))
-  return { a, netA, device, send }
+  return { a, b, netA, device, send }
 }
 
 /** A loaded fixture and how many packets its program has counted. */
@@ -57,87 +62,197 @@ function program(t: Test, dir: string): { object: LoadedObject; counted(): numbe
   return { object, counted: () => counts.get(0)!.reduce((sum, each) => sum + each, 0) }
 }
 
-conforms<AttachmentRow>('attachments', (t) => {
-  const { dir, pins } = workplace(t)
-  const { a, device } = pair(t)
-  const cgroup = `${findCgroup2()}/kt-${process.pid}`
-  mkdirSync(cgroup, { recursive: true })
-  const { programs } = loadObject(compile(dir, fixtureSource))
-  afterwards(t, () => {
-    detachAll(`${pins}/links`)
-    rmdirSync(cgroup)
-  })
-  const inside = () => {
-    const target: Target<AttachmentRow> = attachmentTarget(attachments, `${pins}/links`, programs)
-    return { ...target, write: (rows: readonly AttachmentRow[]) => inNamespace(a, () => target.write(rows)) }
-  }
+const noTcx = attachMode() === 'tc' && 'this kernel has no tcx'
+const modes = attachMode() === 'tcx' ? (['tcx', 'tc'] as const) : (['tc'] as const)
+
+/** A target whose every call is made in a namespace. */
+const within = (a: number, open: () => Target<AttachmentRow>): Target<AttachmentRow> => {
+  const target = inNamespace(a, open)
   return {
-    target: inside(),
-    again: inside,
-    rows: [
-      { kind: 'device', device, direction: 'ingress', program: 'count_and_mark' },
-      { kind: 'device', device, direction: 'egress', program: 'count_and_mark' },
-      { kind: 'cgroup', directory: cgroup, point: 'connect4', program: 'refuse_connect' },
-    ],
-    changed: (row) => (row.kind === 'device' ? { ...row, program: 'send_events' } : row),
+    ...target,
+    load: () => inNamespace(a, () => target.load()),
+    write: (rows) => inNamespace(a, () => target.write(rows)),
+    remove: (rows) => inNamespace(a, () => target.remove(rows)),
   }
-})
+}
 
-test('a program sees the packets of its device, and one loaded anew takes its place in the same link', async (t) => {
-  const { dir, pins } = workplace(t)
-  const { a, device, send } = pair(t)
-  const [first, second] = [program(t, dir), program(t, dir)]
-  const row: AttachmentRow = { kind: 'device', device, direction: 'ingress', program: 'count_and_mark' }
-  const open = (programs: ReadonlyMap<string, number>) => attachmentTarget(attachments, `${pins}/links`, programs)
+for (const mode of modes)
+  conforms<AttachmentRow>(`attachments by ${mode}`, (t) => {
+    const { dir, pins } = workplace(t)
+    const { a, device } = pair(t)
+    const cgroup = `${findCgroup2()}/kt-${process.pid}`
+    mkdirSync(cgroup, { recursive: true })
+    const { programs } = loadObject(compile(dir, fixtureSource))
+    afterwards(t, () => {
+      inNamespace(a, () => detachAll(`${pins}/links`))
+      rmdirSync(cgroup)
+    })
+    const inside = () => within(a, () => attachmentTarget(attachments, `${pins}/links`, programs, mode))
+    return {
+      target: inside(),
+      again: inside,
+      rows: [
+        { kind: 'device', device, direction: 'ingress', program: 'count_and_mark' },
+        { kind: 'device', device, direction: 'egress', program: 'count_and_mark' },
+        { kind: 'cgroup', directory: cgroup, point: 'connect4', program: 'refuse_connect' },
+      ],
+      changed: (row) => (row.kind === 'device' ? { ...row, program: 'send_events' } : row),
+    }
+  })
 
-  const before = open(first.object.programs)
-  assert.deepEqual(await inNamespace(a, () => before.write([row])), [{ ok: true }])
-  send()
-  const seen = first.counted()
-  assert.ok(seen > 0)
-
-  const link = (): number => {
-    const fd = openPinned(`${pins}/links/${attachmentKey(row)}`)!
-    const { id } = linkInfo(fd)
-    closeSync(fd) // it would keep the link
-    return id
+for (const mode of modes) {
+  const sender = (t: Test, pins: string, a: number, program: LoadedObject): Target<AttachmentRow> => {
+    afterwards(t, () => inNamespace(a, () => detachAll(`${pins}/links`)))
+    return within(a, () => attachmentTarget(attachments, `${pins}/links`, program.programs, mode))
   }
-  const id = link()
-  const after = open(second.object.programs)
-  const there = await after.load()
-  assert.equal(there.length, 1)
-  assert.equal(after.equal(there[0]!, row), false, 'a program of the same name from another load is another')
-  assert.deepEqual(await inNamespace(a, () => after.write([row])), [{ ok: true }])
-  assert.equal(link(), id)
-  const last = first.counted()
-  send()
-  assert.ok(second.counted() > 0)
-  assert.equal(first.counted(), last)
 
-  await after.remove([row])
-  const final = second.counted()
-  send()
-  assert.equal(second.counted(), final)
-})
+  test(`by ${mode} a program sees the packets of its device, and one loaded anew takes its very place`, async (t) => {
+    const { dir, pins } = workplace(t)
+    const { a, device, send } = pair(t)
+    const [first, second] = [program(t, dir), program(t, dir)]
+    const row: AttachmentRow = { kind: 'device', device, direction: 'ingress', program: 'count_and_mark' }
 
-test('a link whose device is gone is no attachment, and its pin goes', async (t) => {
+    const before = sender(t, pins, a, first.object)
+    assert.deepEqual(await before.write([row]), [{ ok: true }])
+    send()
+    assert.ok(first.counted() > 0)
+
+    const link = (): number => {
+      const fd = openPinned(`${pins}/links/${attachmentKey(row)}`)
+      if (fd === undefined) return 0
+      const { id } = linkInfo(fd)
+      closeSync(fd) // it would keep the link
+      return id
+    }
+    const id = link()
+    assert.equal(id !== 0, mode === 'tcx')
+    const after = sender(t, pins, a, second.object)
+    const there = await after.load()
+    assert.equal(there.length, 1)
+    assert.equal(after.equal(there[0]!, row), false, 'a program of the same name from another load is another')
+    assert.deepEqual(await after.write([row]), [{ ok: true }])
+    assert.deepEqual([link(), inNamespace(a, filters).length], [id, mode === 'tcx' ? 0 : 1])
+    assert.equal(after.equal((await after.load())[0]!, row), true)
+    const last = first.counted()
+    send()
+    assert.ok(second.counted() > 0)
+    assert.equal(first.counted(), last)
+
+    await after.remove([row])
+    const final = second.counted()
+    send()
+    assert.equal(second.counted(), final)
+  })
+
+  test(`by ${mode} no packet passes while one program takes the place of another`, async (t) => {
+    const { dir, pins } = workplace(t)
+    const { a, b, device } = pair(t)
+    const loads = [program(t, dir), program(t, dir)] as const
+    const row: AttachmentRow = { kind: 'device', device, direction: 'ingress', program: 'count_and_mark' }
+    const targets = loads.map(({ object }) => sender(t, pins, a, object))
+    const received = (): number =>
+      JSON.parse(
+        inNamespace(a, () => execFileSync('ip', ['-s', '-json', 'link', 'show', 'kt-a'], { encoding: 'utf8' })),
+      )[0].stats64.rx.packets
+    await targets[0]!.write([row])
+    const before = received() - loads[0].counted()
+    const script = 'for ((i = 0; i < 3000; i++)); do echo x > /dev/udp/10.0.0.1/9; done'
+    const flood = inNamespace(b, () => spawn('bash', ['-c', script], { stdio: 'ignore' }))
+    const ended = once(flood, 'exit')
+    for (let turn = 1; flood.exitCode === null; turn++) {
+      await targets[turn % 2]!.write([row])
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await ended
+    for (const each of loads) assert.ok(each.counted() > 0)
+    assert.equal(loads[0].counted() + loads[1].counted(), received() - before)
+  })
+
+  test(`by ${mode} nothing is attached to a device that is gone, and nothing can be`, async (t) => {
+    const { dir, pins } = workplace(t)
+    const { a, netA, device } = pair(t)
+    const target = sender(t, pins, a, program(t, dir).object)
+    const row: AttachmentRow = { kind: 'device', device, direction: 'egress', program: 'count_and_mark' }
+    await target.write([row])
+    assert.equal((await target.load()).length, 1)
+    net.deleteLink(netA, { name: 'kt-a' })
+    assert.deepEqual(await target.load(), [])
+    assert.deepEqual(readdirSync(`${pins}/links`), [])
+    const [outcome] = await target.write([row])
+    assert.match(
+      outcome!.ok ? '' : outcome!.error,
+      mode === 'tcx' ? /tcx egress of interface \d+: ENODEV/ : /clsact of interface \d+: ENODEV/,
+    )
+    assert.deepEqual(await target.remove([row]), [{ ok: true }])
+    assert.deepEqual(await target.write([{ ...row, program: 'absent' }]), [
+      { ok: false, error: 'no program absent is loaded', permanent: true },
+    ])
+  })
+}
+
+test('a filter goes with its clsact, unless somebody else has a filter there', async (t) => {
   const { dir, pins } = workplace(t)
   const { a, netA, device } = pair(t)
-  const { object } = program(t, dir)
-  const target = attachmentTarget(attachments, `${pins}/links`, object.programs)
-  const row: AttachmentRow = { kind: 'device', device, direction: 'egress', program: 'count_and_mark' }
-  await inNamespace(a, () => target.write([row]))
-  net.deleteLink(netA, { name: 'kt-a' })
-  assert.deepEqual(await target.load(), [])
-  assert.deepEqual(readdirSync(`${pins}/links`), [])
-  const [outcome] = await inNamespace(a, () => target.write([row]))
-  assert.match(outcome!.ok ? '' : outcome!.error, /tcx egress of interface \d+: ENODEV/)
-  assert.deepEqual(await target.write([{ ...row, program: 'absent' }]), [
-    { ok: false, error: 'no program absent is loaded', permanent: true },
-  ])
+  const tc = (words: string): string =>
+    inNamespace(a, () => execFileSync('tc', words.split(' '), { encoding: 'utf8', stdio: 'pipe' }))
+  const { programs } = program(t, dir).object
+  const target = within(a, () => attachmentTarget(attachments, `${pins}/links`, programs, 'tc'))
+  const row = (direction: 'ingress' | 'egress'): AttachmentRow => ({
+    ...{ kind: 'device', device, direction, program: 'count_and_mark' },
+  })
+  assert.deepEqual(await target.write([row('ingress'), row('egress')]), [{ ok: true }, { ok: true }])
+  assert.match(tc('filter show dev kt-a egress'), /pref 1 bpf .*\/links\/count_and_mark direct-action/)
+  await target.remove([row('ingress')])
+  assert.match(tc('qdisc show dev kt-a'), /clsact/)
+  await target.remove([row('egress')])
+  assert.doesNotMatch(tc('qdisc show dev kt-a'), /clsact/)
+
+  tc('qdisc add dev kt-a clsact')
+  const theirs = { device, direction: 'egress', priority: 1, handle: 7, name: 'theirs' } as const
+  const body = encodeFilter({ ...theirs, program: programs.get('send_events')! })
+  netA.change(FILTER.NEW, FLAG.CREATE, body, 'their filter')
+  await target.write([row('ingress'), row('egress')])
+  await target.remove([row('ingress'), row('egress')])
+  assert.match(tc('filter show dev kt-a egress'), /handle 0x7 theirs/)
+  assert.deepEqual(inNamespace(a, filters), [])
 })
 
-test('links and maps are pinned, found by another load, and say what they are', (t) => {
+test('a device whose place is taken by a queueing discipline of another kind is an error of its row', async (t) => {
+  const { dir, pins } = workplace(t)
+  const { a, device } = pair(t)
+  inNamespace(a, () => execFileSync('tc', ['qdisc', 'add', 'dev', 'kt-a', 'ingress']))
+  const { programs } = program(t, dir).object
+  const target = within(a, () => attachmentTarget(attachments, `${pins}/links`, programs, 'tc'))
+  const [outcome] = await target.write([{ kind: 'device', device, direction: 'egress', program: 'count_and_mark' }])
+  assert.match(outcome!.ok ? '' : outcome!.error, /clsact of interface \d+: EINVAL/)
+})
+
+test('what was attached the other way is found, and goes when it is written anew', { skip: noTcx }, async (t) => {
+  const { dir, pins } = workplace(t)
+  const { a, device, send } = pair(t)
+  const { object, counted } = program(t, dir)
+  const row: AttachmentRow = { kind: 'device', device, direction: 'ingress', program: 'count_and_mark' }
+  const open = (mode: AttachMode) =>
+    within(a, () => attachmentTarget(attachments, `${pins}/links`, object.programs, mode))
+  let mode: AttachMode = 'tc'
+  await open(mode).write([row])
+  for (const next of ['tcx', 'tc'] as const) {
+    mode = next
+    const target = open(mode)
+    const [found] = await target.load()
+    assert.equal(target.equal(found!, row), false)
+    assert.deepEqual(await target.write([row]), [{ ok: true }])
+    assert.equal(inNamespace(a, filters).length, mode === 'tc' ? 1 : 0)
+    assert.equal(readdirSync(`${pins}/links`).length, mode === 'tcx' ? 1 : 0)
+    const before = counted()
+    send()
+    assert.equal(counted(), before + 1, 'once')
+  }
+  await open('tcx').remove([row])
+  assert.deepEqual(inNamespace(a, filters), [])
+})
+
+test('links and maps are pinned, found by another load, and say what they are', { skip: noTcx }, (t) => {
   const { dir, pins } = workplace(t)
   const { a, device, send } = pair(t)
   const path = compile(dir, fixtureSource)
