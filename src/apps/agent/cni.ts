@@ -7,7 +7,8 @@ import { type EndpointStatus, endpointStatus } from '../../derive/status/tables.
 import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
 import { attachment, type Endpoint, type EndpointRequest } from '../../model/endpoint.ts'
 import { list, object, text } from '../../model/json.ts'
-import { endpointRequests } from '../../model/rows.ts'
+import { objectKey } from '../../model/meta.ts'
+import { endpointRequests, pods } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 import { CniError, type CniRequest, endpointRequestOf, requestOf, resultOf } from './cni_forms.ts'
 import type { Log } from './log.ts'
@@ -26,14 +27,18 @@ export interface CniOptions {
   /** Why pods can not be started at present; '' if they can. */
   readonly notReady: () => string
   readonly log: Log
-  /** Longest wait of an ADD until its endpoint is ready, and until a lack of addresses is taken as final. */
+  /**
+   * Longest wait of an ADD until its endpoint is ready; until an error (no address left, no such namespace, a full map)
+   * is taken as final; until a pod that Kubernetes does not tell of is taken as deleted.
+   */
   readonly readyMs?: number
   readonly addressMs?: number
+  readonly unknownMs?: number
   readonly now?: () => number
 }
 
 export function openCni(db: Database, targets: Reconciliation, options: CniOptions): Cni {
-  const { log, readyMs = 20_000, addressMs = 1_000, now = () => performance.now() } = options
+  const { log, readyMs = 20_000, addressMs = 1_000, unknownMs = 3_000, now = () => performance.now() } = options
   const waiting = new Set<() => void>()
   db.listen(() => {
     for (const look of [...waiting]) look()
@@ -77,8 +82,7 @@ export function openCni(db: Database, targets: Reconciliation, options: CniOptio
         const status = db.get(endpointStatus, key)
         const missing = whatIsMissing(endpoint, status)
         if (missing === '') return finish(() => resolve(endpoint))
-        const waited = now() - began
-        if (waited > readyMs || (endpoint.problem !== '' && waited > addressMs))
+        if (now() - began > patience(endpoint))
           finish(() => reject(new CniError(TRY_AGAIN, `the endpoint is not ready: ${missing}`, options.notReady())))
       }
       const timer = setInterval(look, 50)
@@ -87,20 +91,27 @@ export function openCni(db: Database, targets: Reconciliation, options: CniOptio
     })
   }
 
+  /** The device first: nothing else of an endpoint comes about without it. */
+  const rowsOf = (e: Endpoint) => [
+    targets.status(podDevices, e.link),
+    targets.status(interfaceRows, String(e.interface)),
+    ...[e.ipv4, e.ipv6].filter((a) => a !== '').map((a) => targets.status(ownerRows, a)),
+    targets.status(storedEndpoints, e.attachment),
+  ]
+
   function whatIsMissing(e: Endpoint, status: EndpointStatus | undefined): string {
     if (e.problem !== '') return e.problem
-    const device = targets.status(podDevices, e.link)
-    if (device?.kind === 'error') return device.error
+    const rows = rowsOf(e)
+    for (const row of rows) if (row?.kind === 'error') return row.error
     if (status?.state !== 'ready') return status?.reason || `it is ${status?.state ?? 'not known'}`
-    const rows = [
-      targets.status(interfaceRows, String(e.interface)),
-      ...[e.ipv4, e.ipv6].filter((a) => a !== '').map((a) => targets.status(ownerRows, a)),
-      targets.status(storedEndpoints, e.attachment),
-      device,
-    ]
-    for (const row of rows)
-      if (row?.kind !== 'done') return row?.kind === 'error' ? row.error : 'it is on its way into the kernel'
-    return ''
+    return rows.every((row) => row?.kind === 'done') ? '' : 'it is on its way into the kernel'
+  }
+
+  /** How long, in ms, it makes sense to wait for an endpoint as it is now. */
+  function patience(e: Endpoint): number {
+    if (e.problem !== '' || rowsOf(e).some((row) => row?.kind === 'error')) return addressMs
+    const pod = db.get(pods, objectKey({ namespace: e.namespace, name: e.podName }))
+    return pod || !db.isInitialised(pods) ? readyMs : unknownMs
   }
 
   /** Deletions that come together go together: the kernel waits once for all devices of a batch. */

@@ -92,6 +92,8 @@ export function sendJson(call: Call, code: number, json: string, type = 'applica
     'cache-control': 'no-cache, private',
   }
   if (call.warnings.length > 0) headers['warning'] = call.warnings.map((w) => `299 - ${JSON.stringify(w)}`)
+  // The rest of a body that is too large is not read, so nothing more can come on this connection.
+  if (code === 413 && call.incoming.httpVersionMajor === 1) headers['connection'] = 'close'
   let body = Buffer.from(json)
   if (body.length > compressFrom && /gzip/.test(String(call.incoming.headers['accept-encoding'] ?? ''))) {
     body = gzipSync(body, { level: 1 })
