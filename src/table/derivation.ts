@@ -20,6 +20,14 @@ export interface Derivation {
   ran: boolean
   /** An allocation that kept rows only because its inputs had not said all yet. */
   keeps: boolean
+  /** What a whole derivation gave last, with the keys. */
+  last: Given | undefined
+}
+
+/** Rows as a derivation gave them, and their keys. */
+interface Given {
+  readonly rows: readonly Row[]
+  readonly keys: readonly string[]
 }
 
 interface EachMemory {
@@ -62,6 +70,7 @@ export const openDerivation = (store: Store, rule: DerivedRule, inputs: Iterable
   each: undefined,
   ran: false,
   keeps: false,
+  last: undefined,
 })
 
 /** Tables named in the rule itself. */
@@ -99,12 +108,44 @@ function deriveWhole(
   derivation.keeps = keep
   const read = wholeRead(derivation, tables)
   if (rule.kind === 'all') {
-    replaceRows(derivation.store, rule.derive(read), revision, false)
+    replaceGiven(derivation, rule.derive(read), revision)
     return
   }
   const held = allRows(derivation.store.content)
   const decide = rule.decide as (wanted: readonly Row[], held: readonly Row[], read: Read) => readonly Row[]
-  replaceRows(derivation.store, decide(read.all(rule.wanted), held, read), revision, keep)
+  const rows = decide(read.all(rule.wanted), held, read)
+  if (keep) {
+    derivation.last = undefined
+    replaceRows(derivation.store, rows, revision, keep)
+  } else replaceGiven(derivation, rows, revision)
+}
+
+/** Replaces all rows. Those that are the same objects as last time, at the beginning and the end, cost nothing. */
+function replaceGiven(derivation: Derivation, rows: readonly Row[], revision: number): void {
+  const { store, last } = derivation
+  if (!last || last.keys.length !== store.content.rows.byKey.size) {
+    replaceRows(store, rows, revision, false)
+    derivation.last = { rows, keys: rows.map((row) => store.table.key(row)) }
+    return
+  }
+  let start = 0
+  const shorter = Math.min(rows.length, last.rows.length)
+  while (start < shorter && rows[start] === last.rows[start]) start++
+  let same = 0
+  while (same < shorter - start && rows[rows.length - 1 - same] === last.rows[last.rows.length - 1 - same]) same++
+  const end = last.rows.length - same
+  const gone = new Set(last.keys.slice(start, end))
+  const changed = rows.slice(start, rows.length - same)
+  const keys = changed.map((row) => store.table.key(row))
+  const seen = new Set<string>()
+  for (const key of keys) {
+    const twice = seen.has(key) || (!gone.has(key) && store.content.rows.byKey.has(key))
+    assert(!twice, () => `table ${store.table.name}: two rows have the key '${key}'`)
+    seen.add(key)
+  }
+  for (const [i, key] of keys.entries()) writeRow(store, key, changed[i], revision)
+  for (const key of gone) if (!seen.has(key)) writeRow(store, key, undefined, revision)
+  derivation.last = { rows, keys: [...last.keys.slice(0, start), ...keys, ...last.keys.slice(end)] }
 }
 
 /** The table shall hold these rows; with `keep`, besides those it holds. */
@@ -162,23 +203,22 @@ function deriveInputs(
   if (first) for (const key of out.content.rows.byKey.keys()) next.set(key, undefined)
   for (const [inputKey, rows] of derived) {
     const entry = memory.entries.get(inputKey)
-    if (entry)
-      for (const [i, key] of entry.out.entries()) {
-        // The same object in the same place stays as it is: a derivation that changes one row of many says so.
-        if (rows[i] !== undefined && rows[i] === entry.rows[i]) continue
-        memory.origin.delete(key)
-        next.set(key, undefined)
-      }
+    if (!entry || entry.rows === rows) continue
+    for (let i = 0; i < entry.out.length; i++) {
+      // The same object in the same place stays as it is: a derivation that changes one row of many says so.
+      if (i < rows.length && rows[i] === entry.rows[i]) continue
+      const key = entry.out[i] as string
+      memory.origin.delete(key)
+      next.set(key, undefined)
+    }
   }
   for (const [inputKey, rows] of derived) {
     const before = memory.entries.get(inputKey)
-    const keys: string[] = []
-    for (const [i, row] of rows.entries()) {
-      const same = before?.rows[i] === row ? before?.out[i] : undefined
-      if (same !== undefined) {
-        keys.push(same)
-        continue
-      }
+    if (before && before.rows === rows && rows.length > 0) continue
+    const keys = before ? before.out.slice(0, rows.length) : []
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i]
+      if (before && i < before.rows.length && before.rows[i] === row) continue
       const key = out.table.key(row)
       const other = memory.origin.get(key)
       assert(
@@ -187,7 +227,7 @@ function deriveInputs(
       )
       memory.origin.set(key, inputKey)
       next.set(key, row)
-      keys.push(key)
+      keys[i] = key
     }
     if (before) {
       before.out = keys

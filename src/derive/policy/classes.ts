@@ -7,7 +7,7 @@ export interface Classes extends Iterable<readonly [identity: number, number: nu
   readonly size: number
 }
 
-export const partCount = 32
+export const partCount = 64
 
 export type Part = ReadonlyMap<number, number>
 

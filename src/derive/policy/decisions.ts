@@ -44,7 +44,7 @@ function numbers(list: readonly { readonly number: number }[]): readonly number[
 
 /** What compiling finds in the tables; questions compile parts of programs with it. */
 export const knownFrom = (read: Read): Known => ({
-  identities: (peer) => read.get(selections, peerKey(peer))?.identities ?? [],
+  identities: (peer, key) => read.get(selections, key ?? peerKey(peer))?.identities ?? [],
   // By ranges, so that one list after the other is ascending.
   all: () => [
     ...numbers(reservedIdentities),

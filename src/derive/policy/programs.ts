@@ -79,18 +79,40 @@ export const programs = deriveAll<Program>('programs', [subjectPrograms], { key:
   ...new Map(read.all(subjectPrograms).flatMap((s) => [s.ingress, s.egress].map((p) => [p.key, p]))).values(),
 ])
 
+interface PeerInUse {
+  readonly key: string
+  readonly peer: Peer
+}
+
+/** What a program names; found once for each. */
+interface Names {
+  readonly peers: readonly PeerInUse[]
+  readonly rules: readonly Omit<RuleNumber, 'number'>[]
+}
+const namesIn = new WeakMap<Program, Names>()
+
+function namesOf(program: Program): Names {
+  const known = namesIn.get(program)
+  if (known) return known
+  const peers = program.entries.flatMap((e) => (e.peers === 'all' ? [] : e.peers))
+  const rules = program.entries.map(({ rule, by }) => {
+    const [policy = '', path = ''] = rule.split('#')
+    if (rule === localhostRule || by) return { key: rule, policies: by ?? [], path: '' }
+    return { key: rule, policies: [policy], path }
+  })
+  if (program.otherwiseRule !== '')
+    rules.push({ key: program.otherwiseRule, policies: [...program.enforcedBy], path: '' })
+  const made = { peers: peers.map((peer) => ({ key: peerKey(peer), peer })), rules }
+  namesIn.set(program, made)
+  return made
+}
+
 /** Distinct peers that programs name. */
-export const peersInUse = deriveAll<{ readonly key: string; readonly peer: Peer }>(
-  'peersInUse',
-  [programs],
-  { key: (p) => p.key },
-  (read) => {
-    const out = new Map<string, Peer>()
-    for (const program of read.all(programs))
-      for (const { peers } of program.entries) if (peers !== 'all') for (const p of peers) out.set(peerKey(p), p)
-    return [...out].map(([key, peer]) => ({ key, peer }))
-  },
-)
+export const peersInUse = deriveAll<PeerInUse>('peersInUse', [programs], { key: (p) => p.key }, (read) => {
+  const out = new Map<string, PeerInUse>()
+  for (const program of read.all(programs)) for (const p of namesOf(program).peers) out.set(p.key, p)
+  return [...out.values()]
+})
 
 /** The number under which cells, events and counters know a rule. */
 export interface RuleNumber {
@@ -118,21 +140,17 @@ export const ruleNumbers = allocate<Program, RuleNumber>(
     ],
   },
   (wanted, held) => {
-    const rules = new Map<string, Pick<RuleNumber, 'policies' | 'path'>>()
-    for (const program of wanted) {
-      if (program.otherwiseRule !== '') rules.set(program.otherwiseRule, { policies: program.enforcedBy, path: '' })
-      for (const { rule, by } of program.entries)
-        if (!rules.has(rule)) {
-          const [policy = '', path = ''] = rule.split('#')
-          rules.set(
-            rule,
-            rule === localhostRule || by ? { policies: by ?? [], path: '' } : { policies: [policy], path },
-          )
-        }
-    }
+    const rules = new Map<string, Omit<RuleNumber, 'number'>>()
+    for (const program of wanted) for (const rule of namesOf(program).rules) rules.set(rule.key, rule)
     const { first, last } = ruleNumberRange
+    const before = new Map(held.map((h) => [h.key, h]))
     const numbers = numbersByHash(rules.keys(), new Map(held.map((h) => [h.key, h.number])), first, last)
     // More rules than counters: those without a number share the last one's, and count together.
-    return [...rules].map(([key, rule]) => ({ key, number: numbers.get(key) ?? last, ...rule }))
+    return [...rules].map(([key, rule]) => {
+      const number = numbers.get(key) ?? last
+      const same = before.get(key)
+      const stays = same?.number === number && same.path === rule.path && same.policies.join() === rule.policies.join()
+      return stays ? same : { ...rule, number }
+    })
   },
 )
