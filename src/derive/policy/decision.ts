@@ -4,7 +4,7 @@ import { type Classes, type PartedClasses, partedClasses, reclassed } from './cl
 import type { Columns } from './columns.ts'
 import { columnsOf } from './columns.ts'
 import { type Evaluator, evaluator, type Said } from './evaluate.ts'
-import type { Entry, Program } from './program.ts'
+import { type Entry, type Program, peerKey } from './program.ts'
 import type { Direction, Peer, PortName, PortRange } from './rule.ts'
 
 /**
@@ -28,7 +28,7 @@ export interface Decision {
 /** What compiling needs to know of the world. The same list means the same members as before. */
 export interface Known {
   /** Identities a peer means, ascending. */
-  identities(peer: Peer): readonly number[]
+  identities(peer: Peer, key?: string): readonly number[]
   /** Every identity there is; asked only when a denial names its peers. */
   all(): readonly number[]
   /** Who has a port of that name, and where. */
@@ -101,8 +101,17 @@ function ask(program: Program, known: Known): Asked {
       proxyPort: entry.action === 'redirect' ? (known.proxyPort?.(entry.rule) ?? 0) : 0,
     })),
     otherwiseRule: program.otherwiseRule === '' ? 0 : known.ruleNumber(program.otherwiseRule),
-    lists: entries.map(({ entry }) => (entry.peers === 'all' ? [] : entry.peers.map((p) => known.identities(p)))),
+    lists: entries.map(({ entry }) =>
+      entry.peers === 'all' ? [] : entry.peers.map((p, i) => known.identities(p, keysOf(entry, entry.peers)[i])),
+    ),
   }
+}
+
+const keysIn = new WeakMap<Entry, readonly string[]>()
+function keysOf(entry: Entry, peers: Entry['peers']): readonly string[] {
+  let keys = keysIn.get(entry)
+  if (!keys) keysIn.set(entry, (keys = peers === 'all' ? [] : peers.map(peerKey)))
+  return keys
 }
 
 const sameFrame = (a: Asked, b: Asked): boolean =>
@@ -230,9 +239,22 @@ function classOfMembers(before: Made, state: readonly number[]): number | undefi
   return number
 }
 
+/** The lists compared last: one list changes in many programs. */
+const compared = new WeakMap<readonly number[], { readonly before: readonly number[]; readonly found: Set<number> }>()
+
 /** Adds what is in one of two ascending lists only. */
 function difference(a: readonly number[], b: readonly number[], into: Set<number>): void {
   if (a === b) return
+  let known = compared.get(b)
+  if (known?.before !== a) {
+    known = { before: a, found: new Set() }
+    compare(a, b, known.found)
+    compared.set(b, known)
+  }
+  for (const identity of known.found) into.add(identity)
+}
+
+function compare(a: readonly number[], b: readonly number[], into: Set<number>): void {
   for (let i = 0, k = 0; i < a.length || k < b.length; ) {
     const x = a[i] ?? Number.POSITIVE_INFINITY
     const y = b[k] ?? Number.POSITIVE_INFINITY
