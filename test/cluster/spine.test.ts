@@ -35,7 +35,7 @@ describe('a lab of three nodes', () => {
     // In brackets, so that the shell's own command line is not found.
     const left = await ran('/bin/sh', [
       '-c',
-      "ip -br link show | grep '[c]lab-spine'; pgrep -af '[c]ilium-lab/spine'; ls -d /run/cilium-lab/spine /sys/fs/cgroup/unified/cilium-lab/spine 2>/dev/null",
+      "ip -br link show | grep '[c]lab-spine'; pgrep -af '[c]ilium-lab/spine'; ls -d /run/cilium-lab/[s]pine /sys/fs/cgroup/unified/cilium-lab/[s]pine 2>/dev/null",
     ])
     assert.equal(left.stdout, '', 'down leaves nothing')
   })
@@ -115,7 +115,7 @@ describe('a lab of three nodes', () => {
     [['policy', 'get'], /rule1[\s\S]*Revision: \d+/],
     [['policy', 'selectors'], /SELECTOR/],
     [['bpf', 'ipcache', 'list'], /identity=/],
-    [['bpf', 'ct', 'list', 'global'], /TCP/],
+    [['bpf', 'ct', 'list', 'global'], /(TCP|UDP) (OUT|IN) \S+ -> \S+ Packets=/],
     [['bpf', 'lb', 'list'], /SERVICE ADDRESS/],
     [['map', 'list'], /Num entries/],
     [['config'], /Read-write configurations/],
