@@ -7,8 +7,9 @@ import { localhostRule } from '../policy/program.ts'
 import { ruleNumbers } from '../policy/programs.ts'
 import type { Direction } from '../policy/rule.ts'
 import { decide } from '../policy/verdict.ts'
-import { type Cluster, type Group, type Judge, judgeOf } from './cluster.ts'
+import type { Cluster, Group } from './cluster.ts'
 import { fieldsOf } from './fields.ts'
+import { type Judge, judgeOf } from './judge.ts'
 import { type AskedPort, type Port, portOf } from './ports.ts'
 import { type Party, whoIs } from './who.ts'
 
@@ -38,6 +39,8 @@ export interface Side {
   readonly key: string
   /** Policies that select the pod in this direction and so deny what nothing allows. */
   readonly selectedBy: readonly string[]
+  /** What policies that are only staged would have decided, or one that audits would have dropped. */
+  readonly would?: { readonly verdict: Word; readonly decidedBy: DecidedBy }
 }
 
 export interface Answer {
@@ -184,13 +187,27 @@ function sideOf(
   port: Port,
   named: readonly NamedPort[],
 ): Side {
-  const selectedBy = judge.program.enforcedBy
-  const made = (key: string, decidedBy: DecidedBy): Side => ({ verdict: wordOf(cell), decidedBy, key, selectedBy })
-  if (cell.rule === 0) return made('', unnamed(cell.verdict === verdict.allow ? 'no policy' : 'not ready'))
-  const rule = cluster.db.by(ruleNumbers, 'number', String(cell.rule))[0]
-  if (!rule) return made('', unnamed(`rule ${cell.rule}`))
-  if (rule.key === localhostRule) return made(rule.key, unnamed(localhostRule))
-  return made(rule.key, decidedByRule(cluster, rule.key, rule.policies, rule.path, peer, port, named))
+  const by = (number: number, allowed: boolean) => ruleOf(cluster, number, allowed, peer, port, named)
+  const { key, decidedBy } = by(cell.rule, cell.verdict === verdict.allow)
+  const found = { verdict: wordOf(cell), decidedBy, key, selectedBy: judge.program.enforcedBy }
+  if (cell.shadowRule === 0 && cell.shadowVerdict === 0) return found
+  const would = by(cell.shadowRule, cell.shadowVerdict === verdict.allow).decidedBy
+  return { ...found, would: { verdict: words[cell.shadowVerdict] ?? 'deny', decidedBy: would } }
+}
+
+function ruleOf(
+  cluster: Cluster,
+  number: number,
+  allowed: boolean,
+  peer: number,
+  port: Port,
+  named: readonly NamedPort[],
+): { readonly key: string; readonly decidedBy: DecidedBy } {
+  if (number === 0) return { key: '', decidedBy: unnamed(allowed ? 'no policy' : 'not ready') }
+  const rule = cluster.db.by(ruleNumbers, 'number', String(number))[0]
+  if (!rule) return { key: '', decidedBy: unnamed(`rule ${number}`) }
+  if (rule.key === localhostRule) return { key: rule.key, decidedBy: unnamed(localhostRule) }
+  return { key: rule.key, decidedBy: decidedByRule(cluster, rule.key, rule.policies, rule.path, peer, port, named) }
 }
 
 /** A rule in words; `path` is '' for a default deny, which is told under the first policy that asked for it. */

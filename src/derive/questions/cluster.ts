@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { LabelSet } from '../../model/labels.ts'
 import { labelSetKey } from '../../model/labels.ts'
-import type { NamedPort, Pod } from '../../model/pod.ts'
+import type { NamedPort, Namespace, Pod } from '../../model/pod.ts'
 import * as rows from '../../model/rows.ts'
 import { defaultSettings, type Settings } from '../../model/settings.ts'
 import type { Database, Transaction } from '../../table/database.ts'
 import type { AnyTable } from '../../table/definition.ts'
 import { openDatabase } from '../../table/open.ts'
-import { localOwners, nodeOwners, ownerShards, remoteOwners } from '../addresses/tables.ts'
+import { ipcacheRows } from '../addresses/tables.ts'
 import { interfaceRows } from '../interfaces/tables.ts'
 import { identityLabels } from '../labels/tables.ts'
-import { cidrIdentities } from '../policy/cidrs.ts'
-import { compile, type Decision, type Known } from '../policy/decision.ts'
-import { decisions, knownFrom, policyNumbers, policyPlaces, policyRows } from '../policy/decisions.ts'
-import { type Program, peerKey, subjectKey } from '../policy/program.ts'
-import { programs, subjectPrograms } from '../policy/programs.ts'
-import type { Direction } from '../policy/rule.ts'
-import { selections } from '../policy/selections.ts'
+import { decisions, policyNumbers, policyPlaces, policyRows } from '../policy/decisions.ts'
+import { subjectKey } from '../policy/program.ts'
 import { endpointRoutes, nodeRoutes } from '../routing/tables.ts'
 import { wantedFrontends } from '../services/tables.ts'
 import { ciliumEndpointObjects, endpointStatus } from '../status/tables.ts'
 import { tables } from '../tables.ts'
+import { type Compiled, nothingCompiled } from './judge.ts'
 import { type Member, namespaceNamed, type Objects, policyTables } from './objects.ts'
 
 /** Pods that policy can not tell apart: one subject of derive/policy, and who is in it. */
@@ -43,40 +39,15 @@ export interface Cluster {
   readonly groups: ReadonlyMap<string, Group>
   /** Groups by `namespace/pod`. */
   readonly ofPod: ReadonlyMap<string, Group>
+  readonly member: ReadonlyMap<string, Member>
   /** Numbers given to label sets so far; clusters that are compared share them. */
   readonly numbers: Map<string, number>
   readonly compiled: Compiled
 }
 
-/** Programs compiled so far. A cluster has many more subjects than a node, and a question asks two of them. */
-interface Compiled {
-  revision: number
-  readonly decisions: Map<string, Decision>
-  known: Known | undefined
-  /** The state this one was made of, and which programs it shares with it. */
-  readonly before: { readonly cluster: Cluster; readonly same: (program: Program) => boolean } | undefined
-}
-
-const nothingCompiled = (before?: Compiled['before']): Compiled => ({
-  revision: -1,
-  decisions: new Map(),
-  known: undefined,
-  before,
-})
-
 /** What only a kernel wants, and all that is made of it; decisions are compiled here when somebody asks. */
 const ofKernel: ReadonlySet<AnyTable> = new Set<AnyTable>([
-  ...[
-    decisions,
-    policyPlaces,
-    policyNumbers,
-    policyRows,
-    localOwners,
-    nodeOwners,
-    ownerShards,
-    remoteOwners,
-    interfaceRows,
-  ],
+  ...[decisions, policyPlaces, policyNumbers, policyRows, ipcacheRows, interfaceRows],
   ...[endpointRoutes, nodeRoutes, wantedFrontends, endpointStatus, ciliumEndpointObjects],
 ])
 
@@ -109,11 +80,20 @@ export function openCluster(objects: Objects, numbers: Map<string, number> = new
   const db = openDatabase(questionTables)
   const config = settingsOf(objects)
   const groups = new Map<string, Group>()
-  const cluster: Cluster = { db, objects, groups, ofPod: new Map(), numbers, compiled: nothingCompiled() }
+  const cluster: Cluster = {
+    db,
+    objects,
+    groups,
+    ofPod: new Map(),
+    member: new Map(),
+    numbers,
+    compiled: nothingCompiled(),
+  }
   db.commit((tx) => {
     for (const s of rows.sources) tx.initialised(s)
     tx.put(rows.settings, config)
     for (const n of objects.namespaces) tx.put(rows.namespaces, n)
+    for (const g of objects.cidrGroups) tx.put(rows.cidrGroups, g)
     for (const n of objects.nodes) tx.put(rows.nodes, n)
     for (const s of objects.services) tx.put(rows.services, s)
     for (const s of objects.slices) tx.put(rows.endpointSlices, s)
@@ -143,15 +123,27 @@ export function addImagined(cluster: Cluster, pod: Pod): Group {
   return group as Group
 }
 
+/** The node of all pods, as the tables are told: none that is among the objects. */
+const elsewhere = '0.0.0.0'
+
 function joinGroup(cluster: Cluster, tx: Transaction, member: Member, config: Settings): Group {
   const group = groupOf(cluster, tx, member.pod, config)
   group.members.push(member)
-  ;(cluster.ofPod as Map<string, Group>).set(rows.pods.key(member.pod), group)
+  const key = rows.pods.key(member.pod)
+  ;(cluster.ofPod as Map<string, Group>).set(key, group)
+  ;(cluster.member as Map<string, Member>).set(key, member)
+  const { namespace, name, uid, podIPs } = member.pod
+  // As another node tells of its pods: rules by address mean whoever has it.
+  if (podIPs.length > 0)
+    tx.put(rows.ciliumEndpoints, {
+      ...{ namespace, name, uid, resourceVersion: '', identity: group.identity, addresses: podIPs },
+      ...{ node: elsewhere, state: 'ready', namedPorts: [] },
+    })
   return group
 }
 
 function groupOf({ objects, groups, numbers }: Cluster, tx: Transaction, pod: Pod, config: Settings): Group {
-  const namespace = objects.namespaces.find((n) => n.name === pod.namespace) ?? namespaceNamed(pod.namespace)
+  const namespace = namespaceOf(objects, pod.namespace)
   const labels = identityLabels(pod, namespace, config)
   const set = labelSetKey(labels)
   const identity = numbers.get(set) ?? 256 + numbers.size
@@ -176,81 +168,33 @@ function groupOf({ objects, groups, numbers }: Cluster, tx: Transaction, pod: Po
   return group
 }
 
+const namespacesOf = new WeakMap<Objects, ReadonlyMap<string, Namespace>>()
+
+function namespaceOf(objects: Objects, name: string): Namespace {
+  let byName = namespacesOf.get(objects)
+  if (!byName) namespacesOf.set(objects, (byName = new Map(objects.namespaces.map((n) => [n.name, n]))))
+  return byName.get(name) ?? namespaceNamed(name)
+}
+
 /** What cilium-config, if it is among the objects, says of policy; else the defaults. */
-function settingsOf({ options, nodes }: Objects): Settings {
+function settingsOf({ options }: Objects): Settings {
   const choice = <T extends string>(name: string, values: readonly T[], initial: T): T =>
     values.find((v) => v === options[name]) ?? initial
   const flag = (name: string, initial: boolean): boolean =>
     options[name] === undefined ? initial : options[name] === 'true'
+  const list = (name: string): readonly string[] => (options[name] ?? '').split(/[\s,]+/).filter((l) => l !== '')
   const d = defaultSettings
   return {
     ...d,
-    nodeName: nodes[0]?.name ?? 'node',
+    nodeName: '',
     clusterName: options['cluster-name'] || d.clusterName,
     enablePolicy: choice('enable-policy', ['default', 'always', 'never'], d.enablePolicy),
     allowLocalhost: choice('allow-localhost', ['auto', 'always', 'policy'], d.allowLocalhost),
     policyAuditMode: flag('policy-audit-mode', d.policyAuditMode),
     enableIpv4: flag('enable-ipv4', d.enableIpv4),
     enableIpv6: flag('enable-ipv6', d.enableIpv6),
-    labels: (options['labels'] ?? '').split(/[\s,]+/).filter((l) => l !== ''),
+    labels: list('labels'),
+    policyCidrMatchMode: list('policy-cidr-match-mode').filter((m) => m === 'nodes' || m === 'pods' || m === 'none'),
+    enableNodeSelectorLabels: flag('enable-node-selector-labels', d.enableNodeSelectorLabels),
   }
-}
-
-/** What decides for a group in one direction. */
-export interface Judge {
-  readonly program: Program
-  readonly decision: Decision
-}
-
-export function judgeOf(cluster: Cluster, group: Group, direction: Direction): Judge | undefined {
-  const program = cluster.db.get(subjectPrograms, group.key)?.[direction]
-  return program && { program, decision: decisionOf(cluster, program) }
-}
-
-/** The decision table of a program, as the agent's own derivation makes it. */
-export function decisionOf(cluster: Cluster, program: Program): Decision {
-  const compiled = fresh(cluster)
-  const known = compiled.decisions.get(program.key)
-  if (known) return known
-  const { before: from } = compiled
-  const made = from?.same(program) ? decisionOf(from.cluster, program) : compile(program, knownOf(cluster))
-  compiled.decisions.set(program.key, made)
-  return made
-}
-
-/** What compiling needs to know of this cluster. */
-export function knownOf(cluster: Cluster): Known {
-  const compiled = fresh(cluster)
-  if (compiled.known) return compiled.known
-  const known = knownFrom(cluster.db)
-  let everyone: readonly number[] | undefined
-  compiled.known = { ...known, all: () => (everyone ??= known.all()) }
-  return compiled.known
-}
-
-function fresh({ db, compiled }: Cluster): Compiled {
-  if (compiled.revision !== db.revision) {
-    compiled.revision = db.revision
-    compiled.decisions.clear()
-    compiled.known = undefined
-  }
-  return compiled
-}
-
-/** Another state of the same cluster, of which nothing changes any more: what means the same is compiled once. */
-export function stateOf(cluster: Cluster, db: Database, objects: Objects): Cluster {
-  const same = unchanged(cluster, { ...cluster, db })
-  return { ...cluster, db, objects, compiled: nothingCompiled({ cluster, same }) }
-}
-
-/** Whether a program of both states is compiled to the same: rows that a derivation left alone are the same objects. */
-export function unchanged(before: Cluster, after: Cluster): (program: Program) => boolean {
-  const prefixes = (c: Cluster) => c.db.all(cidrIdentities)
-  const [old, now] = [prefixes(before), prefixes(after)]
-  if (old.length !== now.length || now.some((row, i) => row !== old[i])) return () => false
-  const others = new Set<string>()
-  for (const row of after.db.all(selections)) if (before.db.get(selections, row.key) !== row) others.add(row.key)
-  return (program) =>
-    before.db.get(programs, program.key) === program &&
-    !program.entries.some((e) => e.peers !== 'all' && e.peers.some((p) => others.has(peerKey(p))))
 }

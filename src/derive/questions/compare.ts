@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PolicyObject } from '../../model/policy.ts'
+import * as rows from '../../model/rows.ts'
 import { subjectPrograms } from '../policy/programs.ts'
 import { answerOf, type DecidedBy, openAsking } from './ask.ts'
-import { type Cluster, stateOf, unchanged } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
+import { stateOf, unchanged } from './judge.ts'
 import { policyTables } from './objects.ts'
 import { everybody, type Named, openReach, type Stretch, somePortsText, stretches } from './reach.ts'
-import { type Party, whoIs } from './who.ts'
+import { type Party, partyOf, whoIs } from './who.ts'
 
 /** The same cluster with other policies: a fork, so that only what they touch is derived anew. */
 export function withPolicies(cluster: Cluster, put: readonly PolicyObject[], remove: readonly PolicyObject[]): Cluster {
@@ -54,16 +56,16 @@ export function compare(before: Cluster, after: Cluster): Comparison {
   const askThen = openAsking(before)
   const askNow = openAsking(after)
   const folded = new Map<string, Folded>()
-  const [old, fresh] = [everybody(before), everybody(after)]
-  const keyOf = (n: Named) => n.party.group?.key ?? n.name
+  const [old, fresh] = [everybody(before, after), everybody(after, before)]
+  const keyOf = (n: Named) => n.key
   const same = unchanged(before, after)
   const freshKeys = new Set(fresh.map(keyOf))
   const names = new Map([...old, ...fresh].map((n) => [keyOf(n), n]))
-  const both = [...names].flatMap(([key, named]) => {
-    const [a, b] = [partyIn(before, key, named), partyIn(after, key, named)]
+  const both = [...names.values()].flatMap((named) => {
+    const [a, b] = [partyIn(before, named), partyIn(after, named)]
     if (!a || !b) return []
     const identity = a.identity !== b.identity
-    const programs = after.db.get(subjectPrograms, key)
+    const programs = after.db.get(subjectPrograms, b.group?.key ?? '')
     const other = (direction: 'ingress' | 'egress') => programs !== undefined && !same(programs[direction])
     return [{ name: named.name, a, b, changed: { ingress: other('ingress'), egress: other('egress'), identity } }]
   })
@@ -115,13 +117,13 @@ export function compare(before: Cluster, after: Cluster): Comparison {
   }
 }
 
-function partyIn(cluster: Cluster, key: string, named: Named): Party | undefined {
-  if (!named.party.group) {
-    const found = whoIs(cluster, named.name)
+function partyIn(cluster: Cluster, { member, name }: Named): Party | undefined {
+  if (!member) {
+    const found = whoIs(cluster, name)
     return found.ok ? found.value : undefined
   }
-  const group = cluster.groups.get(key)
-  return group && { kind: 'pod', name: named.name, identity: group.identity, group, notes: [] }
+  const there = cluster.member.get(rows.pods.key(member.pod))
+  return there && partyOf(cluster, there, name)
 }
 
 /** The stretches where two differ, with what is true afterwards. */

@@ -62,7 +62,8 @@ function takeApart(from: PolicyObject, path: string, clusterName: string): Parts
   const rule = object(list(spec[listName])[Number(index)])
   const bare = Object.fromEntries(Object.entries(spec).filter(([name]) => !ruleLists.has(name)))
   const read = (field: string, element: JsonObject): readonly Part[] => {
-    const alone: PolicyObject = { ...from, object: { spec: { ...bare, [listName]: [element] } } }
+    // The rest of the rule stays: some kinds ask for all their fields.
+    const alone: PolicyObject = { ...from, object: { spec: { ...bare, [listName]: [{ ...rule, ...element }] } } }
     return readPolicy(alone, clusterName).specs.flatMap((s) =>
       s.rules.map(({ peers, ports }) => ({ field, peers, ports })),
     )
@@ -72,14 +73,19 @@ function takeApart(from: PolicyObject, path: string, clusterName: string): Parts
   const nested = (name: string, inner: string): readonly Part[] =>
     list(rule[name]).flatMap((element, i) =>
       list(object(element)[inner]).flatMap((port, j) =>
-        read(`${whole}.${name}[${i}].${inner}[${j}]`, { [name]: [{ [inner]: [port] }] }),
+        read(`${whole}.${name}[${i}].${inner}[${j}]`, { [name]: [{ ...object(element), [inner]: [port] }] }),
       ),
     )
   return {
     peers: Object.keys(rule)
       .filter((name) => !portFields.has(name) && Array.isArray(rule[name]))
       .flatMap((name) => each(name, (e) => e)),
-    ports: [...each('ports', (e) => e), ...nested('toPorts', 'ports'), ...nested('icmps', 'fields')],
+    ports: [
+      ...each('ports', (e) => e),
+      ...each('protocols', (e) => e),
+      ...nested('toPorts', 'ports'),
+      ...nested('icmps', 'fields'),
+    ],
   }
 }
 

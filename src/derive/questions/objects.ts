@@ -3,7 +3,13 @@ import type { Problem, Result } from '../../base/result.ts'
 import { flag, type JsonObject, list, object, text, textMap } from '../../model/json.ts'
 import { type KubeNode, parseNode } from '../../model/node.ts'
 import { type Namespace, type Pod, parseNamespace, parsePod } from '../../model/pod.ts'
-import { type PolicyKind, type PolicyObject, parsePolicyObject } from '../../model/policy.ts'
+import {
+  type CidrGroup,
+  type PolicyKind,
+  type PolicyObject,
+  parseCidrGroup,
+  parsePolicyObject,
+} from '../../model/policy.ts'
 import * as rows from '../../model/rows.ts'
 import { type EndpointSlice, parseEndpointSlice, parseService, type Service } from '../../model/service.ts'
 import type { Table } from '../../table/definition.ts'
@@ -23,6 +29,7 @@ export interface Objects {
   readonly slices: readonly EndpointSlice[]
   readonly nodes: readonly KubeNode[]
   readonly policies: readonly PolicyObject[]
+  readonly cidrGroups: readonly CidrGroup[]
   /** `data` of the ConfigMap cilium-config. */
   readonly options: { readonly [name: string]: string }
   /** Objects that can not be read, by their place in the input. */
@@ -42,7 +49,13 @@ export const policyTables: { readonly [Kind in PolicyKind]: Table<PolicyObject> 
 export const isPolicyKind = (kind: string): kind is PolicyKind => Object.hasOwn(policyTables, kind)
 
 const workloadKinds = new Set(['Deployment', 'DaemonSet', 'StatefulSet', 'ReplicaSet', 'Job', 'CronJob'])
-const clusterKinds = new Set(['Namespace', 'Node', 'CiliumClusterwideNetworkPolicy', 'ClusterNetworkPolicy'])
+const clusterKinds = new Set([
+  'Namespace',
+  'Node',
+  'CiliumClusterwideNetworkPolicy',
+  'ClusterNetworkPolicy',
+  'CiliumCIDRGroup',
+])
 
 /** Objects as JSON or YAML gives them, lists already taken apart. Of two with one name the later counts. */
 export function readObjects(input: readonly unknown[]): Objects {
@@ -53,6 +66,7 @@ export function readObjects(input: readonly unknown[]): Objects {
   const slices = new Map<string, EndpointSlice>()
   const nodes = new Map<string, KubeNode>()
   const policies = new Map<string, PolicyObject>()
+  const cidrGroups = new Map<string, CidrGroup>()
   const problems: (Problem & { readonly object: number })[] = []
   const ignored = new Map<string, number>()
   let options: { readonly [name: string]: string } = {}
@@ -65,6 +79,7 @@ export function readObjects(input: readonly unknown[]): Objects {
     }
     if (kind === '') problems.push({ object: i, field: 'kind', message: 'required', fix: 'every object says its kind' })
     else if (isPolicyKind(kind)) put(policies, parsePolicyObject(kind, o), rows.networkPolicies.key)
+    else if (kind === 'CiliumCIDRGroup') put(cidrGroups, parseCidrGroup(o), (g) => g.name)
     else if (kind === 'Namespace') put(namespaces, parseNamespace(o), (n) => n.name)
     else if (kind === 'Pod') put(pods, podOf(o, workloadOfPod(o)), (m) => rows.pods.key(m.pod))
     else if (workloadKinds.has(kind)) {
@@ -86,6 +101,7 @@ export function readObjects(input: readonly unknown[]): Objects {
     slices: [...slices.values()],
     nodes: [...nodes.values()],
     policies: [...policies.values()],
+    cidrGroups: [...cidrGroups.values()],
     options,
     problems,
     ignored,

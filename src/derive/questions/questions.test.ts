@@ -295,3 +295,85 @@ test('lists of ports say what is whole', () => {
   assert.equal(somePortsText([s('TCP', 80, 80), s('TCP', 81, 90), s('UDP', 0, 65535)]), '80-90/TCP, all UDP')
   assert.equal(somePortsText([]), 'none')
 })
+
+const at = (name: string, labels: object, ip: string) => ({ ...pod(name, labels), status: { podIPs: [{ ip }] } })
+
+test('ipBlock means whoever has the address: pods of equal labels are told apart by theirs', () => {
+  const block = {
+    kind: 'NetworkPolicy',
+    metadata: { name: 'block' },
+    spec: { podSelector: { matchLabels: { app: 'api' } }, ingress: [{ from: [{ ipBlock: { cidr: '10.0.1.0/24' } }] }] },
+  }
+  const objects = [...shop, at('a', { app: 'x' }, '10.0.1.5'), at('b', { app: 'x' }, '10.0.2.5')]
+  assert.equal(
+    said([...objects, block], { from: 'a', to: 'api', port: 80 }),
+    'allow: NetworkPolicy default/block spec.ingress[0].from[0]',
+  )
+  assert.equal(
+    said([...objects, block], { from: 'b', to: 'api', port: 80 }),
+    'deny: NetworkPolicy default/block default deny',
+  )
+  assert.equal(
+    said([...objects, block], { from: '10.0.1.5', to: 'api', port: 80 }),
+    'allow: NetworkPolicy default/block spec.ingress[0].from[0]',
+  )
+  const before = open(...objects)
+  const { differences } = compare(before, withPolicies(before, readObjects([block]).policies, []))
+  const from = differences.flatMap((d) => d.pairs.map((p) => p.from)).filter((n) => n.startsWith('default/'))
+  assert.deepEqual(from, ['default/api', 'default/b', 'default/web'])
+  assert.equal(matrixOf(open(...objects, block)).parties.filter((p) => p.pods > 0).length, 4)
+})
+
+test('rules of tiers and groups of prefixes are named as the others are', () => {
+  const admin = {
+    kind: 'ClusterNetworkPolicy',
+    metadata: { name: 'first' },
+    spec: {
+      tier: 'Admin',
+      priority: 1,
+      subject: { namespaces: {} },
+      ingress: [
+        { action: 'Pass', from: [{ pods: { namespaceSelector: {}, podSelector: { matchLabels: { app: 'web' } } } }] },
+        { action: 'Deny', from: [{ namespaces: {} }], protocols: [{ tcp: { destinationPort: { number: 8080 } } }] },
+      ],
+    },
+  }
+  const group = { kind: 'CiliumCIDRGroup', metadata: { name: 'partners' }, spec: { externalCIDRs: ['192.0.2.0/24'] } }
+  const out = policy('out', {
+    endpointSelector: { matchLabels: { app: 'web' } },
+    egress: [{ toCIDRSet: [{ cidrGroupRef: 'partners' }] }, { toEndpoints: [{}] }],
+  })
+  const objects = [...shop, onlyWeb, admin, group, out]
+  assert.equal(
+    said(objects, { from: 'app=job', to: 'api', port: 8080 }),
+    'deny: ClusterNetworkPolicy first spec.ingress[1].from[0]',
+  )
+  assert.equal(
+    said(objects, { from: 'web', to: 'api', port: 8080 }),
+    'allow: CiliumNetworkPolicy default/only-web spec.ingress[0].fromEndpoints[0]',
+  )
+  assert.equal(
+    said(objects, { from: 'web', to: '192.0.2.9', port: 1 }),
+    'allow: CiliumNetworkPolicy default/out spec.egress[0].toCIDRSet[0]',
+  )
+  const cluster = open(...objects)
+  const found = ask(openAsking(cluster), { from: 'web', to: 'api', port: 8080 })
+  assert(found.ok)
+  assert.deepEqual(
+    reasonsOf(cluster, found.value)
+      .runnersUp.filter((r) => r.direction === 'ingress')
+      .map((r) => r.verdict),
+    ['pass', 'deny'],
+  )
+})
+
+test('a staged policy decides nothing, and the answer says what it would have decided', () => {
+  const staged = policy(
+    'staged',
+    { endpointSelector: { matchLabels: { app: 'api' } }, ingressDeny: [{ fromEndpoints: [{}] }] },
+    { annotations: { 'cilium-ts.io/policy-mode': 'staged' } },
+  )
+  const { verdict, ingress } = answer([...shop, onlyWeb, staged], { from: 'web', to: 'api', port: 8080 })
+  assert.equal(verdict.final, 'allow')
+  assert.equal(`${ingress.would?.verdict} ${ingress.would?.decidedBy.name}`, 'deny staged')
+})

@@ -3,8 +3,10 @@ import { type PortSpace, portSpaces, verdict } from '../../model/datapath.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
 import { columnAt } from '../policy/columns.ts'
 import type { Decision } from '../policy/decision.ts'
-import { type Cluster, type Group, judgeOf } from './cluster.ts'
-import { type Party, whoIs } from './who.ts'
+import type { Cluster, Group } from './cluster.ts'
+import { judgeOf } from './judge.ts'
+import type { Member } from './objects.ts'
+import { identityAt, type Party, partyOf, whoIs } from './who.ts'
 
 /** Ports first to last of one space that one rule decides at each end, and whether both let them pass. */
 export interface Stretch {
@@ -156,44 +158,55 @@ function stretchText({ space, first, last }: Range): string {
 
 /** A party under the name of its workloads. */
 export interface Named {
+  /** Equal for the same party of two clusters. */
+  readonly key: string
   readonly party: Party
   readonly name: string
+  /** One of the pods; absent for what is no pod. */
+  readonly member?: Member
   readonly pods: number
 }
 
-/** Everybody there is: each group of pods, the world and nodes, and every prefix that a policy names. */
-export function everybody(cluster: Cluster): readonly Named[] {
-  const names = new Map<string, number>()
-  const pods = [...cluster.groups.values()]
-    .filter((g) => g.members.length > 0)
-    .map((group) => {
-      const name = workloadNames(group)
-      names.set(name, (names.get(name) ?? 0) + 1)
-      return { group, name }
-    })
-    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.group.key < b.group.key ? -1 : 1))
-    .map(({ group, name }): Named => {
-      const first = group.members[0]
+/**
+ * Everybody there is: pods that nothing tells apart, also not in the cluster it is compared with, as one; the world and
+ * nodes, and every prefix that a policy names.
+ */
+export function everybody(cluster: Cluster, beside: Cluster = cluster): readonly Named[] {
+  const places = new Map<string, Member[]>()
+  for (const group of cluster.groups.values())
+    for (const member of group.members) {
+      const at = [cluster, beside].map((c) => identityAt(c, member.pod.podIPs[0], group.identity))
+      const key = `${group.key} ${[...new Set(at.filter((i) => i !== group.identity))].join(' ')}`
+      const there = places.get(key)
+      if (there) there.push(member)
+      else places.set(key, [member])
+    }
+  const named = [...places].map(([key, members]) => ({ key, members, name: workloadNames(members) }))
+  const often = new Map<string, number>()
+  for (const { name } of named) often.set(name, (often.get(name) ?? 0) + 1)
+  const pods = named
+    .map(({ key, members, name }): Named => {
+      const member = members[0] as Member
       // Pods of one workload that policy tells apart, as between two versions of it.
-      const full = (names.get(name) ?? 0) > 1 && first ? `${name} (${first.pod.name})` : name
-      const party: Party = { kind: 'pod', name: full, identity: group.identity, group, notes: [] }
-      return { party, name: full, pods: group.members.length }
+      const full = (often.get(name) ?? 0) > 1 ? `${name} (${member.pod.name})` : name
+      return { key, party: partyOf(cluster, member, full), name: full, member, pods: members.length }
     })
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
   const others = ['world', 'world-ipv6', 'host', 'remote-node', 'kube-apiserver']
   const prefixes = cluster.db.all(cidrIdentities).map((i) => i.prefix)
   return [
     ...pods,
     ...[...others, ...prefixes].flatMap((text): readonly Named[] => {
       const found = whoIs(cluster, text)
-      return found.ok ? [{ party: found.value, name: text, pods: 0 }] : []
+      return found.ok ? [{ key: text, party: found.value, name: text, pods: 0 }] : []
     }),
   ]
 }
 
 /** `shop/web`, or several that policy can not tell apart. */
-function workloadNames(group: Group): string {
+function workloadNames(members: readonly Member[]): string {
   const all = [
-    ...new Set(group.members.map((m) => `${m.pod.namespace}/${m.workload.slice(m.workload.indexOf('/') + 1)}`)),
+    ...new Set(members.map((m) => `${m.pod.namespace}/${m.workload.slice(m.workload.indexOf('/') + 1)}`)),
   ].sort()
   return all.length > 3 ? `${all.slice(0, 2).join(', ')} and ${all.length - 2} more` : all.join(', ')
 }

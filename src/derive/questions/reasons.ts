@@ -4,21 +4,25 @@ import { type LabelSet, podNamespaceKey } from '../../model/labels.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
 import { compile } from '../policy/decision.ts'
-import { type Entry, localhostRule, rangesText } from '../policy/program.ts'
+import { type Entry, localhostRule, peerKey, rangesText } from '../policy/program.ts'
 import { ruleNumbers } from '../policy/programs.ts'
 import type { Direction, Peer, Requirement } from '../policy/rule.ts'
 import { labelIndex, requirementText, selects } from '../policy/selector.ts'
 import { decide } from '../policy/verdict.ts'
 import { type Answer, type DecidedBy, decidedByRule, type Side, type Word, wordOf } from './ask.ts'
-import { type Cluster, type Judge, judgeOf, knownOf } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import { meansIdentity, meansPort } from './fields.ts'
+import { type Judge, judgeOf, knownOf } from './judge.ts'
 import { type Port, portText } from './ports.ts'
 import type { Party } from './who.ts'
 
 /** A rule that also speaks of the packet, and would decide if those before it did not. */
 export interface RunnerUp {
   readonly direction: Direction
-  readonly verdict: Word
+  /** `pass` leaves the decision to the next tier. */
+  readonly verdict: Word | 'pass'
+  /** Set for a rule of a policy that is staged or audited. */
+  readonly mode?: 'audit' | 'staged'
   readonly decidedBy: DecidedBy
 }
 
@@ -52,7 +56,11 @@ export function reasonsOf(cluster: Cluster, answer: Answer): Reasons {
     const side = answer[direction]
     const matching = judge.program.entries.filter((e) => meets(asked, e))
     for (const e of matching)
-      if (e.rule !== side.key) runnersUp.push({ direction, verdict: wordOfEntry(e), decidedBy: named(asked, e.rule) })
+      if (e.rule !== side.key)
+        runnersUp.push({
+          ...{ direction, verdict: wordOfEntry(e), decidedBy: named(asked, e.rule) },
+          ...(e.mode === 'enforce' ? {} : { mode: e.mode }),
+        })
     // Where the other end is the one that refuses, nothing here would help.
     if (answer.verdict.final === 'allow' || side.verdict === 'deny') changes.push(...changesOf(asked, judge, side))
   }
@@ -68,7 +76,8 @@ interface Asked {
   readonly named: NonNullable<Party['group']>['namedPorts']
 }
 
-const wordOfEntry = (e: Entry): Word => (e.action === 'allow' ? 'allow' : 'deny')
+const wordOfEntry = ({ action }: Entry): RunnerUp['verdict'] =>
+  action === 'allow' || action === 'pass' || action === 'redirect' ? action : 'deny'
 
 const meetsPeer = ({ cluster, peer }: Asked, e: Entry): boolean => meansIdentity(cluster, e.peers, peer.identity)
 const meetsPort = ({ port, named }: Asked, e: Entry): boolean =>
@@ -116,7 +125,7 @@ function openings(asked: Asked, { program }: Judge, side: Side): readonly Change
   const { direction, port, peer } = asked
   const out: Change[] = []
   for (const e of program.entries) {
-    if (e.action !== 'allow' || e.rule === localhostRule) continue
+    if (e.action !== 'allow' || e.mode !== 'enforce' || e.rule === localhostRule) continue
     const who = meetsPeer(asked, e)
     const where = meetsPort(asked, e)
     if (who === where) continue
@@ -158,12 +167,7 @@ function whoText({ cluster, peer }: Asked, { peers }: Entry): string {
   return `${nearest.requirements.map(wordsOf).join(', ')}; ${peer.name} lacks ${lacks.join(', ')}`
 }
 
-const peerText = (p: Peer): string =>
-  p.kind === 'labels'
-    ? p.requirements.map(wordsOf).join(', ')
-    : p.kind === 'cidr'
-      ? `${p.cidr}${p.except.length > 0 ? ` but ${p.except.join(', ')}` : ''}`
-      : JSON.stringify(p)
+const peerText = (p: Peer): string => (p.kind === 'labels' ? p.requirements.map(wordsOf).join(', ') : peerKey(p))
 
 /** Sources are left out where users leave them out. */
 const bareLabel = (label: string): string => label.replace(/^(any|k8s):/, '')

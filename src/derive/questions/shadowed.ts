@@ -9,8 +9,9 @@ import { programs, ruleNumbers } from '../policy/programs.ts'
 import type { Policy, PolicySpec, Requirement, Rule } from '../policy/rule.ts'
 import { selections } from '../policy/selections.ts'
 import { labelIndex, requirementText, selects } from '../policy/selector.ts'
-import { type Cluster, decisionOf } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
 import { meansPort } from './fields.ts'
+import { decisionOf } from './judge.ts'
 
 /** A rule, or a whole policy, that decides nothing in this cluster. */
 export interface Idle {
@@ -57,7 +58,10 @@ function idleOfSpec(
   const subjects = [...cluster.groups.values()].filter((g) => g.members.length > 0)
   if (!subjects.some((g) => selects(spec.subject, labelIndex(g.labels)))) {
     const path = spec.key.slice(spec.key.indexOf('#') + 1)
-    const field = `${path}.${policy.kind === 'NetworkPolicy' ? 'podSelector' : 'endpointSelector'}`
+    const selector = { NetworkPolicy: 'podSelector', ClusterNetworkPolicy: 'subject' } as {
+      readonly [kind: string]: string
+    }
+    const field = `${path}.${selector[policy.kind] ?? 'endpointSelector'}`
     const fix = missing(cluster, spec.subject)
     const message = `selects no pod${policy.namespace === '' ? '' : ` of namespace ${policy.namespace}`}`
     return [{ policy: policy.key, field, reason: 'subject', by: [], message, ...(fix === undefined ? {} : { fix }) }]
@@ -66,8 +70,8 @@ function idleOfSpec(
 }
 
 function idleRule(cluster: Cluster, rule: Rule, uses: readonly Use[]): readonly Idle[] {
-  // What is not enforced yet has said so itself.
-  if (rule.action === 'closed' || uses.length === 0) return []
+  // What is not enforced yet has said so itself, and what passes on is not named in the cells.
+  if (rule.action === 'closed' || rule.action === 'pass' || uses.length === 0) return []
   const idle = (reason: Idle['reason'], message: string, by: readonly string[] = [], fix?: string): readonly Idle[] => [
     { policy: rule.policy, field: rule.path, reason, by, message, ...(fix === undefined ? {} : { fix }) },
   ]
@@ -84,7 +88,7 @@ function idleRule(cluster: Cluster, rule: Rule, uses: readonly Use[]): readonly 
   let ports = 0
   for (const { decision, entry } of uses)
     for (const cell of cellsOf(cluster, decision, entry, who)) {
-      if (cell.rule === number) return []
+      if (cell.rule === number || cell.shadowRule === number) return []
       ports++
       deciding.add(cell.rule)
     }

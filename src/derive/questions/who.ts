@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
+  canonicalAddress,
   contains,
   hostPrefix,
   isIpv4Prefix,
@@ -15,8 +16,10 @@ import { parseLabel, podNamespaceKey, serviceAccountKey } from '../../model/labe
 import type { Pod } from '../../model/pod.ts'
 import * as rows from '../../model/rows.ts'
 import type { Service } from '../../model/service.ts'
+import { ownerRows } from '../addresses/tables.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
 import { addImagined, type Cluster, type Group } from './cluster.ts'
+import type { Member } from './objects.ts'
 
 /** One end of a question. */
 export interface Party {
@@ -68,8 +71,8 @@ function entity(name: string, identity: number = reserved[name as ReservedName])
 }
 
 function podParty(cluster: Cluster, key: string): Party | undefined {
-  const group = cluster.ofPod.get(key) ?? workloadsOf(cluster).get(key)
-  if (group) return { kind: 'pod', name: key, identity: group.identity, group, notes: [] }
+  const member = cluster.member.get(key) ?? workloadsOf(cluster).get(key)
+  if (member) return partyOf(cluster, member, key)
   const onHost = cluster.objects.members.find((m) => m.pod.hostNetwork && rows.pods.key(m.pod) === key)
   if (!onHost) return undefined
   return {
@@ -80,17 +83,31 @@ function podParty(cluster: Cluster, key: string): Party | undefined {
   }
 }
 
-const workloads = new WeakMap<Cluster, ReadonlyMap<string, Group>>()
+/** A pod as one end. Where a rule means addresses, it is known as who it is at its address. */
+export function partyOf(cluster: Cluster, member: Member, name: string): Party {
+  const group = cluster.ofPod.get(rows.pods.key(member.pod))
+  const identity = identityAt(cluster, member.pod.podIPs[0], group?.identity ?? 0)
+  return { kind: 'pod', name, identity, ...(group ? { group } : {}), notes: [] }
+}
 
-/** Groups by `namespace/name` of the workload; the first of a workload's groups. */
-function workloadsOf(cluster: Cluster): ReadonlyMap<string, Group> {
+/** The number under which decision tables know an identity at an address. */
+export function identityAt({ db }: Cluster, address: string | undefined, identity: number): number {
+  const at = address === undefined ? undefined : canonicalAddress(address)
+  return (at === undefined ? 0 : db.get(ownerRows, at)?.peer) || identity
+}
+
+const workloads = new WeakMap<Cluster, ReadonlyMap<string, Member>>()
+
+/** Pods by `namespace/name` of their workload; the first of each. */
+function workloadsOf(cluster: Cluster): ReadonlyMap<string, Member> {
   const known = workloads.get(cluster)
   if (known) return known
-  const out = new Map<string, Group>()
+  const out = new Map<string, Member>()
   for (const group of cluster.groups.values())
-    for (const { pod, workload } of group.members) {
+    for (const member of group.members) {
+      const { pod, workload } = member
       const key = `${pod.namespace}/${workload.slice(workload.indexOf('/') + 1)}`
-      if (!out.has(key)) out.set(key, group)
+      if (!out.has(key)) out.set(key, member)
     }
   workloads.set(cluster, out)
   return out
@@ -102,11 +119,13 @@ function serviceParty(cluster: Cluster, key: string): Party | undefined {
   const wanted = Object.entries(service.selector)
   const behind = new Map<string, Party>()
   if (wanted.length > 0)
-    for (const { pod } of cluster.objects.members) {
-      const group = cluster.ofPod.get(rows.pods.key(pod))
-      if (!group || behind.has(group.key) || pod.namespace !== service.namespace) continue
-      if (wanted.every(([k, v]) => pod.labels[k] === v))
-        behind.set(group.key, { kind: 'pod', name: rows.pods.key(pod), identity: group.identity, group, notes: [] })
+    for (const member of cluster.objects.members) {
+      const { pod } = member
+      if (pod.namespace !== service.namespace || pod.hostNetwork) continue
+      if (!wanted.every(([k, v]) => pod.labels[k] === v)) continue
+      const party = partyOf(cluster, member, rows.pods.key(pod))
+      const like = `${party.group?.key} ${party.identity}`
+      if (!behind.has(like)) behind.set(like, party)
     }
   const backends = [...behind.values()]
   return {
@@ -124,15 +143,14 @@ function addressParty(cluster: Cluster, wanted: Prefix): Party {
   const name = wanted.length === 128 ? printPrefix(wanted).replace(/\/[0-9]+$/, '') : printPrefix(wanted)
   if (wanted.length === 128) {
     const pod = cluster.objects.members.find((m) => m.pod.podIPs.includes(name) && !m.pod.hostNetwork)
-    const group = pod && cluster.ofPod.get(rows.pods.key(pod.pod))
-    if (group) return { kind: 'pod', name: rows.pods.key(pod.pod), identity: group.identity, group, notes: [] }
+    if (pod) return partyOf(cluster, pod, rows.pods.key(pod.pod))
     const service = cluster.objects.services.find((s) => s.clusterIPs.includes(name))
     const party = service && serviceParty(cluster, rows.services.key(service))
     if (party) return party
     const node = cluster.objects.nodes.find((n) => n.addresses.some((a) => a.address === name))
     if (node) {
       const notes = [`${name} is an address of node ${node.name}: policies see remote-node (host on the node itself)`]
-      return { kind: 'entity', name, identity: reserved['remote-node'], notes }
+      return { kind: 'entity', name, identity: identityAt(cluster, name, reserved['remote-node']), notes }
     }
   }
   let best: { readonly number: number; readonly length: number } | undefined

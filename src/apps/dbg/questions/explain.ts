@@ -46,7 +46,10 @@ export function explain(cluster: Cluster, question: Question, output: string | u
 /** The documented form of `-o json`. */
 export function answerJson(cluster: Cluster, question: Question, answer: Answer, reasons: Reasons): unknown {
   const { from, to, port, verdict, decidedBy } = answer
-  const side = ({ verdict, decidedBy, selectedBy }: Side) => ({ verdict, decidedBy, selectedBy })
+  const side = ({ verdict, decidedBy, selectedBy, would }: Side) => ({
+    ...{ verdict, decidedBy, selectedBy },
+    ...(would ? { would } : {}),
+  })
   const party = (p: Party) => ({ kind: p.kind, name: p.name, labels: labelsOf(cluster, p) })
   return {
     question,
@@ -77,7 +80,10 @@ function answerText(answer: Answer, { runnersUp, changes }: Reasons): string {
   }
   section(
     'Other rules that speak of it:',
-    runnersUp.map((r) => `${r.direction.padEnd(8)} ${r.verdict.padEnd(9)} ${decidedByText(r.decidedBy)}`),
+    runnersUp.map(
+      (r) =>
+        `${r.direction.padEnd(8)} ${r.verdict.padEnd(9)} ${decidedByText(r.decidedBy)}${r.mode ? ` (${r.mode})` : ''}`,
+    ),
   )
   section(
     'What would change it:',

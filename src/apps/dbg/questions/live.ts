@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { findAccess } from '../../../edge/kube/access.ts'
 import { type Kube, openKube } from '../../../edge/kube/client.ts'
 import {
+  CILIUM_CIDR_GROUPS,
   CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
   CILIUM_NETWORK_POLICIES,
+  CLUSTER_NETWORK_POLICIES,
   ENDPOINT_SLICES,
   type KubeObject,
   NAMESPACES,
@@ -27,6 +29,8 @@ const kinds: readonly Resource[] = [
   NETWORK_POLICIES,
   CILIUM_NETWORK_POLICIES,
   CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+  CLUSTER_NETWORK_POLICIES,
+  CILIUM_CIDR_GROUPS,
 ]
 
 /** Where the agent's container has cilium-config. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from 'node:fs'
 import { problemText } from '../../../base/result.ts'
-import { ask, openAsking, type Question } from '../../../derive/questions/ask.ts'
+import { ask, openAsking, type Question, type Side } from '../../../derive/questions/ask.ts'
 import type { Cluster } from '../../../derive/questions/cluster.ts'
 
 /** One line of JSON for each line of JSON; a question that can not be answered gets an `error` instead of a verdict. */
@@ -33,12 +33,14 @@ export function answering(cluster: Cluster): (line: string) => string {
     const answer = ask(asking, question)
     if (!answer.ok) return JSON.stringify({ question, error: problemText(answer.error) })
     const { verdict, decidedBy, egress, ingress } = answer.value
+    const side = ({ verdict, decidedBy, would }: Side) =>
+      would ? { verdict, decidedBy, would } : { verdict, decidedBy }
     return JSON.stringify({
       question,
       verdict,
       decidedBy,
-      egress: { verdict: egress.verdict, decidedBy: egress.decidedBy },
-      ingress: { verdict: ingress.verdict, decidedBy: ingress.decidedBy },
+      egress: side(egress),
+      ingress: side(ingress),
     })
   }
 }

@@ -24,6 +24,7 @@ const versions: { readonly [kind: string]: string } = {
   NetworkPolicy: 'networking.k8s.io/v1',
   CiliumNetworkPolicy: 'cilium.io/v2',
   CiliumClusterwideNetworkPolicy: 'cilium.io/v2',
+  ClusterNetworkPolicy: 'policy.networking.k8s.io/v1alpha2',
 }
 
 /** Findings about the policies of `files`; rules without effect are looked for where there are pods to have one on. */
