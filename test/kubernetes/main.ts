@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `make kubernetes-up`, `kubernetes-down`, `test-kubernetes`. */
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from './build.ts'
 import { down, up } from './cluster.ts'
@@ -38,8 +41,17 @@ async function main(): Promise<void> {
     }
     case 'down':
       return down()
+    case 'test': {
+      const only = values.only === undefined ? [] : [`--test-name-pattern=${values.only}`]
+      const files = readdirSync(import.meta.dirname)
+        .filter((f) => f.endsWith('.test.ts'))
+        .map((f) => join(import.meta.dirname, f))
+      const child = spawn(process.execPath, ['--test', '--test-concurrency=1', ...only, ...files], { stdio: 'inherit' })
+      process.exitCode = await new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 1)))
+      return
+    }
     default:
-      throw new Error(`no such command: ${positionals[0] ?? ''}; there are up, down`)
+      throw new Error(`no such command: ${positionals[0] ?? ''}; there are up, down, test`)
   }
 }
 
