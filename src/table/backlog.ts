@@ -27,6 +27,8 @@ export interface Backlog {
   entries(): Iterable<readonly [string, Pending]>
   size(): number
   failed(): number
+  /** Why the oldest of those that failed did; undefined when none has. */
+  error(): string | undefined
   /** The last revision before the oldest pending row of a kind; Infinity when there is none. */
   floor(kind: Pending['kind']): number
   /** The earliest time after `now` at which a failed row is due again; Infinity when there is none. */
@@ -89,6 +91,10 @@ export function openBacklog(): Backlog {
       let failed = 0
       for (const { error } of rows.values()) if (error !== undefined) failed++
       return failed
+    },
+    error: () => {
+      for (const { error } of rows.values()) if (error !== undefined) return error
+      return undefined
     },
     floor(kind) {
       let floor = Number.POSITIVE_INFINITY

@@ -72,6 +72,8 @@ export interface Plan<Row> {
   owes(key: string): boolean
   status(key: string): RowStatus | undefined
   counts(): { readonly rows: number; readonly pending: number; readonly failed: number }
+  /** Why a row failed, the oldest one if several did. */
+  error(): string | undefined
   waits(): readonly string[]
 }
 
@@ -270,6 +272,7 @@ export function openPlan<Row>(options: PlanOptions<Row>): Plan<Row> {
       return desired.get(key) === undefined ? undefined : { kind: 'pending', since: seen }
     },
     counts: () => ({ rows: outside.size(), pending: backlog.size(), failed: backlog.failed() }),
+    error: backlog.error,
     waits: () => [
       ...(load.error === undefined ? [] : [`load: ${load.error}`]),
       ...(options.waitInitialised && !initialised ? ['initialised'] : []),

@@ -21,6 +21,8 @@ export interface TableStatus {
   readonly rows: number
   readonly pending: number
   readonly failed: number
+  /** Why a row failed, the oldest one if several did. */
+  readonly error?: string
   /** Everything up to this revision is outside; -1 before the target was read. */
   readonly realised: number
   /** Names of what it waits for: tables, or 'initialised', or 'load: …'. */

@@ -225,7 +225,9 @@ export function reconciliation(
         const { table, plan } = place
         const counts = plan.counts()
         const held = counts.pending > counts.failed ? heldUpBy(place, db.revision) : []
-        return { table: table.name, ...counts, realised: plan.realised(), waitsFor: [...plan.waits(), ...held] }
+        const error = plan.error()
+        const why = error === undefined ? {} : { error }
+        return { table: table.name, ...counts, ...why, realised: plan.realised(), waitsFor: [...plan.waits(), ...held] }
       }),
   }
 }

@@ -5,6 +5,7 @@ import { pools } from '../../../derive/ipam/tables.ts'
 import { mapInfo } from '../../../edge/kernel/map.ts'
 import type { Route } from '../../../edge/sockets/rest.ts'
 import { ciliumNodes } from '../../../model/rows.ts'
+import { eventsLost } from '../metrics.ts'
 import { nodeFacts } from '../node_facts.ts'
 import { DAEMON_VERSION, VERSION } from '../version.ts'
 import { nodeElement } from './lists.ts'
@@ -35,10 +36,12 @@ function own({ notReady, targets }: Parts): State {
   const reason = notReady()
   if (reason !== '') return { state: 'Failure', msg: reason }
   const failed = targets.statuses().filter((s) => s.failed > 0)
-  if (failed.length > 0)
-    return { state: 'Warning', msg: failed.map((s) => `${s.failed} rows of ${s.table} failed`).join('; ') }
+  if (failed.length > 0) return { state: 'Warning', msg: failed.map(failure).join('; ') }
   return { state: 'Ok', msg: DAEMON_VERSION }
 }
+
+const failure = (s: ReturnType<Parts['targets']['statuses']>[number]): string =>
+  `${s.failed} of ${s.rows + s.failed} rows of ${s.table} could not be made so: ${s.error}`
 
 function kubernetes({ kube, kubeHealth }: Parts): State & { readonly 'k8s-api-versions'?: readonly string[] } {
   if (!kube) return { state: 'Disabled', msg: 'Disabled' }
@@ -129,7 +132,7 @@ function status(parts: Parts, cilium: State): object {
       cpus: availableParallelism(),
       npages: monitor.fill().size / 4096,
       pagesize: 4096,
-      lost: 0,
+      lost: eventsLost(parts),
       unknown: monitor.counter.strange,
     },
     routing: {
@@ -146,7 +149,7 @@ function status(parts: Parts, cilium: State): object {
     conditions: targets
       .statuses()
       .filter((s) => s.failed > 0)
-      .map((s) => ({ name: s.table, message: `${s.failed} of ${s.rows} rows could not be made so` })),
+      .map((s) => ({ name: s.table, message: failure(s) })),
   }
 }
 
@@ -168,7 +171,7 @@ function tableController(s: ReturnType<Parts['targets']['statuses']>[number]): o
     status: {
       'consecutive-failure-count': s.failed,
       'failure-count': s.failed,
-      'last-failure-msg': s.waitsFor.join(', '),
+      'last-failure-msg': s.error ?? s.waitsFor.join(', '),
       'success-count': s.rows,
     },
   }
