@@ -192,12 +192,18 @@ export class Cluster {
 
   /** Process ids of a program (a part of its command line) among the pods of a node. */
   processes(node: string, program: string): readonly number[] {
-    const below = (directory: string): readonly string[] => [
-      ...readFileSync(join(directory, 'cgroup.procs'), 'utf8').split('\n'),
-      ...readdirSync(directory, { withFileTypes: true })
-        .filter((e) => e.isDirectory())
-        .flatMap((e) => below(join(directory, e.name))),
-    ]
+    const below = (directory: string): readonly string[] => {
+      try {
+        return [
+          ...readFileSync(join(directory, 'cgroup.procs'), 'utf8').split('\n'),
+          ...readdirSync(directory, { withFileTypes: true })
+            .filter((e) => e.isDirectory())
+            .flatMap((e) => below(join(directory, e.name))),
+        ]
+      } catch {
+        return [] // gone while we looked
+      }
+    }
     return below(`${unified}/cilium-lab/${this.lab.name}/${node}`)
       .filter((pid) => pid !== '' && commandLine(pid).includes(program))
       .map(Number)

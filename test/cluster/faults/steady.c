@@ -3,6 +3,7 @@
 //
 //   steady probe PORT ADDRESS...     asks addresses that must not answer: a datagram every millisecond from one socket, and
 //                                    new sockets as above; until stdin ends, then prints: ADDRESS asked N answered N
+//   steady flood PORT ADDRESS COUNT  a datagram from each of so many new sockets
 //   steady serve PORT                echoes TCP and UDP, IPv4 and IPv6
 //   steady client PORT ADDRESS...    to each address, until stdin ends: one long-lived TCP connection and one connected
 //                                    UDP socket with a numbered message every tick, and every tick a new connection and
@@ -385,6 +386,20 @@ static int client(const char *port, int count, char **addresses)
 	return 0;
 }
 
+/* Datagrams to a closed port are flows too: as many new ones as asked for, as fast as they go. */
+static int flood(const char *port, const char *address, long count)
+{
+	struct target t = {0};
+	find_target(&t, address, port);
+	for (long i = 0; i < count; i++) {
+		int s = client_socket(&t, SOCK_DGRAM);
+		sendto(s, "f", 1, 0, (void *)&t.to, t.size);
+		close(s);
+	}
+	printf("%s %ld\n", address, count);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "serve"))
@@ -393,6 +408,8 @@ int main(int argc, char **argv)
 		return client(argv[2], argc - 3, argv + 3);
 	if (argc > 3 && !strcmp(argv[1], "probe"))
 		return probe(argv[2], argc - 3, argv + 3);
-	fputs("steady serve PORT | steady client|probe PORT ADDRESS...\n", stderr);
+	if (argc == 5 && !strcmp(argv[1], "flood"))
+		return flood(argv[2], argv[3], atol(argv[4]));
+	fputs("steady serve PORT | steady client|probe PORT ADDRESS... | steady flood PORT ADDRESS COUNT\n", stderr);
 	return 2;
 }
