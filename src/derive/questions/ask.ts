@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ok, type Result } from '../../base/result.ts'
-import { type Cell, verdict } from '../../model/datapath.ts'
+import { type Cell, portSpaces, verdict } from '../../model/datapath.ts'
 import type { NamedPort } from '../../model/pod.ts'
 import type { PolicyKind } from '../../model/policy.ts'
 import { localhostRule } from '../policy/program.ts'
@@ -58,16 +58,20 @@ export interface Answer {
 export interface Asking {
   readonly cluster: Cluster
   readonly parties: Map<string, Result<Party>>
-  readonly judges: Map<Group, { readonly [D in Direction]: Judge | undefined }>
-  readonly decided: Map<string, Side>
+  readonly judges: Map<Group, { readonly [D in Direction]: Judging }>
   revision: number
+}
+
+/** What decides for a group in one direction, and what it has said so far by peer and port. */
+interface Judging {
+  readonly judge: Judge | undefined
+  readonly said: Map<number, Side>
 }
 
 export const openAsking = (cluster: Cluster): Asking => ({
   cluster,
   parties: new Map(),
   judges: new Map(),
-  decided: new Map(),
   revision: -1,
 })
 
@@ -142,7 +146,6 @@ function fresh(asking: Asking): void {
   if (asking.revision === revision) return
   asking.revision = revision
   asking.judges.clear()
-  asking.decided.clear()
 }
 
 const words: readonly Word[] = ['deny', 'allow', 'deny', 'redirect', 'audit']
@@ -161,23 +164,24 @@ function side(
   if (!group) return outside
   let judges = asking.judges.get(group)
   if (!judges) {
-    const { cluster } = asking
-    judges = { ingress: judgeOf(cluster, group, 'ingress'), egress: judgeOf(cluster, group, 'egress') }
+    const open = (of: Direction): Judging => ({ judge: judgeOf(asking.cluster, group, of), said: new Map() })
+    judges = { ingress: open('ingress'), egress: open('egress') }
     asking.judges.set(group, judges)
   }
-  const judge = judges[direction]
+  const { judge, said } = judges[direction]
   if (!judge) return { ...outside, verdict: 'deny', decidedBy: unnamed('not ready') }
-  const cell = decide(judge.decision, peer, port.space, port.number)
-  // Which field is told apart by peer and port, and for named ports by whose they are.
-  const key = `${cell.rule} ${cell.verdict} ${peer} ${port.space} ${port.number} ${direction} ${group.identity}`
-  let known = asking.decided.get(key)
+  const key = (peer * 8 + spaces.indexOf(port.space)) * 65536 + port.number
+  let known = said.get(key)
   if (!known) {
-    if (asking.decided.size > 1_000_000) asking.decided.clear()
+    const cell = decide(judge.decision, peer, port.space, port.number)
     known = sideOf(asking.cluster, judge, cell, peer, port, named)
-    asking.decided.set(key, known)
+    if (said.size > 100_000) said.clear()
+    said.set(key, known)
   }
   return known
 }
+
+const spaces: readonly Port['space'][] = [...portSpaces, 'other']
 
 function sideOf(
   cluster: Cluster,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from 'node:fs'
 import { problemText } from '../../../base/result.ts'
-import { ask, openAsking, type Question, type Side } from '../../../derive/questions/ask.ts'
+import { type Answer, ask, openAsking, type Question, type Side } from '../../../derive/questions/ask.ts'
 import type { Cluster } from '../../../derive/questions/cluster.ts'
 
 /** One line of JSON for each line of JSON; a question that can not be answered gets an `error` instead of a verdict. */
@@ -32,15 +32,30 @@ export function answering(cluster: Cluster): (line: string) => string {
     if (missing) return JSON.stringify({ question, error: `${missing}: required, a text` })
     const answer = ask(asking, question)
     if (!answer.ok) return JSON.stringify({ question, error: problemText(answer.error) })
-    const { verdict, decidedBy, egress, ingress } = answer.value
-    const side = ({ verdict, decidedBy, would }: Side) =>
-      would ? { verdict, decidedBy, would } : { verdict, decidedBy }
-    return JSON.stringify({
-      question,
-      verdict,
-      decidedBy,
-      egress: side(egress),
-      ingress: side(ingress),
-    })
+    return lineOf(line.trim(), answer.value)
   }
 }
+
+const texts = new WeakMap<object, string>()
+
+/** JSON of what many answers have in common, made once. */
+function textOf(value: object): string {
+  let text = texts.get(value)
+  if (text === undefined) texts.set(value, (text = JSON.stringify(value)))
+  return text
+}
+
+const sides = new WeakMap<Side, string>()
+
+function sideText(side: Side): string {
+  let text = sides.get(side)
+  if (text === undefined) {
+    const { verdict, decidedBy, would } = side
+    sides.set(side, (text = JSON.stringify({ verdict, decidedBy, ...(would ? { would } : {}) })))
+  }
+  return text
+}
+
+/** The question as it was written, and the answer, put together from parts: this is where most of the time goes. */
+const lineOf = (question: string, { verdict, decidedBy, egress, ingress }: Answer): string =>
+  `{"question":${question},"verdict":${JSON.stringify(verdict)},"decidedBy":${textOf(decidedBy)},"egress":${sideText(egress)},"ingress":${sideText(ingress)}}`
