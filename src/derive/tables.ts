@@ -41,6 +41,7 @@ import {
 } from './policy/policies.ts'
 import { peersInUse, programs, ruleNumbers, subjectPrograms, subjects } from './policy/programs.ts'
 import { selections } from './policy/selections.ts'
+import { cellRows, envoyClusters, envoyListeners, proxyPairRows, proxyPorts, wantedListeners } from './proxy/tables.ts'
 import { endpointRoutes, nodeRoutes } from './routing/tables.ts'
 import {
   backendNumbers,
@@ -75,6 +76,7 @@ export const tables = [
     policyClassRows,
   ],
   ...[policyNumbers, policyRows],
+  ...[wantedListeners, proxyPorts, cellRows, proxyPairRows, envoyClusters, envoyListeners],
   ...[localOwners, nodeOwners, remoteOwners, ownerShards, ownerRows, ipcacheRows, interfaceRows],
   ...[endpointRoutes, nodeRoutes],
   ...[wantedFrontends, frontends, serviceNumbers, backendNumbers, slotRuns, backendRows, slotRows, serviceRows],

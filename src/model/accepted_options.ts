@@ -44,7 +44,7 @@ export const acceptedOptions: ReadonlySet<string> = new Set(
     enable-ipv4-egress-gateway enable-ipv4-fragment-tracking enable-ipv4-masquerade enable-ipv6 enable-ipv6-big-tcp
     enable-ipv6-masquerade enable-ipv6-ndp enable-k8s enable-k8s-api-discovery enable-k8s-cluster-network-policy
     enable-k8s-endpoint-slice enable-k8s-networkpolicy enable-k8s-terminating-endpoint enable-l2-announcements
-    enable-l2-neigh-discovery enable-l2-pod-announcements enable-l7-proxy enable-lb-ipam enable-local-node-route
+    enable-l2-neigh-discovery enable-l2-pod-announcements enable-lb-ipam enable-local-node-route
     enable-local-redirect-policy enable-masquerade-to-route-source enable-monitor enable-nat46x64-gateway
     enable-no-service-endpoints-routable enable-node-port enable-node-selector-labels
     enable-non-default-deny-policies enable-pmtu-discovery enable-policy enable-policy-secrets-sync enable-recorder

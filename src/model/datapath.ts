@@ -74,6 +74,8 @@ export interface Cell {
   readonly verdict: number
   readonly shadowVerdict: number
   readonly proxyPort: number
+  /** Which rules the proxy asks, for `redirect`; the port follows from it. */
+  readonly redirect?: string
 }
 
 /** A run of cilium_policy_cells, written as one. */

@@ -41,6 +41,7 @@ const downhill: readonly string[] = [
   'identity',
   'endpoints',
   'policy',
+  'proxy',
   'services',
   'addresses',
   'interfaces',

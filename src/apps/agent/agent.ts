@@ -39,6 +39,8 @@ import { openMonitor } from './monitor.ts'
 import { prepareNamespace } from './namespace.ts'
 import { nodeFacts } from './node_facts.ts'
 import { openMaps } from './programs.ts'
+import { envoyTables, openProxy, serveProxy } from './proxy.ts'
+import { requestLog } from './requests.ts'
 import type { Parts } from './rest/parts.ts'
 import { healthRoutes, routes } from './rest/routes.ts'
 import { countRevisions } from './revisions.ts'
@@ -121,8 +123,13 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
   const netlink = openNetlink()
   const datapath = openDatapath(db, maps, places, options)
   const targets = reconciliation(db, scope, systemClock)
-  wire(targets, { db, scope, maps, datapath, netlink, kube, stateDir, log })
+  const requests = requestLog(db)
+  const envoy = options['enable-l7-proxy'] === false ? undefined : openProxy(stateDir, node.nodeName, requests)
+  wire(targets, { db, scope, maps, datapath, netlink, kube, envoy, stateDir, log })
   targets.start()
+  envoy?.onChange(() => {
+    if (envoy.connected > 0) for (const table of envoyTables) targets.reload(table)
+  })
   const kubeHealth = kube ? watchKube(db, kube, node.nodeName, scope.child('kube'), log) : undefined
 
   const notReady = (): string => {
@@ -187,6 +194,7 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
   await drainQueue(`${stateDir}/deleteQueue`, cni, log)
 
   whenReady(() => {
+    if (envoy) scope.loop('Envoy', () => serveProxy(envoy, log))
     log('info', 'ready', { ms: Math.round(performance.now() - started), endpoints: db.count(endpointRequests) })
     const conf = text('write-cni-conf-when-ready')
     if (conf !== '') writeCniConf(conf, options, log)
@@ -200,6 +208,7 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
 
   return {
     async close() {
+      await envoy?.close()
       await scope.close()
       kube?.close()
       netlink.close()

@@ -106,7 +106,7 @@ export const hostDevices = deriveAll<LinkRow>('hostDevices', [nodeFacts], { key:
   const addresses = [facts.gateway4 && `${facts.gateway4}/32`, facts.gateway6 && `${facts.gateway6}/128`].filter(
     (a) => a,
   )
-  return [{ name: HOST_DEVICE, kind: 'veth', peer: 'cilium_net', mac: '', mtu: facts.wireMtu, addresses }]
+  return [{ name: HOST_DEVICE, kind: 'veth', peer: 'cilium_net', mac: '', mtu: facts.wireMtu, noArp: true, addresses }]
 })
 
 /** Loaded programs and everything that attaches them. */

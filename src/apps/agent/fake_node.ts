@@ -3,13 +3,8 @@
 import { ownerRows } from '../../derive/addresses/tables.ts'
 import { identityClaims } from '../../derive/identity/tables.ts'
 import { interfaceRows } from '../../derive/interfaces/tables.ts'
-import {
-  policyCellRows,
-  policyClassRows,
-  policyPageRows,
-  policyRows,
-  policyTableRows,
-} from '../../derive/policy/decisions.ts'
+import { policyClassRows, policyPageRows, policyRows, policyTableRows } from '../../derive/policy/decisions.ts'
+import { cellRows } from '../../derive/proxy/tables.ts'
 import { systemClock } from '../../edge/runtime/clock.ts'
 import { reconciliation } from '../../edge/runtime/reconcile.ts'
 import { openScope } from '../../edge/runtime/scope.ts'
@@ -90,7 +85,7 @@ export function fakeNode() {
       ),
     )
   })
-  for (const table of [policyCellRows, policyPageRows, policyClassRows, policyTableRows] as const)
+  for (const table of [cellRows, policyPageRows, policyClassRows, policyTableRows] as const)
     targets.add(table as Table<unknown>, memory(table as Table<unknown>).target, { waitInitialised: true })
   targets.add(policyRows, trackedPolicies(policies.target, db, scope), {
     after: [policyTableRows],

@@ -114,6 +114,7 @@ const table: readonly Option[] = [
   duration('bpf-ct-timeout-regular-any', 60, 'idle flows of other protocols are forgotten'),
   duration('bpf-ct-timeout-regular-tcp-syn', 60, 'connections that are not established are forgotten'),
   duration('conntrack-gc-interval', 0, 'between sweeps of the flow table; 0: the agent decides'),
+  flag('enable-l7-proxy', true, 'enforce L7 rules, with an Envoy beside the agent'),
   flag('enable-hubble', false, 'serve flows'),
   flag('debug', false, 'log more'),
 ]

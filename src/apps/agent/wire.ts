@@ -12,17 +12,13 @@
 import { ipcacheRows, ownerRows } from '../../derive/addresses/tables.ts'
 import { identityClaims } from '../../derive/identity/tables.ts'
 import { interfaceRows } from '../../derive/interfaces/tables.ts'
-import {
-  policyCellRows,
-  policyClassRows,
-  policyPageRows,
-  policyRows,
-  policyTableRows,
-} from '../../derive/policy/decisions.ts'
+import { policyClassRows, policyPageRows, policyRows, policyTableRows } from '../../derive/policy/decisions.ts'
+import { cellRows, envoyClusters, envoyListeners, proxyPairRows } from '../../derive/proxy/tables.ts'
 import { endpointRoutes, nodeRoutes } from '../../derive/routing/tables.ts'
 import { backendRows, serviceRows, slotRows } from '../../derive/services/tables.ts'
 import { ciliumEndpointObjects } from '../../derive/status/tables.ts'
 import { tables as derivedTables } from '../../derive/tables.ts'
+import type { EnvoyControl } from '../../edge/envoy/control.ts'
 import * as kernel from '../../edge/kernel/contract.ts'
 import { linkTarget, routeTarget } from '../../edge/kernel/devices.ts'
 import type { Netlink } from '../../edge/kernel/netlink.ts'
@@ -45,6 +41,7 @@ import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } fro
 import type { Log } from './log.ts'
 import { nodeFacts, saidNodeFacts } from './node_facts.ts'
 import { podDevices, podDevicesTarget } from './pod_devices.ts'
+import { gateTarget, proxyGate, proxyRoutes, proxyRouteTarget } from './proxy.ts'
 import { factsTarget, storedEndpoints, storedTarget } from './stored.ts'
 
 /** Tables of the agent itself, beside those of derive. */
@@ -59,11 +56,13 @@ const own = [
   nodeAttachments,
   storedEndpoints,
   nodeDeeds,
+  proxyGate,
+  proxyRoutes,
 ] as const
 export const tables = [...derivedTables, ...own]
 
 /** Policy as the kernel has it: a revision is enforced once these are caught up. */
-export const policyTables = [policyCellRows, policyPageRows, policyClassRows, policyTableRows, policyRows] as const
+export const policyTables = [cellRows, policyPageRows, policyClassRows, policyTableRows, policyRows] as const
 
 /** The kernel's tables of which nothing is written before all sources have spoken: half of the facts may open too much. */
 const complete = { waitInitialised: true } as const
@@ -77,13 +76,15 @@ export interface Hands {
   readonly datapath: Datapath
   readonly netlink: Netlink
   readonly kube: Kube | undefined
+  /** None: connections with L7 rules are dropped. */
+  readonly envoy: EnvoyControl | undefined
   readonly stateDir: string
   readonly log: Log
 }
 
 export function wire(
   targets: Reconciliation,
-  { db, scope, maps, datapath, netlink, kube, stateDir, log }: Hands,
+  { db, scope, maps, datapath, netlink, kube, envoy, stateDir, log }: Hands,
 ): void {
   const epoch = kernel.openEpoch(maps.map('cilium_epoch'))
   const judgeAnew = { changed: () => epoch.bump() }
@@ -97,14 +98,24 @@ export function wire(
   targets.add(nodeRoutes, routeTarget(nodeRoutes, netlink, ROUTES.nodes), { after: [hostDevices] })
 
   // Policy: what others refer to comes first, then one store that makes it count.
-  targets.add(policyCellRows, kernel.cellsTarget(policyCellRows, maps.map('cilium_policy_cells')), complete)
+  targets.add(cellRows, kernel.cellsTarget(cellRows, maps.map('cilium_policy_cells')), complete)
   targets.add(policyPageRows, kernel.policyPagesTarget(policyPageRows, maps.map('cilium_policy_pages')), complete)
   targets.add(policyClassRows, kernel.classesTarget(policyClassRows, maps.map('cilium_policy_classes')), complete)
   targets.add(policyTableRows, kernel.policyTablesTarget(policyTableRows, maps.map('cilium_policy_tables')), {
     ...complete,
-    after: [policyCellRows, policyPageRows, policyClassRows],
+    after: [cellRows, policyPageRows, policyClassRows],
   })
-  targets.add(policyRows, policies, { ...complete, after: [policyTableRows] })
+  targets.add(proxyPairRows, kernel.proxyPairsTarget(proxyPairRows, maps.map('cilium_proxy_pairs')), complete)
+  if (envoy) {
+    targets.add(proxyRoutes, proxyRouteTarget(netlink), { after: [hostDevices] })
+    targets.add(envoyClusters, envoy.target('envoy clusters', envoyClusters.key), complete)
+    targets.add(envoyListeners, envoy.target('envoy listeners', envoyListeners.key), complete)
+    targets.add(proxyGate, gateTarget(envoy), complete)
+  }
+  targets.add(policyRows, policies, {
+    ...complete,
+    after: [policyTableRows, proxyPairRows, ...(envoy ? [proxyGate] : [])],
+  })
 
   // Who is who: only identities that policy has heard of.
   const ofPolicy = { table: policyRows, needs: (row: { readonly policy: number }) => [String(row.policy)] }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
@@ -73,7 +74,11 @@ export interface Placement {
   readonly cgroups: string
 }
 
-/** Agent, operator and DNS, as objects to apply. */
+/** Whether tools/envoy.sh has fetched one; without it L7 rules stay closed. */
+const hasEnvoy = (root: string): boolean =>
+  spawnSync(join(root, 'tools/envoy.sh'), ['--cached'], { stdio: 'ignore' }).status === 0
+
+/** Agent, operator, Envoy and DNS, as objects to apply. */
 export const systemObjects = (settings: LabSettings, at: Placement): readonly Draft[] => {
   const dns = dnsAddresses(settings)
   const values: Readonly<Record<string, string>> = {
@@ -95,7 +100,7 @@ export const systemObjects = (settings: LabSettings, at: Placement): readonly Dr
   }
   return [
     config,
-    ...['cilium', 'operator', 'dns'].flatMap((file) =>
+    ...['cilium', 'operator', 'dns', ...(hasEnvoy(at.root) ? ['envoy'] : [])].flatMap((file) =>
       readManifest(join(at.root, 'src/apps/lab/manifests', `${file}.yaml`), values),
     ),
   ]

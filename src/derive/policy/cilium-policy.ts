@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { canonicalAddress, canonicalPrefix } from '../../base/ip.ts'
 import { namespaceLabelsKey, podNamespaceKey } from '../../model/labels.ts'
+import type { HttpRule } from '../../model/proxy.ts'
 import { entityNames, entityPeers } from './entities.ts'
+import { checkHttpPorts, parseHttp } from './http.ts'
 import { inNamespace, parseCidr, parseExcept } from './network-policy.ts'
 import { parseCiliumPorts, parseIcmps } from './ports.ts'
 import { child, elements, type Field, fields, flagOf, isAbsent, problem, textOf, warning } from './read.ts'
@@ -149,25 +151,22 @@ function parseRule(
   const blocked = closed.length > 0
   const narrow = given.some((name) => name.endsWith('Endpoints'))
   // A rule with ports that requires, and names nobody, is about those who meet it.
-  const who = demanded.length > 0 && given.length === 0 ? [anyEndpoint] : peers
-  const rule = (path: string, as: Rule['action'], whom: Rule['peers'], ports: Rule['ports']): Rule => ({
-    key: `${scope.policy}#${path}`,
-    policy: scope.policy,
-    path,
-    direction,
-    action: as,
-    peers: whom,
-    ports,
-    ...(narrow || who !== peers ? { narrowed: true as const } : {}),
+  const who = has(at, requires) && given.length === 0 ? [anyEndpoint] : peers
+  return parsePorts(at, action, given.length > 0).map(({ path, ports, layer7 }): Rule => {
+    const closing = action === 'allow' && (blocked || layer7 === 'closed')
+    const http = closing || layer7 === 'none' || layer7 === 'closed' ? undefined : layer7
+    return {
+      key: `${scope.policy}#${path}`,
+      policy: scope.policy,
+      path,
+      direction,
+      action: closing ? 'closed' : http ? 'redirect' : action,
+      peers: blocked ? 'all' : who,
+      ports,
+      ...(narrow || who !== peers ? { narrowed: true as const } : {}),
+      ...(http ? { http } : {}),
+    }
   })
-  return parsePorts(at, action, given.length > 0).map((part) =>
-    rule(
-      part.path,
-      action === 'allow' && (blocked || part.layer7) ? 'closed' : action,
-      blocked ? 'all' : who,
-      part.ports,
-    ),
-  )
 }
 
 const anyEndpoint: Peer = {
@@ -187,7 +186,8 @@ function parseAuthentication(at: Field): void {
 interface PortPart {
   readonly path: string
   readonly ports: Rule['ports']
-  readonly layer7: boolean
+  /** What the ports are asked for beyond themselves; `closed` when that is not enforced yet. */
+  readonly layer7: 'none' | 'closed' | readonly HttpRule[]
 }
 
 const toPortsFields = ['ports', 'rules', 'terminatingTLS', 'originatingTLS', 'serverNames', 'listener']
@@ -201,29 +201,35 @@ function parsePorts(at: Field, action: 'allow' | 'deny', hasPeers: boolean): rea
     problem(icmps, 'icmps can not go with toPorts', 'make it a rule of its own')
   if (elementsOfPorts.length === 0 && !has(at, 'icmps'))
     // One empty rule selects its subject and allows nothing.
-    return hasPeers ? [{ path: at.path, ports: 'all', layer7: false }] : []
+    return hasPeers ? [{ path: at.path, ports: 'all', layer7: 'none' }] : []
   const plain: Port[] = [...parseIcmps(icmps)]
   const layer7: PortPart[] = []
   for (const e of elementsOfPorts) {
     fields(e, action === 'allow' ? toPortsFields : ['ports'])
     const ports = parseCiliumPorts(child(e, 'ports'))
     const more = layer7Fields(e)
-    if (more.length === 0) plain.push(...ports)
-    else {
-      for (const m of more) warning(m, 'not enforced yet: fails closed')
-      layer7.push({ path: e.path, ports, layer7: true })
-    }
+    const httpAt = child(child(e, 'rules'), 'http')
+    const http = has(child(e, 'rules'), 'http') ? parseHttp(httpAt) : undefined
+    if (http) checkHttpPorts(e, ports)
+    for (const m of more) warning(m, 'not enforced yet: fails closed')
+    if (more.length > 0 || (http === undefined && has(child(e, 'rules'), 'http')))
+      layer7.push({ path: e.path, ports, layer7: 'closed' })
+    else if (http) layer7.push({ path: e.path, ports, layer7: http })
+    else plain.push(...ports)
   }
-  return plain.length > 0 || layer7.length === 0 ? [{ path: at.path, ports: plain, layer7: false }, ...layer7] : layer7
+  return plain.length > 0 || layer7.length === 0 ? [{ path: at.path, ports: plain, layer7: 'none' }, ...layer7] : layer7
 }
 
 const layer7Names = ['http', 'kafka', 'dns', 'l7proto', 'l7']
 
+/** What a toPorts element asks for beyond ports and HTTP. */
 function layer7Fields(at: Field): readonly Field[] {
   const rules = child(at, 'rules')
   fields(rules, layer7Names)
-  const more = layer7Names.map((name) => child(rules, name)).filter((f) => !isAbsent(f))
-  for (const h of elements(child(rules, 'http'))) fields(h, ['method', 'path', 'host', 'headers', 'headerMatches'])
+  const more = layer7Names
+    .filter((name) => name !== 'http')
+    .map((name) => child(rules, name))
+    .filter((f) => !isAbsent(f))
   for (const d of elements(child(rules, 'dns'))) fields(d, ['matchName', 'matchPattern'])
   const others = ['terminatingTLS', 'originatingTLS', 'serverNames', 'listener'].map((name) => child(at, name))
   return [...more, ...others.filter((f) => !isAbsent(f))]
@@ -245,9 +251,10 @@ function parsePeers(scope: CiliumScope, at: Field, given: readonly string[]): 'a
         else out.push(...peers)
       } else if (name.endsWith('CIDR')) out.push(...bareCidr(e))
       else if (name.endsWith('CIDRSet')) out.push(...parseCidrSet(e))
-      else if (name.endsWith('Nodes'))
+      else if (name.endsWith('Nodes')) {
+        warning(e, 'means no node unless enable-node-selector-labels is true')
         out.push({ kind: 'nodes', requirements: parseSelector(e, nodeLabel), gated: true })
-      else if (name === 'toServices') out.push(...parseService(scope, e))
+      } else if (name === 'toServices') out.push(...parseService(scope, e))
     }
   }
   return all ? 'all' : out

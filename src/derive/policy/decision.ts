@@ -3,8 +3,8 @@ import { type Cell, verdict } from '../../model/datapath.ts'
 import { type Classes, type PartedClasses, partedClasses, reclassed } from './classes.ts'
 import type { Columns } from './columns.ts'
 import { columnsOf } from './columns.ts'
-import { type Evaluator, evaluator, type Said } from './evaluate.ts'
-import { type Entry, type Program, peerKey } from './program.ts'
+import { type Evaluator, evaluator, type Redirect, type Said } from './evaluate.ts'
+import { type Entry, type Program, peerKey, rangesText } from './program.ts'
 import type { Direction, Peer, PortName, PortRange } from './rule.ts'
 
 /**
@@ -23,6 +23,8 @@ export interface Decision {
   readonly classes: Classes
   /** Equal texts decide equally for equal classes; who is in which class is left out. */
   readonly content: string
+  /** What its cells name as `redirect`. */
+  readonly redirects: ReadonlyMap<string, Redirect>
 }
 
 /** What compiling needs to know of the world. The same list means the same members as before. */
@@ -36,8 +38,6 @@ export interface Known {
     name: PortName,
   ): readonly { readonly identity: number; readonly space: PortRange['space']; readonly port: number }[]
   ruleNumber(rule: string): number
-  /** Port of the proxy that enforces a rule; 0: none is there. */
-  proxyPort?(rule: string): number
   /** Prefixes of Cilium's rules mean pods too. */
   readonly cidrsMeanPods?: boolean
 }
@@ -95,10 +95,10 @@ function ask(program: Program, known: Known): Asked {
       .filter((e) => e.only)
       .map((e) => `${e.entry.rule} ${JSON.stringify(e.ports)} ${[...(e.only ?? [])].join()}`)
       .join(';'),
-    said: entries.map(({ entry }) => ({
-      entry,
-      rule: known.ruleNumber(entry.rule),
-      proxyPort: entry.action === 'redirect' ? (known.proxyPort?.(entry.rule) ?? 0) : 0,
+    said: entries.map((e) => ({
+      entry: e.entry,
+      rule: known.ruleNumber(e.entry.rule),
+      scope: e.entry.action === 'redirect' ? scopeOf(e) : '',
     })),
     otherwiseRule: program.otherwiseRule === '' ? 0 : known.ruleNumber(program.otherwiseRule),
     lists: entries.map(({ entry }) =>
@@ -118,7 +118,7 @@ const sameFrame = (a: Asked, b: Asked): boolean =>
   a.names === b.names &&
   a.otherwiseRule === b.otherwiseRule &&
   a.entries.length === b.entries.length &&
-  a.said.every((s, i) => s.rule === b.said[i]?.rule && s.proxyPort === b.said[i]?.proxyPort)
+  a.said.every((s, i) => s.rule === b.said[i]?.rule && s.scope === b.said[i]?.scope)
 
 function anew(program: Program, asked: Asked, known: Known): Made {
   const { entries, said } = asked
@@ -188,6 +188,7 @@ function anew(program: Program, asked: Asked, known: Known): Made {
         columns.runs.map((runs) => runs.map((r) => `${r.last}:${r.column}`).join()).join(';'),
         [0, ...order].map((n) => texts[n]).join(';'),
       ].join('|'),
+      redirects: evaluate.redirects,
     },
   }
 }
@@ -317,6 +318,13 @@ function mayBeStranger(e: Resolved, known: Known): boolean {
   })
 }
 
+/** Who may come by a rule to which ports; a connection that it let in stays within. */
+function scopeOf({ entry, ports }: Resolved): string {
+  const who = entry.peers === 'all' ? 'all' : entry.peers.map(peerKey).join(' or ')
+  const where = ports === 'all' ? 'all' : rangesText(ports)
+  return `${entry.rule} ${where} ${who}`
+}
+
 const isWildcard = (e: Resolved): boolean => e.entry.peers === 'all' && e.only === undefined
 
 function resolve(entry: Entry, known: Known): readonly Resolved[] {
@@ -378,6 +386,6 @@ const vectorText = (cells: readonly Cell[]): string =>
   cells
     .map(
       (c) =>
-        `${c.verdict}:${c.rule}${c.proxyPort === 0 ? '' : `>${c.proxyPort}`}${c.shadowRule === 0 && c.shadowVerdict === 0 ? '' : `~${c.shadowVerdict}:${c.shadowRule}`}`,
+        `${c.verdict}:${c.rule}${c.redirect === undefined ? '' : `>${c.redirect}`}${c.shadowRule === 0 && c.shadowVerdict === 0 ? '' : `~${c.shadowVerdict}:${c.shadowRule}`}`,
     )
     .join()

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Cell, verdict } from '../../model/datapath.ts'
+import type { HttpRule } from '../../model/proxy.ts'
 import type { Entry, Program } from './program.ts'
+import type { Direction } from './rule.ts'
 
-/** What an entry says, once it matches: its number in the kernel, and the proxy's port for a redirection. */
+/** What an entry says, once it matches: its number in the kernel; for a redirection, who may come to which ports. */
 export interface Said {
   readonly entry: Entry
   readonly rule: number
-  readonly proxyPort: number
+  readonly scope: string
+}
+
+/** Rules beyond ports that are asked together: a request passes by any of them. */
+export interface Redirect {
+  /** Says which rules, for whom and for which ports, but not what they ask. */
+  readonly key: string
+  readonly direction: Direction
+  readonly rules: readonly { readonly rule: string; readonly http: readonly HttpRule[] }[]
 }
 
 /** The answers of one program: for any set of entries that match a peer and a port, the cell. */
@@ -18,25 +28,48 @@ export interface Evaluator {
    * peer may have that nobody has told us of.
    */
   least(covering: readonly number[], certain: (entry: number) => boolean, possible: (entry: number) => boolean): Cell
+  /** Every redirection that a cell names, so far. */
+  readonly redirects: ReadonlyMap<string, Redirect>
 }
 
 interface Outcome {
   readonly verdict: number
   readonly rule: number
-  readonly proxyPort: number
+  readonly redirect: string
 }
 
 export function evaluator(
-  program: Pick<Program, 'otherwise' | 'audit'>,
+  program: Pick<Program, 'otherwise' | 'audit' | 'direction'>,
   said: readonly Said[],
   otherwiseRule: number,
 ): Evaluator {
   const hasStaged = said.some((s) => s.entry.mode === 'staged')
   const otherwise: Outcome =
     program.otherwise === 'allow'
-      ? { verdict: verdict.allow, rule: 0, proxyPort: 0 }
-      : { verdict: verdict.none, rule: otherwiseRule, proxyPort: 0 }
-  const outcomes = said.map(({ entry, rule, proxyPort }) => outcomeOf(entry, rule, proxyPort))
+      ? { verdict: verdict.allow, rule: 0, redirect: '' }
+      : { verdict: verdict.none, rule: otherwiseRule, redirect: '' }
+  const outcomes = said.map(({ entry, rule }) => outcomeOf(entry, rule, program.audit))
+  const redirects = new Map<string, Redirect>()
+
+  /** The redirection by all rules that match with the first of them. */
+  function together(
+    covering: readonly number[],
+    first: number,
+    certain: (entry: number) => boolean,
+    staged: boolean,
+  ): string {
+    const tier = said[covering[first] as number]?.entry.tier
+    const of = covering
+      .slice(first)
+      .filter((i) => certain(i) && outcomes[i]?.verdict === verdict.redirect)
+      .map((i) => said[i] as Said)
+      .filter(({ entry }) => entry.tier === tier && (staged || entry.mode !== 'staged'))
+      .sort((a, b) => (a.scope < b.scope ? -1 : a.scope > b.scope ? 1 : 0))
+    const key = `${program.direction} ${of.map((s) => s.scope).join(' | ')}`
+    const rules = of.map(({ entry }) => ({ rule: entry.rule, http: entry.http ?? [] }))
+    if (!redirects.has(key)) redirects.set(key, { key, direction: program.direction, rules })
+    return key
+  }
 
   /** The first entry from `at` on that decides. What an audited policy would drop is remembered and goes on. */
   function decide(
@@ -63,6 +96,13 @@ export function evaluator(
           const passed = decide(covering, k + 1, entry.tier, certain, possible, staged, would)
           if (!passes(passed)) return passed
         }
+      } else if (outcome.verdict === verdict.redirect) {
+        if (sure) return { ...outcome, redirect: together(covering, k, certain, staged) }
+        // Who is asked more than others must not be taken for one of them.
+        const rest = decide(covering, k + 1, skip, certain, possible, staged, would)
+        return rest.verdict === verdict.allow || rest.verdict === verdict.audit
+          ? { ...outcome, verdict: verdict.none }
+          : rest
       } else if (passes(outcome)) {
         if (sure) return audit(outcome, would)
       } else if (entry.mode === 'audit') would ??= { ...outcome, verdict: verdict.audit }
@@ -72,7 +112,7 @@ export function evaluator(
   }
 
   const inAudit = (o: Outcome): Outcome =>
-    program.audit && !passes(o) ? { verdict: verdict.audit, rule: o.rule, proxyPort: 0 } : o
+    program.audit && !passes(o) ? { verdict: verdict.audit, rule: o.rule, redirect: '' } : o
 
   function cellOf(
     covering: readonly number[],
@@ -81,38 +121,40 @@ export function evaluator(
   ): Cell {
     const now = inAudit(decide(covering, 0, -1, certain, possible, false, undefined))
     const then = hasStaged ? inAudit(decide(covering, 0, -1, certain, possible, true, undefined)) : now
-    const same = then.verdict === now.verdict && then.proxyPort === now.proxyPort
+    const same = then.verdict === now.verdict && then.redirect === now.redirect
     return {
       rule: now.rule,
       shadowRule: same ? 0 : then.rule,
       verdict: now.verdict,
       shadowVerdict: same ? 0 : then.verdict,
-      proxyPort: now.proxyPort,
+      proxyPort: 0,
+      ...(now.redirect === '' ? {} : { redirect: now.redirect }),
     }
   }
   return {
     cell: (covering, matches) => cellOf(covering, matches, undefined),
     least: (covering, certain, possible) => cellOf(covering, certain, possible),
+    redirects,
   }
 }
 
 const passes = (o: Outcome): boolean =>
   o.verdict === verdict.allow || o.verdict === verdict.redirect || o.verdict === verdict.audit
 
-/** A redirection stays one: the proxy sees what an audited policy would have dropped. */
+/** What an audited policy would have dropped is told of what passes. */
 const audit = (o: Outcome, would: Outcome | undefined): Outcome => (would && o.verdict === verdict.allow ? would : o)
 
 /** Undefined for `pass`. */
-function outcomeOf(entry: Entry, rule: number, proxyPort: number): Outcome | undefined {
-  const of = (v: number, port = 0): Outcome => ({ verdict: v, rule, proxyPort: port })
+function outcomeOf(entry: Entry, rule: number, audited: boolean): Outcome | undefined {
+  const of = (v: number): Outcome => ({ verdict: v, rule, redirect: '' })
   switch (entry.action) {
     case 'pass':
       return undefined
     case 'allow':
       return of(verdict.allow)
     case 'redirect':
-      // Without a proxy nothing could check what the rule asks for.
-      return proxyPort === 0 ? of(verdict.none) : of(verdict.redirect, proxyPort)
+      // A proxy can not only look on: where nothing shall be refused, it is not asked.
+      return of(audited || entry.mode === 'audit' ? verdict.allow : verdict.redirect)
     case 'deny':
       return of(verdict.deny)
     case 'closed':

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { LabelSet } from '../../model/labels.ts'
 import type { NamedPort } from '../../model/pod.ts'
+import type { HttpRule } from '../../model/proxy.ts'
 import type { Settings } from '../../model/settings.ts'
 import { entityPeers } from './entities.ts'
 import type {
@@ -45,6 +46,8 @@ export interface Entry {
   readonly ports: 'all' | readonly PortRange[]
   /** Ports by the name the peer gives them; egress only. */
   readonly names: readonly PortName[]
+  /** With `redirect`. */
+  readonly http?: readonly HttpRule[]
 }
 
 /** All that decides in one direction for a subject, before anyone asks which identities exist. */
@@ -66,7 +69,10 @@ export interface Program {
   readonly audit: boolean
 }
 
-export type PolicySettings = Pick<Settings, 'enablePolicy' | 'allowLocalhost' | 'policyAuditMode' | 'clusterName'>
+export type PolicySettings = Pick<
+  Settings,
+  'enablePolicy' | 'allowLocalhost' | 'policyAuditMode' | 'clusterName' | 'enableNodeSelectorLabels'
+>
 
 /** Key of the rule by which the local host reaches the pods of its node. */
 export const localhostRule = 'allow-localhost'
@@ -102,7 +108,7 @@ export function programOf(
     if (spec.enforce[direction]) asked[policy.mode].add(policy.key)
     for (const [position, rule] of spec.rules.entries())
       if (rule.direction === direction) {
-        const entry = entryOf(rule, subject, tiers[spec.tier], policy.mode, demands)
+        const entry = entryOf(resolvable(rule, settings), subject, tiers[spec.tier], policy.mode, demands)
         placed.push({ entry, priority: spec.priority, policy: policy.key, position })
       }
   }
@@ -151,6 +157,12 @@ export function programOf(
 export const defaultDenyRule = (direction: Direction, by: readonly string[]): string =>
   `default-deny ${direction}: ${by.length === 0 ? 'enable-policy=always' : by.join(', ')}`
 
+/** A denial of nodes by their labels, where nodes have none for policy, denies everybody; an allowance allows nobody. */
+function resolvable(rule: Rule, settings: PolicySettings): Rule {
+  if (rule.action !== 'deny' || rule.peers === 'all' || settings.enableNodeSelectorLabels) return rule
+  return rule.peers.some((p) => p.kind === 'nodes' && p.gated) ? { ...rule, peers: 'all' } : rule
+}
+
 function entryOf(rule: Rule, subject: Subject, tier: number, mode: PolicyMode, demands: readonly Demand[]): Entry {
   const { key, action } = rule
   const wanted = demands.filter((d) => (d.action === 'deny') === (action === 'deny')).flatMap((d) => d.requirements)
@@ -169,7 +181,7 @@ function entryOf(rule: Rule, subject: Subject, tier: number, mode: PolicyMode, d
         if (own.name === p.name && (p.protocol === 'ANY' || p.protocol === own.protocol))
           ports.push({ space: own.protocol, first: own.port, last: own.port })
   }
-  return { rule: key, action, tier, mode, peers, ports, names }
+  return { rule: key, action, tier, mode, peers, ports, names, ...(rule.http ? { http: rule.http } : {}) }
 }
 
 const narrowed = (peer: Peer & { readonly kind: 'labels' }, wanted: readonly Requirement[]): Peer => ({

@@ -13,6 +13,7 @@ const decision = (key: string, content: string, cells = 4, classes = 1): Decisio
   cells: Array.from({ length: cells }, () => ({ rule: 0, shadowRule: 0, verdict: 1, shadowVerdict: 0, proxyPort: 0 })),
   classes: new Map(Array.from({ length: classes }, (_, i) => [256 + i, 1])),
   content,
+  redirects: new Map(),
 })
 const placed = (rows: readonly TableRow[]): readonly PlacedTable[] => rows.filter((r) => r.kind === 'table')
 const inKernel = (t: PlacedTable): KernelTable => ({

@@ -15,6 +15,10 @@ export interface EnvoyControl {
   problem(key: string): string | undefined
   /** Rows of `table` as resources; a row is done when Envoy has acknowledged all of it. */
   target(name: string, key: (row: EnvoyRow) => string): Target<EnvoyRow>
+  /** Resolves once Envoy has answered for the rows, or nobody should wait any longer: it is slow, or there is none. */
+  tried(keys: readonly string[]): Promise<void>
+  /** Begins to answer Envoy. Whatever it has that is not wanted by then, it loses. */
+  serve(): Promise<void>
   /** Called when an Envoy comes, or goes. */
   onChange(listener: () => void): void
   close(): Promise<void>
@@ -26,8 +30,9 @@ export interface EnvoyOptions {
   readonly onAccess: (entries: readonly AccessEntry[]) => void
   /** What to say while there is no Envoy. */
   readonly absent: string
-  /** Longest wait for an answer, ms. */
+  /** Longest wait for an answer, and for that of `tried`, ms. */
   readonly answerMs?: number
+  readonly tryMs?: number
 }
 
 const LISTENER = 'envoy.config.listener.v3.Listener'
@@ -39,8 +44,8 @@ interface Stream {
   readonly call: Call
 }
 
-export async function openEnvoy(options: EnvoyOptions): Promise<EnvoyControl> {
-  const { answerMs = 5_000 } = options
+export function openEnvoy(options: EnvoyOptions): EnvoyControl {
+  const { answerMs = 5_000, tryMs = 1_000 } = options
   /** Shared by all streams: what is wanted. */
   const wanted = new Map<string, Map<string, Resource>>()
   const streams: Stream[] = []
@@ -120,10 +125,10 @@ export async function openEnvoy(options: EnvoyOptions): Promise<EnvoyControl> {
 
   const outcome = (state: string): Outcome => (state === '' ? { ok: true } : { ok: false, error: state })
 
-  const close = await serveGrpc(options.path, {
-    [ADS]: serveAds,
-    [ACCESS]: () => accessReceiver(options.onAccess),
-  })
+  let close: (() => Promise<void>) | undefined
+  let closed = false
+  /** Until then an Envoy that has been there before may come back. */
+  let hopeUntil = performance.now() + 3 * tryMs
 
   return {
     get connected() {
@@ -162,10 +167,37 @@ export async function openEnvoy(options: EnvoyOptions): Promise<EnvoyControl> {
         return removed.map(() => ({ ok: true }))
       },
     }),
+    tried: (keys) =>
+      new Promise((resolve) => {
+        const known = () => {
+          if (present()) return keys.every((key) => rows.has(key) && stateOf(rows.get(key) ?? []) !== undefined)
+          return performance.now() > hopeUntil
+        }
+        if (known()) return resolve()
+        const timer = setTimeout(() => {
+          waiting.delete(done)
+          resolve()
+        }, tryMs)
+        const done = () => {
+          if (!known()) return false
+          clearTimeout(timer)
+          resolve()
+          return true
+        }
+        waiting.add(done)
+      }),
+    async serve() {
+      hopeUntil = performance.now() + 3 * tryMs
+      close = await serveGrpc(options.path, {
+        [ADS]: serveAds,
+        [ACCESS]: () => accessReceiver(options.onAccess),
+      })
+      if (closed) await close()
+    },
     onChange: (listener) => void listeners.push(listener),
     async close() {
-      await close()
-      for (const done of waiting) done()
+      closed = true
+      await close?.()
     },
   }
 }

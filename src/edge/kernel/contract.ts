@@ -3,6 +3,7 @@
 import * as contract from '../../../gen/contract.ts'
 import { address, addressFrom, isIpv4, prefix, printAddress } from '../../base/ip.ts'
 import type * as rows from '../../model/datapath.ts'
+import type { ProxyPairRow } from '../../model/proxy.ts'
 import { macBytes, macText } from '../../protocol/netlink/message.ts'
 import type { Table } from '../../table/definition.ts'
 import type { Target } from '../../table/target.ts'
@@ -21,7 +22,15 @@ const addressText = (bytes: Uint8Array): string =>
 const macOf = (text: string): Uint8Array => (text === '' ? noMac : macBytes(text))
 const macTextOf = (bytes: Uint8Array): string => (bytes.every((byte) => byte === 0) ? '' : macText(bytes))
 
-const ownerValue = ({ identity, peer, interface: index, policy, endpoint, flags, node }: rows.OwnerRow): contract.Owner => ({
+const ownerValue = ({
+  identity,
+  peer,
+  interface: index,
+  policy,
+  endpoint,
+  flags,
+  node,
+}: rows.OwnerRow): contract.Owner => ({
   identity,
   peer,
   interface: index,
@@ -168,6 +177,22 @@ export const cellsTarget = (table: Rows<rows.CellsRow>, fd: number, options?: Ta
     table,
     contractMap(maps.cilium_policy_cells, fd),
     ({ first, cells }) => ({ first, values: cells }),
+    options,
+  )
+
+/** cilium_proxy_pairs. */
+export const proxyPairsTarget = (
+  table: Rows<ProxyPairRow>,
+  fd: number,
+  options?: TargetOptions,
+): Target<ProxyPairRow> =>
+  mapTarget(
+    table,
+    contractMap(maps.cilium_proxy_pairs, fd),
+    {
+      encode: ({ egress, ingress, port }) => [{ egress, ingress }, port],
+      decode: (pair, port) => ({ ...pair, port }),
+    },
     options,
   )
 

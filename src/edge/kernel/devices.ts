@@ -91,6 +91,8 @@ export interface LinkRow {
   readonly mtu: number
   /** With prefix length; others on the device go, but link-local ones. */
   readonly addresses: readonly string[]
+  /** What is sent there is taken by a program: nobody would answer for an address. */
+  readonly noArp?: boolean
 }
 
 /**
@@ -100,7 +102,7 @@ export interface LinkRow {
 export function linkTarget(table: Table<LinkRow>, netlink: Netlink, group: number): Target<LinkRow> {
   const configure = (link: Link, row: LinkRow, up: boolean): void => {
     const mac = row.mac !== '' && row.mac !== link.mac ? { mac: row.mac } : {}
-    changeLink(netlink, link.index, { mtu: row.mtu, up, ...mac })
+    changeLink(netlink, link.index, { mtu: row.mtu, up, noArp: row.noArp === true, ...mac })
     const held = addressesOf(netlink, link.index)
     for (const address of row.addresses)
       if (!held.includes(address)) putAddress(netlink, { device: link.index, address, noDad: true })
@@ -136,6 +138,7 @@ export function linkTarget(table: Table<LinkRow>, netlink: Netlink, group: numbe
           peer: names.get(link.peer) ?? '',
           mac: link.mac,
           mtu: link.mtu,
+          noArp: link.noArp,
           addresses: addressesOf(netlink, link.index),
         }))
     },
@@ -144,6 +147,7 @@ export function linkTarget(table: Table<LinkRow>, netlink: Netlink, group: numbe
       there.peer === wanted.peer &&
       (wanted.mac === '' || there.mac === wanted.mac) &&
       there.mtu === wanted.mtu &&
+      (there.noArp === true) === (wanted.noArp === true) &&
       there.addresses.toSorted().join() === wanted.addresses.toSorted().join(),
     write: (rows) => rows.map((row) => attempt(() => write(row))),
     remove: (rows) => rows.map((row) => attempt(() => deleteLink(netlink, { name: row.name }))),

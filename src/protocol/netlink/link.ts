@@ -33,6 +33,7 @@ const VXLAN = {
 }
 const BRIDGE_FORWARD_DELAY = 1
 const IFF_UP = 1
+const IFF_NOARP = 0x80
 const SKIP_STATISTICS = 1 << 3
 
 /** A device of a network namespace. */
@@ -47,6 +48,8 @@ export interface Link {
   /** IF_OPER_UP, or a device that does not say (veth before its peer is up says no). */
   readonly running: boolean
   readonly loopback: boolean
+  /** Nobody is asked for link addresses. */
+  readonly noArp: boolean
   /** Of a veth: the index of its peer, in the peer's namespace; 0 for none. */
   readonly peer: number
   /** Index of the bridge it belongs to, 0 for none. */
@@ -61,6 +64,7 @@ export interface LinkSettings {
   readonly mac?: string
   readonly mtu?: number
   readonly up?: boolean
+  readonly noArp?: boolean
   readonly group?: number
   readonly alias?: string
   /** Index of a bridge; 0 takes it out. */
@@ -163,6 +167,7 @@ export function decodeLink(message: Message): Link {
     up: (flags & IFF_UP) !== 0,
     running: state === 6 || state === 0,
     loopback: (flags & 8) !== 0,
+    noArp: (flags & IFF_NOARP) !== 0,
     peer: kind && textOf(kind) === 'veth' ? (u32Of(attributes.get(IFLA.LINK)) ?? 0) : 0,
     master: u32Of(attributes.get(IFLA.MASTER)) ?? 0,
     group: u32Of(attributes.get(IFLA.GROUP)) ?? 0,
@@ -171,13 +176,13 @@ export function decodeLink(message: Message): Link {
 }
 
 function linkHeader(index: number, settings: LinkSettings): Writer {
-  const change = settings.up === undefined ? 0 : IFF_UP
+  const change = (settings.up === undefined ? 0 : IFF_UP) | (settings.noArp === undefined ? 0 : IFF_NOARP)
   return new Writer()
     .u8(0)
     .u8(0)
     .u16(0)
     .u32(index)
-    .u32(settings.up ? IFF_UP : 0)
+    .u32((settings.up ? IFF_UP : 0) | (settings.noArp ? IFF_NOARP : 0))
     .u32(change)
 }
 

@@ -117,7 +117,17 @@ export function decodeRoute(message: Message): Route {
   }
 }
 
-const FRA = { DST: 1, SRC: 2, IIFNAME: 3, PRIORITY: 6, FWMARK: 10, TABLE: 15, FWMASK: 16, PROTOCOL: 21 } as const
+const FRA = {
+  DST: 1,
+  SRC: 2,
+  IIFNAME: 3,
+  PRIORITY: 6,
+  FWMARK: 10,
+  SUPPRESS: 14,
+  TABLE: 15,
+  FWMASK: 16,
+  PROTOCOL: 21,
+} as const
 const TO_TABLE = 1
 
 /** A policy routing rule that sends to a table. */
@@ -133,7 +143,11 @@ export interface Rule {
   readonly to: string
   readonly protocol: number
 }
-export type NewRule = Pick<Rule, 'family' | 'priority' | 'table'> & Partial<Rule>
+export type NewRule = Pick<Rule, 'family' | 'priority' | 'table'> &
+  Partial<Rule> & {
+    /** Routes of the table up to this length do not count. */
+    readonly suppress?: number
+  }
 
 export function encodeRule(rule: NewRule): Uint8Array {
   const [from, to] = [rule.from ? prefix(rule.from) : undefined, rule.to ? prefix(rule.to) : undefined]
@@ -154,6 +168,7 @@ export function encodeRule(rule: NewRule): Uint8Array {
   if (from) writer.attribute(FRA.SRC, wireBytes(from.address))
   if (rule.mark) writer.attributeU32(FRA.FWMARK, rule.mark)
   if (rule.mask) writer.attributeU32(FRA.FWMASK, rule.mask)
+  if (rule.suppress !== undefined) writer.attributeU32(FRA.SUPPRESS, rule.suppress)
   return writer.done()
 }
 

@@ -113,6 +113,7 @@ export function imageTable(options: ImageOptions): Images {
     project('cilium/operator', 'cilium-operator'),
     project('cilium/operator-generic', 'cilium-operator'),
     project('cilium/operator-generic-ci', 'cilium-operator'),
+    project('cilium/cilium-envoy', 'cilium-envoy'),
     project('coredns', 'cilium-dns'),
     project('coredns/coredns', 'cilium-dns'),
     project('cilium/hubble-relay', 'hubble-relay'),

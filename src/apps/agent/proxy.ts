@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdirSync } from 'node:fs'
+import { envoyClusters, envoyListeners } from '../../derive/proxy/tables.ts'
+import { writeWhole } from '../../edge/disk/files.ts'
+import { bootstrap, sockets } from '../../edge/envoy/bootstrap.ts'
+import { type EnvoyControl, openEnvoy } from '../../edge/envoy/control.ts'
+import { writeSysctl } from '../../edge/kernel/namespace.ts'
+import { createRule, linkByName, type Netlink, putRoute, rules } from '../../edge/kernel/netlink.ts'
+import { KernelError } from '../../edge/kernel/syscall.ts'
+import type { EnvoyRow } from '../../model/proxy.ts'
+import { settings } from '../../model/rows.ts'
+import { deriveAll, deriveEach } from '../../table/definition.ts'
+import type { Outcome, Target } from '../../table/target.ts'
+import { HOST_DEVICE } from './datapath.ts'
+import type { Log } from './log.ts'
+import { nodeFacts } from './node_facts.ts'
+import type { RequestLog } from './requests.ts'
+
+/** What a status tells when the rows of the proxy fail because nobody answers. */
+const ABSENT =
+  'no Envoy is connected, so connections with L7 rules are dropped: run DaemonSet cilium-envoy (in a lab: tools/envoy.sh fetches it, then start the lab anew)'
+
+/** Opens the agent's side of Envoy and writes what Envoy is to be started with. It serves once everything is known. */
+export function openProxy(stateDir: string, nodeName: string, requests: RequestLog): EnvoyControl {
+  const { xds } = sockets(stateDir)
+  mkdirSync(`${stateDir}/envoy/sockets`, { recursive: true, mode: 0o755 })
+  writeWhole(`${stateDir}/envoy/bootstrap.json`, JSON.stringify(bootstrap(stateDir, nodeName), undefined, 1))
+  return openEnvoy({ path: xds, onAccess: requests.take, absent: ABSENT })
+}
+
+export async function serveProxy(envoy: EnvoyControl, log: Log): Promise<void> {
+  let there = 0
+  envoy.onChange(() => {
+    if (envoy.connected === there) return
+    log('info', envoy.connected > there ? 'Envoy has come' : 'Envoy has gone', { connected: envoy.connected })
+    there = envoy.connected
+  })
+  await envoy.serve()
+}
+
+/**
+ * Policy waits for this table: a listener shall be there before anyone is sent to it. What Envoy refuses, or is too slow
+ * with, is waited for no longer: the kernel drops where there is no listener, and that is better than the policy before.
+ */
+export const proxyGate = deriveEach<EnvoyRow, { readonly key: string }>(
+  'proxyGate',
+  envoyListeners,
+  { key: (r) => r.key },
+  (row) => [{ key: row.key }],
+)
+
+export const gateTarget = (envoy: EnvoyControl): Target<{ readonly key: string }> => ({
+  name: 'envoy gate',
+  key: (r) => r.key,
+  load: () => [],
+  equal: () => false,
+  async write(rows) {
+    await envoy.tried(rows.map((r) => r.key))
+    return rows.map((): Outcome => ({ ok: true }))
+  },
+  remove: (rows) => rows.map((): Outcome => ({ ok: true })),
+})
+
+/** How packets find the proxy's sockets, and the proxy its servers, in one address family. */
+export interface ProxyRoute {
+  readonly family: 4 | 6
+  readonly mtu: number
+}
+
+export const proxyRoutes = deriveAll<ProxyRoute>(
+  'proxyRoutes',
+  [settings, nodeFacts],
+  { key: (r) => String(r.family) },
+  (read) => {
+    const config = read.get(settings, 'settings')
+    const facts = read.get(nodeFacts, 'node')
+    if (!config || !facts) return []
+    return ([4, 6] as const)
+      .filter((family) => (family === 4 ? config.enableIpv4 : config.enableIpv6))
+      .map((family) => ({ family, mtu: facts.podMtu }))
+  },
+)
+
+/** Packets given to a socket are delivered here; what is sent to servers elsewhere is judged by cilium_host's program. */
+const TO_SOCKET = { mark: 0x200, table: 2004 } as const
+const TO_SERVER = { mark: 0xb00, table: 2005 } as const
+const ROLE = 0xf00
+
+export function proxyRouteTarget(netlink: Netlink): Target<ProxyRoute> {
+  const write = ({ family, mtu }: ProxyRoute): Outcome => {
+    const host = linkByName(netlink, HOST_DEVICE)
+    const loopback = linkByName(netlink, 'lo')
+    if (!host || !loopback) return { ok: false, error: `device ${HOST_DEVICE} is not there yet` }
+    const everything = family === 4 ? '0.0.0.0/0' : '::/0'
+    try {
+      putRoute(netlink, {
+        prefix: everything,
+        type: 'local',
+        device: loopback.index,
+        table: TO_SOCKET.table,
+        scope: 254,
+      })
+      putRoute(netlink, { prefix: everything, device: host.index, table: TO_SERVER.table, mtu })
+      const there = rules(netlink).filter((r) => r.family === family)
+      const wanted = [
+        { priority: 9, table: TO_SOCKET.table, mark: TO_SOCKET.mark },
+        // Pods of this node by their own routes, everybody else by cilium_host.
+        { priority: 10, table: 254, mark: TO_SERVER.mark, suppress: family === 4 ? 31 : 127 },
+        { priority: 11, table: TO_SERVER.table, mark: TO_SERVER.mark },
+      ]
+      for (const rule of wanted)
+        if (!there.some((r) => r.priority === rule.priority && r.mark === rule.mark && r.table === rule.table))
+          createRule(netlink, { family, mask: ROLE, ...rule })
+      // From below the ports that pods' kernels take: each proxy connection has one of its own there.
+      writeSysctl('net.ipv4.ip_local_port_range', '20001 60999')
+      return { ok: true }
+    } catch (error) {
+      if (error instanceof KernelError) return { ok: false, error: error.message }
+      throw error
+    }
+  }
+  return {
+    name: 'proxy routes',
+    key: (r) => String(r.family),
+    load: () => [],
+    equal: () => false,
+    write: (rows) => rows.map(write),
+    remove: (rows) => rows.map((): Outcome => ({ ok: true })),
+  }
+}
+
+/** Rows of Envoy, to be read anew when it comes back. */
+export const envoyTables = [envoyClusters, envoyListeners] as const
