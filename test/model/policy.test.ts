@@ -131,7 +131,7 @@ const ciliumPortsOf = (layer7: boolean) =>
         fc.record(
           {
             ports: fc.array(ciliumPort, { minLength: 1, maxLength: 2 }),
-            ...(layer7 ? { rules: fc.constant({ http: [{ method: 'GET' }] }) } : {}),
+            ...(layer7 ? { rules: fc.constant({ kafka: [{ topic: 't' }] }) } : {}),
           },
           { requiredKeys: ['ports'] },
         ),
