@@ -3,7 +3,7 @@ import { ok, type Result } from '../base/result.ts'
 import { list, number, object, text } from './json.ts'
 import type { LabelSet } from './labels.ts'
 import { parseMeta } from './meta.ts'
-import { type NamedPort, protocolOf, sortedPorts } from './pod.ts'
+import { type NamedPort, type Pod, protocolOf, sortedPorts } from './pod.ts'
 
 /** What CNI asked for: an interface for a sandbox of this node. Restored ones are the same rows, read from disk. */
 export interface EndpointRequest {
@@ -12,10 +12,13 @@ export interface EndpointRequest {
   readonly ifname: string
   /** Path of the network namespace. */
   readonly netns: string
+  /** Both '' for a container that is no pod. */
   readonly namespace: string
   readonly podName: string
   /** '' when the runtime did not say. */
   readonly podUid: string
+  /** The pod as the API server said when asked for it; dropped once the watch tells of that pod. */
+  readonly seen?: Pod
   /** Addresses and numbers it had before a restart of the agent, if any. */
   readonly held?: HeldEndpoint
 }
@@ -56,6 +59,10 @@ export interface Endpoint {
 /** Cilium's `cni-attachment-id`. */
 export const attachment = (r: { readonly containerId: string; readonly ifname: string }): string =>
   `${r.containerId}:${r.ifname}`
+
+/** How an endpoint is called: by its pod, or by its container where there is no pod. */
+export const endpointName = (e: Pick<Endpoint, 'namespace' | 'podName' | 'attachment'>): string =>
+  e.podName === '' ? e.attachment : `${e.namespace}/${e.podName}`
 
 export type EndpointState =
   | 'creating'

@@ -34,6 +34,10 @@ export const reservedIdentities: readonly Identity[] = Object.entries(reserved)
     labels: name === 'kube-apiserver' ? ['reserved:kube-apiserver', 'reserved:remote-node'] : [`reserved:${name}`],
   }))
 
+/** Number of a reserved identity by its labels, 0 for other labels. */
+export const reservedNumber = (labels: LabelSet): number =>
+  (labels[0]?.startsWith('reserved:') && reservedIdentities.find((i) => i.labels.join() === labels.join())?.number) || 0
+
 export const isReserved = (number: number): boolean => number > 0 && number < 100
 /** Numbers that every node of the cluster agrees on, one CiliumIdentity object each. */
 export const clusterIdentities = { first: 256, last: 65535 } as const

@@ -45,7 +45,7 @@ import type { Parts } from './rest/parts.ts'
 import { healthRoutes, routes } from './rest/routes.ts'
 import { countRevisions } from './revisions.ts'
 import type { AgentSettings } from './settings.ts'
-import { watchKube } from './sources.ts'
+import { podFinder, watchKube } from './sources.ts'
 import { readStored, readStoredFacts } from './stored.ts'
 import { DAEMON_VERSION, VERSION } from './version.ts'
 import { policyTables, tables, wire } from './wire.ts'
@@ -144,7 +144,8 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
     const last = policyTables.find((t) => !db.isInitialised(t))
     return last ? 'not all objects have been read from Kubernetes yet' : ''
   }
-  const cni = openCni(db, targets, { notReady, log })
+  const findPod = kube && podFinder(kube)
+  const cni = openCni(db, targets, { notReady, log, netnsThere: existsSync, ...(findPod ? { findPod } : {}) })
   const sweeps: { runs: number; last: Sweep } = { runs: 0, last: { flows: 0, deleted: 0, ms: 0 } }
   const sweep = flowSweeper(maps, options)
   scope.every('flow sweep', (Number(options['conntrack-gc-interval']) || SWEEP_SECONDS) * 1000, () => {

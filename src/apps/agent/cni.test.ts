@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { endpoints } from '../../derive/endpoints/tables.ts'
 import * as rows from '../../model/rows.ts'
-import { openCni } from './cni.ts'
-import { fakeNode } from './fake_node.ts'
+import { type CniOptions, openCni } from './cni.ts'
+import { fakeNode, podRow } from './fake_node.ts'
 
 interface Answer {
   readonly code?: number
@@ -14,11 +15,20 @@ interface Answer {
   readonly routes?: readonly { readonly dst: string; readonly gw?: string; readonly mtu?: number }[]
 }
 
-function agent(t: TestContext, readyMs = 5_000) {
+function agent(t: TestContext, readyMs = 5_000, findPod?: CniOptions['findPod']) {
   const node = fakeNode()
   t.after(() => node.scope.close())
   const state = { notReady: '' }
-  const cni = openCni(node.db, node.targets, { notReady: () => state.notReady, log: () => {}, readyMs, addressMs: 50 })
+  const cni = openCni(node.db, node.targets, {
+    ...{
+      notReady: () => state.notReady,
+      log: () => {},
+      readyMs,
+      addressMs: 50,
+      netnsThere: (path: string) => path !== '/gone',
+    },
+    ...(findPod ? { findPod } : {}),
+  })
   const ask = async (
     command: string,
     pod: string,
@@ -86,6 +96,54 @@ test('an ADD that gets nowhere fails with code 11, says what is missing, and lea
   assert.match(answer?.msg ?? '', /the pod is not known yet/)
   assert.equal(db.count(rows.endpointRequests), 0)
   assert.equal(pods.there.size, 0)
+})
+
+test('a pod of which the watch has not told is asked for, and what the watch says later counts', async (t) => {
+  const { ask, pod, db } = agent(t, 5_000, async (_, name) => podRow(name, { app: 'asked' }))
+  assert.equal((await ask('ADD', 'a'))?.code, undefined)
+  const labels = () => db.all(endpoints)[0]?.labels ?? []
+  assert.ok(labels().includes('k8s:app=asked'))
+  pod('a', { app: 'watched' })
+  await new Promise((r) => setTimeout(r, 20))
+  assert.ok(labels().includes('k8s:app=watched'))
+  assert.equal(db.all(rows.endpointRequests)[0]?.seen, undefined)
+})
+
+test('a pod that the API server does not know, or knows as another, fails at once with code 11', async (t) => {
+  const { ask, db } = agent(t, 60_000, async (_, name) => (name === 'other' ? podRow(name, {}, 'uid-2') : undefined))
+  const unknown = await ask('ADD', 'a')
+  assert.deepEqual([unknown?.code, unknown?.msg], [11, 'there is no pod default/a'])
+  const other = await ask('ADD', 'other')
+  assert.deepEqual([other?.code, other?.msg], [11, 'there is no pod default/other with the UID uid-other any more'])
+  assert.equal(db.count(rows.endpointRequests), 0)
+})
+
+test('an API server that does not answer is no reason to refuse: the watch may tell yet', async (t) => {
+  const { ask, pod } = agent(t, 5_000, () => Promise.reject(new Error('away')))
+  const answer = ask('ADD', 'late')
+  await new Promise((r) => setTimeout(r, 20))
+  pod('late')
+  assert.equal((await answer)?.code, undefined)
+})
+
+test('a pod of a manifest of its node is known by the number its kubelet gave it', async (t) => {
+  const { ask } = agent(t, 5_000, async (_, name) => ({
+    ...podRow(name, {}, 'uid-of-the-object'),
+    annotations: { 'kubernetes.io/config.mirror': `uid-${name}` },
+  }))
+  assert.equal((await ask('ADD', 'static'))?.code, undefined)
+})
+
+test('a container that is no pod gets an address and the identity of those without labels', async (t) => {
+  const { ask, db, owners } = agent(t)
+  const answer = await ask('ADD', 'a', { args: '' })
+  assert.equal(answer?.code, undefined, answer?.msg)
+  const endpoint = db.all(endpoints)[0]
+  assert.deepEqual([endpoint?.identity, endpoint?.labels], [5, ['reserved:init']])
+  assert.equal(owners.there.get('10.244.0.2')?.identity, 5)
+  assert.ok((owners.there.get('10.244.0.2')?.policy ?? 0) > 0, 'policy decides about it')
+  assert.equal(await ask('CHECK', 'a', {}, { prevResult: answer }), undefined)
+  assert.equal(await ask('DEL', 'a'), undefined)
 })
 
 test('a device that can not be made is the reason the ADD gives', async (t) => {
@@ -159,15 +217,16 @@ test('a pod that comes again under its name with another sandbox gets its own en
   assert.equal(db.count(rows.endpointRequests), 1)
 })
 
-test('requests without container, pod or a known command are refused with code 4', async (t) => {
+test('requests without container, a whole pod or a known command are refused with code 4', async (t) => {
   const { ask } = agent(t)
   for (const fields of [
     { containerID: '' },
     { netns: '' },
+    { netns: '/gone' },
     { ifname: '' },
-    { args: '' },
     { args: 'nonsense;=;K8S_POD_NAME' },
-    { args: 7 },
+    { args: 'K8S_POD_NAME=a' },
+    { args: 'K8S_POD_NAMESPACE=default;IgnoreUnknown=1' },
   ])
     assert.equal((await ask('ADD', 'a', fields))?.code, 4, JSON.stringify(fields))
   assert.equal((await ask('MAYBE', 'a'))?.code, 4)

@@ -3,11 +3,13 @@
 import { ownerRows } from '../../derive/addresses/tables.ts'
 import { endpoints } from '../../derive/endpoints/tables.ts'
 import { interfaceRows } from '../../derive/interfaces/tables.ts'
+import { isThatPod } from '../../derive/labels/tables.ts'
 import { type EndpointStatus, endpointStatus } from '../../derive/status/tables.ts'
 import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
-import { attachment, type Endpoint, type EndpointRequest } from '../../model/endpoint.ts'
+import { attachment, type Endpoint, type EndpointRequest, endpointName } from '../../model/endpoint.ts'
 import { list, object, text } from '../../model/json.ts'
 import { objectKey } from '../../model/meta.ts'
+import type { Pod } from '../../model/pod.ts'
 import { endpointRequests, pods } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 import { CniError, type CniRequest, endpointRequestOf, requestOf, resultOf } from './cni_forms.ts'
@@ -27,6 +29,9 @@ export interface CniOptions {
   /** Why pods can not be started at present; '' if they can. */
   readonly notReady: () => string
   readonly log: Log
+  /** Asks the API server for a pod; undefined where it has none. Rejects when it does not answer. */
+  readonly findPod?: (namespace: string, name: string) => Promise<Pod | undefined>
+  readonly netnsThere?: (path: string) => boolean
   /**
    * Longest wait of an ADD until its endpoint is ready; until an error (no address left, no such namespace, a full map)
    * is taken as final; until a pod that Kubernetes does not tell of is taken as deleted.
@@ -40,7 +45,8 @@ export interface CniOptions {
 export function openCni(db: Database, targets: Reconciliation, options: CniOptions): Cni {
   const { log, readyMs = 20_000, addressMs = 1_000, unknownMs = 3_000, now = () => performance.now() } = options
   const waiting = new Set<() => void>()
-  db.listen(() => {
+  db.listen((changed) => {
+    if (changed.has('pods')) forgetSeen()
     for (const look of [...waiting]) look()
   })
   let removals: { keys: string[]; done: Promise<void> } | undefined
@@ -48,14 +54,16 @@ export function openCni(db: Database, targets: Reconciliation, options: CniOptio
   async function add(request: EndpointRequest, version: string): Promise<object> {
     const key = attachment(request)
     const began = now()
+    if (options.netnsThere?.(request.netns) === false)
+      throw new CniError(4, 'CNI_NETNS names no network namespace', request.netns)
     const before = db.get(endpointRequests, key)
     if (before && before.netns !== request.netns) await remove(key)
     db.commit((tx) => tx.put(endpointRequests, { ...before, ...request }))
     try {
-      const ready = await endpointReady(key)
+      const ready = await Promise.race([endpointReady(key), refusal(request)])
       log('info', 'endpoint added', {
         endpoint: ready.id,
-        pod: `${ready.namespace}/${ready.podName}`,
+        pod: endpointName(ready),
         ms: Math.round((now() - began) * 10) / 10,
       })
       return resultOf(db, ready, version)
@@ -64,6 +72,37 @@ export function openCni(db: Database, targets: Reconciliation, options: CniOptio
       if (db.get(endpointRequests, key)) await remove(key)
       throw e
     }
+  }
+
+  /** Asks for a pod that the watch has not told of, and rejects if there is none; otherwise stays open. */
+  async function refusal(request: EndpointRequest): Promise<never> {
+    const never = new Promise<never>(() => {})
+    const { namespace, podName, podUid } = request
+    const key = attachment(request)
+    if (!options.findPod || podName === '' || (db.get(endpoints, key)?.labels.length ?? 0) > 0) return never
+    const answer = await options.findPod(namespace, podName).then(
+      (pod) => ({ pod }),
+      () => undefined, // the watch will tell when the server is back
+    )
+    if (!answer) return never
+    const seen = answer.pod
+    if (!seen)
+      throw new CniError(TRY_AGAIN, `there is no pod ${namespace}/${podName}`, 'the API server does not know it')
+    if (!isThatPod(request, seen))
+      throw new CniError(TRY_AGAIN, `there is no pod ${namespace}/${podName} with the UID ${podUid} any more`)
+    const now = db.get(endpointRequests, key)
+    const watched = db.get(pods, objectKey(seen))
+    if (now && !(watched && isThatPod(request, watched))) db.commit((tx) => tx.put(endpointRequests, { ...now, seen }))
+    return never
+  }
+
+  /** Of a pod that the watch tells of, nothing older counts. */
+  function forgetSeen(): void {
+    const rows = db.all(endpointRequests).filter((r) => r.seen && db.get(pods, objectKey(r.seen))?.uid === r.seen.uid)
+    if (rows.length === 0) return
+    db.commit((tx) => {
+      for (const { seen: _, ...row } of rows) tx.put(endpointRequests, row)
+    })
   }
 
   /** Resolves as soon as everything the endpoint needs is in the kernel and on disk. */
@@ -110,8 +149,7 @@ export function openCni(db: Database, targets: Reconciliation, options: CniOptio
   /** How long, in ms, it makes sense to wait for an endpoint as it is now. */
   function patience(e: Endpoint): number {
     if (e.problem !== '' || rowsOf(e).some((row) => row?.kind === 'error')) return addressMs
-    const pod = db.get(pods, objectKey({ namespace: e.namespace, name: e.podName }))
-    return pod || !db.isInitialised(pods) ? readyMs : unknownMs
+    return e.labels.length > 0 || !db.isInitialised(pods) ? readyMs : unknownMs
   }
 
   /** Deletions that come together go together: the kernel waits once for all devices of a batch. */

@@ -38,18 +38,23 @@ export function requestOf(body: unknown): CniRequest {
   }
 }
 
-/** Throws a CniError when it does not say for whom the endpoint shall be. */
+/** Throws a CniError when it does not say for whom the endpoint shall be. Without the arguments of Kubernetes it is no pod. */
 export function endpointRequestOf(request: CniRequest): EndpointRequest {
+  const pairs = request.args === '' ? [] : request.args.split(';')
+  if (pairs.some((pair) => pair.indexOf('=') < 1))
+    throw new CniError(4, 'CNI_ARGS is no list of KEY=VALUE;…', request.args)
   const args = new Map(
-    request.args
-      .split(';')
-      .map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const),
+    pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const),
   )
   const [namespace, podName] = [args.get('K8S_POD_NAMESPACE') ?? '', args.get('K8S_POD_NAME') ?? '']
   if (request.containerID === '' || request.ifname === '' || request.netns === '')
     throw new CniError(4, 'container, interface or network namespace is missing')
-  if (namespace === '' || podName === '')
-    throw new CniError(4, 'CNI_ARGS does not say which pod this is', 'K8S_POD_NAMESPACE and K8S_POD_NAME are required')
+  if ((namespace === '') !== (podName === ''))
+    throw new CniError(
+      4,
+      'CNI_ARGS does not say which pod this is',
+      'K8S_POD_NAMESPACE and K8S_POD_NAME: both for a pod, none for another container',
+    )
   return {
     containerId: request.containerID,
     ifname: request.ifname,

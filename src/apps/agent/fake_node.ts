@@ -9,6 +9,7 @@ import { systemClock } from '../../edge/runtime/clock.ts'
 import { reconciliation } from '../../edge/runtime/reconcile.ts'
 import { openScope } from '../../edge/runtime/scope.ts'
 import { labelSet } from '../../model/labels.ts'
+import type { Pod } from '../../model/pod.ts'
 import * as rows from '../../model/rows.ts'
 import { defaultSettings } from '../../model/settings.ts'
 import type { Table } from '../../table/definition.ts'
@@ -47,6 +48,26 @@ export function memory<Row>(table: Table<Row>, told: (row: Row, gone: boolean) =
   }
   return { there, state, target }
 }
+
+type Labels = { readonly [key: string]: string }
+
+export const podRow = (name: string, labels: Labels = {}, uid = `uid-${name}`): Pod => ({
+  namespace: 'default',
+  name,
+  uid,
+  resourceVersion: '1',
+  generation: 1,
+  labels,
+  annotations: {},
+  deleting: false,
+  nodeName: NODE,
+  hostNetwork: false,
+  serviceAccount: 'default',
+  phase: 'Pending',
+  podIPs: [],
+  hostIP: '',
+  namedPorts: [],
+})
 
 export function fakeNode() {
   const db = openDatabase(tables)
@@ -127,25 +148,7 @@ export function fakeNode() {
     for (const table of db.tables) if (table.rule.kind === 'source') tx.initialised(table)
   })
   targets.start()
-  const pod = (name: string, labels: { readonly [key: string]: string } = { app: name }, uid = `uid-${name}`): void =>
-    void db.commit((tx) =>
-      tx.put(rows.pods, {
-        namespace: 'default',
-        name,
-        uid,
-        resourceVersion: '1',
-        generation: 1,
-        labels,
-        annotations: {},
-        deleting: false,
-        nodeName: NODE,
-        hostNetwork: false,
-        serviceAccount: 'default',
-        phase: 'Pending',
-        podIPs: [],
-        hostIP: '',
-        namedPorts: [],
-      }),
-    )
+  const pod = (name: string, labels: Labels = { app: name }, uid = `uid-${name}`): void =>
+    void db.commit((tx) => tx.put(rows.pods, podRow(name, labels, uid)))
   return { db, scope, targets, pod, owners, interfaces, policies, stored, pods: podTargets, nodeDeeds }
 }

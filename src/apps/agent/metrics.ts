@@ -19,15 +19,6 @@ export interface Metric {
 
 const DIRECTIONS = ['INGRESS', 'EGRESS']
 
-/** Events that found the ring buffer full. */
-export function eventsLost({ maps }: Parts): number {
-  const counters = contractCounters(contract.cilium_metrics, maps.map('cilium_metrics'))
-  let lost = 0
-  for (let direction = 0; direction < 4; direction++)
-    for (const c of counters.get((MetricReason.METRIC_EVENTS_LOST << 2) | direction) ?? []) lost += c.packets
-  return lost
-}
-
 /** Reads everything anew; nothing is counted by the way but what the datapath and the ring buffer's reader count. */
 export function collectMetrics(parts: Parts): readonly Metric[] {
   const { db, targets, maps, scope, calls, sweeps, revisions } = parts

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import { maps as contract, MetricReason } from '../../../gen/contract.ts'
 import { ruleNumbers } from '../../derive/policy/programs.ts'
+import { contractCounters } from '../../edge/kernel/map.ts'
 import type { LoadedObject } from '../../edge/kernel/object.ts'
 import { openRingBuffer } from '../../edge/kernel/ringbuf.ts'
 import type { HealthScope } from '../../edge/runtime/scope.ts'
@@ -16,6 +18,8 @@ export interface Monitor {
   readonly followers: number
   /** Bytes that wait in the ring buffer and its size. */
   fill(): { readonly waiting: number; readonly size: number }
+  /** Events that found the ring buffer full. */
+  lost(): number
 }
 
 /** Between two looks, ms: short while somebody watches or much happens, long when all is quiet. */
@@ -67,5 +71,14 @@ export function openMonitor(db: Database, maps: LoadedObject, scope: HealthScope
       return sinks.size
     },
     fill: () => ring.fill(),
+    lost: () => eventsLost(maps.map('cilium_metrics')),
   }
+}
+
+function eventsLost(metrics: number): number {
+  const counters = contractCounters(contract.cilium_metrics, metrics)
+  let lost = 0
+  for (let direction = 0; direction < 4; direction++)
+    for (const c of counters.get((MetricReason.METRIC_EVENTS_LOST << 2) | direction) ?? []) lost += c.packets
+  return lost
 }

@@ -25,7 +25,7 @@ import type { HealthScope } from '../../edge/runtime/scope.ts'
 import { parseCiliumEndpoint } from '../../model/endpoint.ts'
 import { parseCiliumIdentity } from '../../model/identity.ts'
 import { parseCiliumNode, parseNode } from '../../model/node.ts'
-import { parseNamespace, parsePod } from '../../model/pod.ts'
+import { type Pod, parseNamespace, parsePod } from '../../model/pod.ts'
 import { parseCidrGroup, parsePolicyObject } from '../../model/policy.ts'
 import * as rows from '../../model/rows.ts'
 import { parseEndpointSlice, parseService } from '../../model/service.ts'
@@ -40,6 +40,17 @@ export interface KubeHealth {
   /** Objects received so far, by table. */
   readonly events: ReadonlyMap<string, number>
 }
+
+/** Asks for one pod, of whatever node; undefined where there is none or what there is can not be read. */
+export const podFinder =
+  (kube: Kube) =>
+  async (namespace: string, name: string): Promise<Pod | undefined> => {
+    const object = await kube
+      .get(PODS, namespace, name)
+      .catch((e: unknown) => (isNotFound(e) ? undefined : Promise.reject(e)))
+    const parsed = object && parsePod(object)
+    return parsed?.ok ? parsed.value : undefined
+  }
 
 /** Every kind of object the agent follows, and the table it fills. Only this node's pods are asked for. */
 export function watchKube(db: Database, kube: Kube, nodeName: string, scope: HealthScope, log: Log): KubeHealth {

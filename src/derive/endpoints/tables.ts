@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { attachment, type Endpoint, type EndpointRequest } from '../../model/endpoint.ts'
+import { attachment, type Endpoint, type EndpointRequest, endpointName } from '../../model/endpoint.ts'
 import { objectKey } from '../../model/meta.ts'
-import { devices, endpointRequests, pods } from '../../model/rows.ts'
+import { devices, endpointRequests } from '../../model/rows.ts'
 import { allocate, deriveEach } from '../../table/definition.ts'
 import { endpointIdentities } from '../identity/tables.ts'
 import { podAddresses } from '../ipam/tables.ts'
+import { podOf } from '../labels/tables.ts'
 import { hash32, numbersByHash } from '../numbers.ts'
 
 export interface EndpointNumber {
@@ -52,7 +53,7 @@ export const endpoints = deriveEach<EndpointRequest, Endpoint>(
     },
     columns: [
       ['ENDPOINT', (e) => String(e.id)],
-      ['POD', (e) => `${e.namespace}/${e.podName}`],
+      ['POD', endpointName],
       ['IDENTITY', (e) => String(e.identity)],
       ['IPV4', (e) => e.ipv4],
       ['IPV6', (e) => e.ipv6],
@@ -64,7 +65,7 @@ export const endpoints = deriveEach<EndpointRequest, Endpoint>(
     const has = read.get(endpointIdentities, key)
     const labels = has?.labels ?? []
     const addresses = read.get(podAddresses, key)
-    const pod = read.get(pods, objectKey({ namespace: request.namespace, name: request.podName }))
+    const pod = podOf(request, read)
     const link = linkName(request)
     return [
       {
@@ -75,7 +76,7 @@ export const endpoints = deriveEach<EndpointRequest, Endpoint>(
         netns: request.netns,
         namespace: request.namespace,
         podName: request.podName,
-        podUid: request.podUid || (pod?.uid ?? ''),
+        podUid: pod?.uid ?? request.podUid,
         ipv4: addresses?.ipv4 ?? '',
         ipv6: addresses?.ipv6 ?? '',
         labels,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { clusterIdentities } from '../../model/identity.ts'
+import { clusterIdentities, reservedNumber } from '../../model/identity.ts'
 import { type LabelSet, labelSetKey } from '../../model/labels.ts'
 import { ciliumIdentities, settings } from '../../model/rows.ts'
 import { allocate, deriveAll, type Read } from '../../table/definition.ts'
@@ -11,7 +11,7 @@ export interface WantedIdentity {
   readonly labels: LabelSet
 }
 
-/** Distinct label sets of this node's endpoints. */
+/** Distinct label sets of this node's endpoints, other than reserved ones. */
 export const wantedIdentities = deriveAll<WantedIdentity>(
   'wantedIdentities',
   [endpointLabels],
@@ -20,7 +20,7 @@ export const wantedIdentities = deriveAll<WantedIdentity>(
     const byKey = new Map(
       read
         .all(endpointLabels)
-        .filter((e) => e.labels.length > 0)
+        .filter((e) => e.labels.length > 0 && reservedNumber(e.labels) === 0)
         .map((e) => [labelSetKey(e.labels), e.labels]),
     )
     return [...byKey].map(([key, labels]) => ({ key, labels }))
@@ -96,7 +96,7 @@ export const endpointIdentities = allocate<EndpointLabels, EndpointIdentity>(
   (wanted, held, read) => {
     const before = new Map(held.map((h) => [h.attachment, h]))
     return wanted.map(({ attachment, labels }) => {
-      const identity = labels.length === 0 ? 0 : identityOf(read, labelSetKey(labels))
+      const identity = reservedNumber(labels) || (labels.length === 0 ? 0 : identityOf(read, labelSetKey(labels)))
       return identity !== 0
         ? { attachment, identity, labels }
         : (before.get(attachment) ?? { attachment, identity, labels })

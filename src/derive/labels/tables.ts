@@ -13,10 +13,10 @@ import { objectKey } from '../../model/meta.ts'
 import type { Namespace, Pod } from '../../model/pod.ts'
 import { endpointRequests, namespaces, pods, settings } from '../../model/rows.ts'
 import type { Settings } from '../../model/settings.ts'
-import { deriveEach } from '../../table/definition.ts'
+import { deriveEach, type Read } from '../../table/definition.ts'
 import { labelFilter } from './filter.ts'
 
-/** Labels of the identity an endpoint is to have; empty until its pod and namespace are known. */
+/** Labels of the identity an endpoint is to have; empty until its pod and namespace are known, `init` where there is no pod. */
 export interface EndpointLabels {
   readonly attachment: string
   readonly labels: LabelSet
@@ -27,14 +27,27 @@ export const endpointLabels = deriveEach<EndpointRequest, EndpointLabels>(
   endpointRequests,
   { key: (r) => r.attachment },
   (request, read) => {
-    const pod = read.get(pods, objectKey({ namespace: request.namespace, name: request.podName }))
+    const key = attachment(request)
+    if (request.podName === '') return [{ attachment: key, labels: ['reserved:init'] }]
+    const pod = podOf(request, read)
     const namespace = read.get(namespaces, request.namespace)
     const config = read.get(settings, 'settings')
-    // A pod of another life has other labels: the runtime's word on which one it is counts.
-    const known = pod && namespace && config && (request.podUid === '' || request.podUid === pod.uid)
-    return [{ attachment: attachment(request), labels: known ? identityLabels(pod, namespace, config) : [] }]
+    return [{ attachment: key, labels: pod && namespace && config ? identityLabels(pod, namespace, config) : [] }]
   },
 )
+
+/** The pod of a request, by the watch or else by what the API server said of it. */
+export function podOf(request: EndpointRequest, read: Read): Pod | undefined {
+  const watched = read.get(pods, objectKey({ namespace: request.namespace, name: request.podName }))
+  return [watched, request.seen].find((pod) => pod !== undefined && isThatPod(request, pod))
+}
+
+/** A pod of another life has other labels: the runtime's word on which one it is counts, if it has said so. */
+export const isThatPod = ({ podUid }: Pick<EndpointRequest, 'podUid'>, pod: Pod): boolean =>
+  podUid === '' || podUid === pod.uid || podUid === pod.annotations[mirrorKey]
+
+/** On the object of a pod from a node's own manifest: the number by which its kubelet knows it. */
+const mirrorKey = 'kubernetes.io/config.mirror'
 
 const filters = new Map<string, (label: string) => boolean>()
 

@@ -87,9 +87,13 @@ export function model(parts: Parts, e: Endpoint): object {
       'external-identifiers': {
         'cni-attachment-id': e.attachment,
         'container-id': e.containerId,
-        'k8s-namespace': e.namespace,
-        'k8s-pod-name': e.podName,
-        'pod-name': `${e.namespace}/${e.podName}`,
+        ...(e.podName === ''
+          ? {}
+          : {
+              'k8s-namespace': e.namespace,
+              'k8s-pod-name': e.podName,
+              'pod-name': `${e.namespace}/${e.podName}`,
+            }),
       },
       health: health(status),
       // Without an identity the field is absent, as clients expect of an endpoint that does not have one yet.

@@ -51,6 +51,7 @@ async function start(t: TestContext) {
       follow: () => () => {},
       followers: 0,
       fill: () => ({ waiting: 0, size: 4096 }),
+      lost: () => 0,
     },
     revisions: countRevisions(node.db, node.targets),
     endpointLog: endpointLog(node.db),

@@ -4,8 +4,8 @@ import { endpoints } from '../../../derive/endpoints/tables.ts'
 import { pools } from '../../../derive/ipam/tables.ts'
 import { mapInfo } from '../../../edge/kernel/map.ts'
 import type { Route } from '../../../edge/sockets/rest.ts'
+import { endpointName } from '../../../model/endpoint.ts'
 import { ciliumNodes } from '../../../model/rows.ts'
-import { eventsLost } from '../metrics.ts'
 import { nodeFacts } from '../node_facts.ts'
 import { DAEMON_VERSION, VERSION } from '../version.ts'
 import { nodeElement } from './lists.ts'
@@ -70,8 +70,7 @@ function status(parts: Parts, cilium: State): object {
   const { db, settings, scope, targets, monitor, maps } = parts
   const { node, options } = settings
   const allocations: { [address: string]: string } = {}
-  for (const e of db.all(endpoints))
-    for (const a of [e.ipv4, e.ipv6]) if (a !== '') allocations[a] = `${e.namespace}/${e.podName}`
+  for (const e of db.all(endpoints)) for (const a of [e.ipv4, e.ipv6]) if (a !== '') allocations[a] = endpointName(e)
   const facts = db.get(nodeFacts, 'node')
   for (const gateway of [facts?.gateway4, facts?.gateway6]) if (gateway) allocations[gateway] = 'router'
   const own = db.by(pools, 'node', node.nodeName)
@@ -132,7 +131,7 @@ function status(parts: Parts, cilium: State): object {
       cpus: availableParallelism(),
       npages: monitor.fill().size / 4096,
       pagesize: 4096,
-      lost: eventsLost(parts),
+      lost: monitor.lost(),
       unknown: monitor.counter.strange,
     },
     routing: {
