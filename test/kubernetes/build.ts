@@ -63,9 +63,6 @@ export async function build(): Promise<void> {
     execFileSync('gcc', ['-x', 'c', '-static', '-Os', '-s', '-o', join(built, 'pause'), '-'], {
       input: 'int pause(void); int main(void) { for (;;) pause(); }\n',
     })
-  if (!existsSync(join(built, 'bridge'))) {
-    // The reference plugin that start-up times are compared with.
-  }
   const image = (
     name: string,
     reference: string,
@@ -88,4 +85,20 @@ export async function build(): Promise<void> {
       file('/etc/os-release', 'NAME=agnhost\n'),
     ],
   )
+}
+
+/** The reference plugins of the CNI project, for figures beside ours. Returns their directory. */
+export function buildReference(): string {
+  const to = join(built, 'cni')
+  mkdirSync(to, { recursive: true })
+  for (const name of ['main/bridge', 'ipam/host-local', 'main/loopback']) {
+    const path = join(to, name.split('/')[1] as string)
+    if (existsSync(path)) continue
+    execFileSync(
+      'go',
+      ['build', '-trimpath', '-buildvcs=false', '-o', path, `github.com/containernetworking/plugins/plugins/${name}`],
+      { cwd: join(import.meta.dirname, 'reference'), env: { ...process.env, CGO_ENABLED: '0' } },
+    )
+  }
+  return to
 }

@@ -32,7 +32,7 @@ export const pod = (name: string, node: string, labels: Readonly<Record<string, 
         args: ['netexec', '--http-port=8080'],
         readinessProbe: { httpGet: { path: '/healthz', port: 8080 }, periodSeconds: 1 },
       },
-      { name: 'echo', image: testImage, command: ['nc', '-lk', '-p', '9000', '-e', 'cat'] },
+      { name: 'echo', image: testImage, command: ['nc', '-ll', '-p', '9000', '-e', 'cat'] },
     ],
   },
 })
