@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from 'node:path'
+import { canonicalAddress } from '../../base/ip.ts'
 import { endpoints } from '../../derive/endpoints/tables.ts'
 import { namesIn, readIfThere, removeAll, writeWhole } from '../../edge/disk/files.ts'
 import { attachment, type Endpoint, type EndpointRequest } from '../../model/endpoint.ts'
@@ -51,6 +52,18 @@ export function storedTarget(dir: string, log: Log): Target<EndpointRequest> {
   }
 }
 
+function isEndpoint(row: EndpointRequest | null): row is EndpointRequest {
+  if (row === null || typeof row !== 'object') return false
+  const texts = [row.containerId, row.ifname, row.netns, row.namespace, row.podName, row.podUid]
+  const { held } = row
+  const place = (address: unknown) =>
+    address === '' || (typeof address === 'string' && canonicalAddress(address) === address)
+  return (
+    texts.every((t) => typeof t === 'string') &&
+    (held === undefined || (Number.isInteger(held.id) && place(held.ipv4) && place(held.ipv6)))
+  )
+}
+
 /** The endpoints an agent before left. A file that can not be read is told and stays. */
 export function readStored(dir: string, log: Log): readonly EndpointRequest[] {
   return namesIn(dir)
@@ -58,8 +71,7 @@ export function readStored(dir: string, log: Log): readonly EndpointRequest[] {
     .flatMap((name) => {
       try {
         const row = JSON.parse(readIfThere(join(dir, name)) ?? '') as EndpointRequest
-        if (typeof row.containerId !== 'string' || typeof row.ifname !== 'string' || typeof row.netns !== 'string')
-          throw new Error('it is no endpoint')
+        if (!isEndpoint(row)) throw new Error('it is no endpoint')
         return [row]
       } catch (e) {
         log('warning', `endpoint file ${join(dir, name)} is left alone: ${(e as Error).message}`)

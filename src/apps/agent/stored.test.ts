@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { readStored } from './stored.ts'
+
+test('an endpoint file that is damaged is told of and left where it is; the others are taken over', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'stored-'))
+  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  const good = {
+    containerId: 'a',
+    ifname: 'eth0',
+    netns: '/run/netns/a',
+    namespace: 'default',
+    podName: 'a',
+    podUid: '1',
+    held: { id: 7, ipv4: '10.0.0.7', ipv6: 'fd00::7' },
+  }
+  const files: readonly (readonly [string, string])[] = [
+    ['good', JSON.stringify(good)],
+    ['empty', ''],
+    ['cut', JSON.stringify(good).slice(0, 60)],
+    ['null', 'null'],
+    ['list', '[]'],
+    ['no-pod', JSON.stringify({ ...good, podName: undefined })],
+    ['no-address', JSON.stringify({ ...good, held: { ...good.held, ipv4: '10.0.0.777' } })],
+    ['no-number', JSON.stringify({ ...good, held: { ...good.held, id: '7' } })],
+  ]
+  for (const [name, text] of files) writeFileSync(join(dir, `${name}.json`), text)
+  const said: string[] = []
+  assert.deepEqual(
+    readStored(dir, (_, message) => said.push(message)),
+    [good],
+  )
+  assert.equal(said.length, files.length - 1)
+  assert.ok(said.every((s) => /endpoint file .* is left alone/.test(s)))
+  assert.equal(readdirSync(dir).length, files.length)
+})
