@@ -191,7 +191,7 @@ test('rows that can not be made so are a warning that names their table', async 
   await new Promise((r) => setTimeout(r, 50))
   const status = await ask<{ cilium: { state: string; msg: string }; conditions: { name: string }[] }>('/v1/healthz')
   assert.equal(status.cilium.state, 'Warning')
-  assert.match(status.cilium.msg, /rows of owners failed/)
+  assert.match(status.cilium.msg, /rows of owners could not be made so: cilium_owners is full/)
   assert.deepEqual(
     status.conditions.map((c) => c.name),
     ['owners'],
