@@ -44,7 +44,8 @@ const pod = fc
     kind: 'Pod',
     metadata: { name: `p${n}`, namespace, labels },
     spec: { nodeName: remote ? 'n2' : 'n1', serviceAccountName: '', containers: [{ name: 'c', ports }] },
-    status: { podIPs: [{ ip: `10.244.1.${10 + n}` }] },
+    // No two pods have one address.
+    status: { podIPs: [{ ip: `10.244.1.${10 + n + 5 * namespaceNames.indexOf(namespace)}` }] },
   }))
 
 const expression = fc.oneof(
@@ -65,11 +66,21 @@ const namespaceSelector = fc.oneof(
   fc.constant({ matchExpressions: [{ key: 'team', operator: 'DoesNotExist' }] }),
 )
 const number = fc.constantFrom(1, 79, 80, 81, 255, 256, 8080, 65535)
-const cidr = fc.constantFrom('0.0.0.0/0', '20.0.0.0/8', '20.1.0.0/16', '20.1.2.3/32', '30.0.0.0/30')
+const cidr = fc.constantFrom(
+  '10.244.0.0/16',
+  '10.244.1.11/32',
+  '192.168.0.0/24',
+  '0.0.0.0/0',
+  '20.0.0.0/8',
+  '20.1.0.0/16',
+  '20.1.2.3/32',
+  '30.0.0.0/30',
+)
 const except = fc.constantFrom([], ['20.1.2.0/24'], ['20.1.2.3/32', '20.1.0.0/17'])
 const cidrSet = fc.oneof(
   cidr.map((c) => ({ cidr: c })),
   except.map((e) => ({ cidr: '20.1.0.0/16', except: e })),
+  fc.constantFrom('10.244.1.0/24', '10.244.1.12/30').map((e) => ({ cidr: '10.244.0.0/16', except: [e] })),
 )
 
 const kubernetesPort = fc.oneof(
@@ -114,6 +125,17 @@ const ciliumSelector = fc.oneof(
     { matchLabels: { 'reserved:host': '' } },
   ),
 )
+const groupSet = fc.constantFrom<Any>(
+  { cidrGroupRef: 'g0' },
+  { cidrGroupRef: 'g1', except: ['20.1.2.0/24'] },
+  { cidrGroupSelector: { matchLabels: { of: 'x' } } },
+  { cidrGroupSelector: {} },
+)
+const service = fc.constantFrom<Any>(
+  { k8sService: { serviceName: 's0', namespace: 'default' } },
+  { k8sService: { serviceName: 's1', namespace: 'blue' } },
+  { k8sServiceSelector: { selector: { matchLabels: { of: 'y' } } } },
+)
 const entity = fc.constantFrom('all', 'world', 'cluster', 'host', 'remote-node', 'kube-apiserver', 'none')
 const ciliumPeers = (side: 'from' | 'to') =>
   fc.oneof(
@@ -121,7 +143,12 @@ const ciliumPeers = (side: 'from' | 'to') =>
     fc.array(ciliumSelector, { maxLength: 2 }).map((v) => ({ [`${side}Endpoints`]: v })),
     fc.array(entity, { maxLength: 2 }).map((v) => ({ [`${side}Entities`]: v })),
     fc.array(cidr, { maxLength: 2 }).map((v) => ({ [`${side}CIDR`]: v })),
-    fc.array(cidrSet, { maxLength: 2 }).map((v) => ({ [`${side}CIDRSet`]: v })),
+    fc.array(fc.oneof(cidrSet, groupSet), { maxLength: 2 }).map((v) => ({ [`${side}CIDRSet`]: v })),
+    fc
+      .tuple(fc.array(ciliumSelector, { maxLength: 2 }), selector)
+      .map(([v, r]) => ({ [`${side}Endpoints`]: v, [`${side}Requires`]: [r] })),
+    selector.map((r) => ({ [`${side}Requires`]: [r] })),
+    side === 'to' ? fc.array(service, { minLength: 1, maxLength: 2 }).map((v) => ({ toServices: v })) : fc.constant({}),
   )
 const ciliumPortsOf = (layer7: boolean) =>
   fc.oneof(
@@ -157,11 +184,100 @@ const ciliumSpec = fc.record(
   { requiredKeys: ['endpointSelector'] },
 )
 
+const namespaced = fc.record({ namespaceSelector, podSelector: selector })
+const clusterPod = fc.oneof(
+  namespaceSelector.map((namespaces): Any => ({ namespaces })),
+  namespaced.map((pods): Any => ({ pods })),
+)
+const clusterPort = fc.oneof(
+  number.map((n): Any => ({ tcp: { destinationPort: { number: n } } })),
+  fc.constantFrom<Any>(
+    { udp: { destinationPort: { range: { start: 80, end: 300 } } } },
+    { sctp: { destinationPort: { number: 80 } } },
+  ),
+)
+const clusterRules = (side: 'from' | 'to') =>
+  fc.array(
+    fc
+      .record(
+        {
+          action: fc.constantFrom('Accept', 'Deny', 'Pass'),
+          [side]: fc.array(
+            side === 'to'
+              ? fc.oneof(
+                  clusterPod,
+                  cidr.map((c): Any => ({ networks: [c] })),
+                )
+              : clusterPod,
+            { minLength: 1, maxLength: 2 },
+          ),
+          protocols: fc.array(clusterPort, { minLength: 1, maxLength: 2 }),
+        },
+        { requiredKeys: ['action', side] },
+      )
+      .map((rule): Any => rule as Any),
+    { maxLength: 3 },
+  )
+const clusterSpec = fc.record(
+  {
+    tier: fc.constantFrom('Admin', 'Baseline'),
+    priority: fc.nat(2),
+    subject: clusterPod,
+    ingress: clusterRules('from'),
+    egress: clusterRules('to'),
+  },
+  { requiredKeys: ['tier', 'priority', 'subject'] },
+)
+const mode = fc.oneof(
+  { weight: 5, arbitrary: fc.constant({}) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom('audit', 'staged').map((m) => ({ annotations: { 'cilium-ts.io/policy-mode': m } })),
+  },
+)
+
+/** What policies refer to. */
+const referred: fc.Arbitrary<Any> = fc.oneof(
+  fc
+    .record({ n: fc.nat(1), of: fc.constantFrom('x', 'y'), cidrs: fc.uniqueArray(cidr, { maxLength: 2 }) })
+    .map(({ n, of, cidrs }) => ({
+      kind: 'CiliumCIDRGroup',
+      metadata: { name: `g${n}`, labels: { of } },
+      spec: { externalCIDRs: cidrs },
+    })),
+  fc
+    .record({
+      n: fc.nat(1),
+      namespace: fc.constantFrom('default', 'blue'),
+      of: fc.constantFrom('x', 'y'),
+      chosen: fc.constantFrom<Any>({}, { app: 'a' }, { tier: 'b', org: 'a' }),
+    })
+    .map(({ n, namespace, of, chosen }) => ({
+      kind: 'Service',
+      metadata: { name: `s${n}`, namespace, labels: { of } },
+      spec: { selector: chosen, clusterIPs: [], ports: [] },
+    })),
+  fc
+    .record({
+      n: fc.nat(1),
+      namespace: fc.constantFrom('default', 'blue'),
+      address: fc.constantFrom('20.1.2.3', '10.244.1.11'),
+    })
+    .map(({ n, namespace, address }) => ({
+      kind: 'EndpointSlice',
+      metadata: { name: `s${n}-x`, namespace, labels: { 'kubernetes.io/service-name': `s${n}` } },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: [address] }],
+    })),
+)
+
 const policy = fc
   .tuple(
     fc.nat(2),
     fc.constantFrom(...namespaceNames),
+    mode,
     fc.oneof(
+      clusterSpec.map((spec) => ({ kind: 'ClusterNetworkPolicy', spec })),
       kubernetesSpec.map((spec) => ({ kind: 'NetworkPolicy', spec })),
       ciliumSpec.map((spec) => ({ kind: 'CiliumNetworkPolicy', spec })),
       fc.array(ciliumSpec, { minLength: 1, maxLength: 2 }).map((specs) => ({ kind: 'CiliumNetworkPolicy', specs })),
@@ -169,9 +285,11 @@ const policy = fc
     ),
   )
   .map(
-    ([n, namespace, body]): Any => ({
+    ([n, namespace, annotated, body]): Any => ({
       ...body,
-      metadata: body.kind === 'CiliumClusterwideNetworkPolicy' ? { name: `c${n}` } : { name: `p${n}`, namespace },
+      metadata: body.kind.includes('Cluster')
+        ? { name: `c${n}`, ...annotated }
+        : { name: `p${n}`, namespace, ...annotated },
     }),
   )
 
@@ -183,7 +301,8 @@ interface Step {
 const history = fc.array(
   fc.oneof(
     { weight: 3, arbitrary: pod.map((put): Step => ({ put })) },
-    { weight: 4, arbitrary: policy.map((put): Step => ({ put })) },
+    { weight: 5, arbitrary: policy.map((put): Step => ({ put })) },
+    { weight: 1, arbitrary: referred.map((put): Step => ({ put })) },
     { weight: 1, arbitrary: fc.nat(20).map((remove): Step => ({ remove })) },
   ),
   { minLength: 4, maxLength: 14 },
@@ -286,9 +405,11 @@ function peers(world: World, now: ReadonlyMap<string, Any>): readonly (readonly 
       text,
       {
         labels: { 'reserved:world-ipv4': '' },
+        world: true,
         address: text.split('.').map(Number) as unknown as [number, number, number, number],
       },
     ])
+  out.push(['192.168.0.2', { labels: { 'reserved:remote-node': '' }, address: [192, 168, 0, 2] }])
   for (const [name, object] of now) {
     if (object['kind'] !== 'Pod') continue
     const ref = refOf(world, name)
@@ -310,7 +431,9 @@ function refOf(world: World, name: string): RefPeer | undefined {
     ...world.db.by(endpoints, 'identity', String(identity)),
     ...world.db.by(rows.ciliumEndpoints, 'identity', String(identity)),
   ]
-  return { labels: labelsFrom(labels), ports: same.flatMap((e) => e.namedPorts) }
+  const at = local?.ipv4 ?? world.db.get(rows.ciliumEndpoints, name)?.addresses[0] ?? ''
+  const address = at.split('.').map(Number) as unknown as [number, number, number, number]
+  return { labels: labelsFrom(labels), ports: same.flatMap((e) => e.namedPorts), address }
 }
 
 function compare(world: World, now: ReadonlyMap<string, Any>): number {
@@ -328,6 +451,12 @@ function compare(world: World, now: ReadonlyMap<string, Any>): number {
           const got: Answer | undefined = connection(world, from, to, space, port)[direction]
           const want = reference(objects, subject, direction, peer, packet)
           asked++
+          const then = reference(objects, subject, direction, peer, packet, true)
+          assert.equal(
+            got?.shadow ?? got?.verdict,
+            then,
+            `${direction} of ${name}, peer ${peerName}, ${packet.protocol} ${packet.port}, staged`,
+          )
           assert.equal(
             got?.verdict,
             want,

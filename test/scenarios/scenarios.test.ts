@@ -7,6 +7,7 @@ import { parseAllDocuments, parse as parseYaml } from 'yaml'
 import {
   conditionOf,
   readCiliumNetworkPolicies,
+  readClusterNetworkPolicies,
   readClusterwidePolicies,
   readNetworkPolicies,
 } from '../../src/derive/policy/policies.ts'
@@ -75,12 +76,14 @@ function verdictLine(world: World, line: string): string {
   const space = portSpaces.includes(protocol as PortSpace) ? (protocol as PortSpace) : 'other'
   const value = space.startsWith('ICMP') ? Number(number) << 8 : Number(number)
   const { egress, ingress, final } = connection(world, from, to, space, value)
-  const say = (side: string, a: Answer | undefined) => (a ? `; ${side} ${a.verdict} by ${a.rule}` : '')
+  const staged = (a: Answer) => (a.shadow ? `, staged ${a.shadow} by ${a.shadowRule}` : '')
+  const say = (side: string, a: Answer | undefined) => (a ? `; ${side} ${a.verdict} by ${a.rule}${staged(a)}` : '')
   return `${from} -> ${to} ${port}: ${final}${say('egress', egress)}${say('ingress', ingress)}`
 }
 
 function conditions(world: World): readonly string[] {
-  return [readNetworkPolicies, readCiliumNetworkPolicies, readClusterwidePolicies].flatMap((t) =>
+  const read = [readNetworkPolicies, readCiliumNetworkPolicies, readClusterwidePolicies, readClusterNetworkPolicies]
+  return read.flatMap((t) =>
     world.db.all(t).map((p) => {
       const c = conditionOf(p)
       return `${p.key}: ${c.type}=${c.status} ${c.reason}: ${c.message}`

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
 import { contains, parseAddress, prefix } from '../../src/base/ip.ts'
+import { ownerRows } from '../../src/derive/addresses/tables.ts'
 import { endpoints } from '../../src/derive/endpoints/tables.ts'
 import { identityClaims } from '../../src/derive/identity/tables.ts'
 import { identityLabels } from '../../src/derive/labels/tables.ts'
@@ -14,11 +15,10 @@ import {
   policyRows,
   policyTableRows,
 } from '../../src/derive/policy/decisions.ts'
-import { subjectKey } from '../../src/derive/policy/program.ts'
-import { ruleNumbers, subjectPrograms } from '../../src/derive/policy/programs.ts'
+import { ruleNumbers, subjectKeyOf, subjectPrograms, subjects } from '../../src/derive/policy/programs.ts'
 import { decide } from '../../src/derive/policy/verdict.ts'
 import { tables } from '../../src/derive/tables.ts'
-import { type Cell, type PortSpace, verdict } from '../../src/model/datapath.ts'
+import { type Cell, type OwnerRow, type PortSpace, verdict } from '../../src/model/datapath.ts'
 import { reserved } from '../../src/model/identity.ts'
 import { type LabelSet, labelSetKey } from '../../src/model/labels.ts'
 import { parseCiliumNode, parseNode } from '../../src/model/node.ts'
@@ -46,6 +46,9 @@ export interface World {
 export interface Answer {
   readonly verdict: string
   readonly rule: string
+  /** What it would be if staged policies were in force, where that is another verdict; and by which rule. */
+  readonly shadow?: string
+  readonly shadowRule?: string
 }
 
 export const ownNode = 'n1'
@@ -74,6 +77,8 @@ export function openWorld(): World {
           tx.remove(rows.ciliumEndpoints, key)
           remote.delete(key)
         } else if (kind in policyTables) tx.remove(policyTables[kind as PolicyKind], key)
+        else if (kind === 'Service') tx.remove(rows.services, key.split('/').slice(1).join('/'))
+        else if (kind === 'EndpointSlice') tx.remove(rows.endpointSlices, key.split('/').slice(1).join('/'))
         else if (kind === 'CiliumCIDRGroup') tx.remove(rows.cidrGroups, key.split('/').at(-1) as string)
         else assert.fail(`no removal of ${kind}`)
       })
@@ -272,13 +277,26 @@ function targetsOf(db: Database, kernel: machine.Machine): readonly ((after: () 
   ]
 }
 
+const numberOf = (o: OwnerRow): number => o.peer || o.identity
+
 /** Who is meant by `ns/pod`, a reserved name or an address. */
 function whoIs(world: World, name: string): { readonly identity: number; readonly subject?: string } {
+  // An address that is no pod's: a node's, or the world's.
+  const owner = world.db.get(ownerRows, name)
+  if (owner) return { identity: numberOf(owner) }
   if (name in reserved) return { identity: reserved[name as keyof typeof reserved] }
   const local = world.db.by(endpoints, 'pod', name)[0]
-  if (local) return { identity: local.identity, subject: subjectKey(local.identity, local.namedPorts) }
+  const ownerOf = (address: string | undefined, identity: number): number => {
+    const at = address === undefined ? undefined : world.db.get(ownerRows, address)
+    return at?.identity === identity ? numberOf(at) : identity
+  }
+  if (local)
+    return {
+      identity: ownerOf(local.ipv4, local.identity),
+      subject: world.db.all(subjects).find((s) => s.key === subjectKeyOf(local, world.db))?.key ?? '',
+    }
   const remote = world.db.get(rows.ciliumEndpoints, name)
-  if (remote) return { identity: remote.identity }
+  if (remote) return { identity: ownerOf(remote.addresses[0], remote.identity) }
   const address = parseAddress(name)
   assert(address, `nobody is called ${name}`)
   const inside = world.db.all(cidrIdentities).filter((i) => contains(prefix(i.prefix), address))
@@ -306,7 +324,10 @@ export function ask(
   const policy = db.get(policyNumbers, subject)?.policy ?? 0
   const cell = machine.judge(kernel, policy, direction, peer, space, port)
   if (table) assert.deepEqual(cell, decide(table, peer, space, port), `the kernel of ${subject} ${direction} disagrees`)
-  return { verdict: words[cell.verdict] as string, rule: ruleName(db, cell) }
+  const answer = { verdict: words[cell.verdict] as string, rule: ruleName(db, cell) }
+  if (cell.shadowRule === 0 && cell.shadowVerdict === 0) return answer
+  const then = { ...cell, rule: cell.shadowRule, verdict: cell.shadowVerdict }
+  return { ...answer, shadow: words[cell.shadowVerdict] as string, shadowRule: ruleName(db, then) }
 }
 
 const ruleName = (db: Database, cell: Cell): string =>
