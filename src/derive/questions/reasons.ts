@@ -125,7 +125,8 @@ function openings(asked: Asked, { program }: Judge, side: Side): readonly Change
   const { direction, port, peer } = asked
   const out: Change[] = []
   for (const e of program.entries) {
-    if (e.action !== 'allow' || e.mode !== 'enforce' || e.rule === localhostRule) continue
+    const opens = e.action === 'allow' || e.action === 'redirect'
+    if (!opens || e.mode !== 'enforce' || e.rule === localhostRule) continue
     const who = meetsPeer(asked, e)
     const where = meetsPort(asked, e)
     if (who === where) continue

@@ -62,8 +62,17 @@ export function answerJson(cluster: Cluster, question: Question, answer: Answer,
     ingress: side(answer.ingress),
     runnersUp: reasons.runnersUp,
     changes: reasons.changes,
-    notes: [...from.notes, ...to.notes],
+    notes: notesOf(answer),
   }
+}
+
+function notesOf({ from, to, egress, ingress }: Answer): readonly string[] {
+  const asked = [egress, ingress].filter((s) => s.verdict === 'redirect').map((s) => decidedByText(s.decidedBy))
+  return [
+    ...from.notes,
+    ...to.notes,
+    ...asked.map((rule) => `${rule} leads to a proxy, which decides each request by the rule's own words`),
+  ]
 }
 
 function answerText(answer: Answer, { runnersUp, changes }: Reasons): string {
@@ -89,7 +98,7 @@ function answerText(answer: Answer, { runnersUp, changes }: Reasons): string {
     'What would change it:',
     changes.map((c) => `${c.direction.padEnd(8)} ${c.text}`),
   )
-  section('Notes:', [...from.notes, ...to.notes])
+  section('Notes:', notesOf(answer))
   return lines.join('\n')
 }
 
