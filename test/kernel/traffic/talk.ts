@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program that runs inside the pods of these tests.
 //   serve PORT[@ADDRESS]...  echoes TCP and UDP there; UDP 'whoami' is answered with the asker's address
-//   tcp HOST PORT BYTES      sends, reads the echo, compares: 'same' and the peer's address as getpeername has it
-//   udp HOST PORT BYTES      the same in one datagram; '?' for BYTES asks whoami; ends with the address that answered
-// Prints one line; an error is a line too: its code.
+//   ask                      reads questions, a line each: NUMBER VERB HOST PORT BYTES MILLISECONDS, answers NUMBER TEXT
+//     tcp        sends, reads the echo, compares: 'same' and the peer's address as getpeername has it
+//     udp        the same in one datagram; '?' for BYTES asks whoami; ends with the address that answered
+//     connected  the same from a connected socket
+//   An error is an answer too: its code; 'timeout' if nothing came in time.
 import { createHash, randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect, createServer, isIPv6 } from 'node:net'
+import { createInterface } from 'node:readline'
 
-const [verb = '', ...rest] = process.argv.slice(2)
-const say = (line: string): never => {
-  process.stdout.write(`${line}\n`)
-  process.exit(0)
-}
 const code = (error: Error): string => ('code' in error ? String(error.code) : error.message)
 
-if (verb === 'serve') {
-  let waiting = rest.length * 2
+function serve(wheres: readonly string[]): void {
+  let waiting = wheres.length * 2
   const listening = () => --waiting || process.stdout.write('ready\n')
-  for (const where of rest) {
+  for (const where of wheres) {
     const [port, host = '::'] = where.split('@')
     createServer((socket) => void socket.pipe(socket).on('error', () => socket.destroy())).listen(
       Number(port),
@@ -30,14 +28,26 @@ if (verb === 'serve') {
     )
     udp.bind(Number(port), host, listening)
   }
-} else {
-  const [host = '', port = '', size = ''] = rest
-  setTimeout(() => say('timeout'), 1000)
+}
+
+function answer(line: string): void {
+  const [number, verb = '', host = '', port = '', size = '', patience = ''] = line.split(' ')
+  let open = true
+  const say = (text: string): void => {
+    if (!open) return
+    open = false
+    clearTimeout(timer)
+    process.stdout.write(`${number} ${text}\n`)
+    close()
+  }
+  let close = (): void => {}
+  const timer = setTimeout(() => say('timeout'), Number(patience))
   const data = size === '?' ? Buffer.from('whoami') : randomBytes(Number(size))
   if (verb === 'tcp') {
     const [sent, got] = [createHash('sha1').update(data).digest('hex'), createHash('sha1')]
     let left = data.length
     const socket = connect(Number(port), host, () => socket.write(data))
+    close = () => socket.destroy()
     const peer = () => String(socket.remoteAddress)
     socket.on('error', (error) => say(code(error)))
     socket.on('data', (part) => {
@@ -47,6 +57,7 @@ if (verb === 'serve') {
     })
   } else {
     const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
+    close = () => socket.close()
     socket.on('error', (error) => say(code(error)))
     socket.on('message', (got, from) =>
       say(`${size === '?' ? got.toString() : got.equals(data) ? 'same' : 'different'} ${from.address}`),
@@ -55,3 +66,7 @@ if (verb === 'serve') {
     else socket.connect(Number(port), host, () => socket.send(data))
   }
 }
+
+const [verb = '', ...rest] = process.argv.slice(2)
+if (verb === 'serve') serve(rest)
+else createInterface({ input: process.stdin }).on('line', answer)

@@ -4,9 +4,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import type { Config } from '../../../gen/contract.ts'
 import { address, prefix } from '../../../src/base/ip.ts'
-import { attachCgroup, attachInterface, type Direction } from '../../../src/edge/kernel/link.ts'
+import { attachDevice } from '../../../src/edge/kernel/attachments.ts'
+import { attachCgroup, type Direction } from '../../../src/edge/kernel/link.ts'
 import { inNamespace } from '../../../src/edge/kernel/namespace.ts'
 import { close } from '../../../src/edge/kernel/syscall.ts'
 import { openNode, type TestNode } from '../packets/node.ts'
@@ -19,6 +21,12 @@ export interface Pod {
   readonly identity: number
   readonly node: 1 | 2
 }
+
+/** A question put to a client, and how many milliseconds it waits for an answer. */
+type Ask = (words: string, patience: number) => Promise<string>
+const PATIENCE = 20_000
+/** Long enough that what is let through would have arrived: an emulated machine is told to wait longer. */
+const SILENCE = Number(process.env['TEST_SILENCE_MS'] ?? 1000)
 
 const GATEWAY_MAC = '02:00:00:00:00:01'
 const POD_MAC = '02:00:00:00:00:02'
@@ -51,8 +59,9 @@ export function openCluster(mode: Mode) {
   const path = (of: string) => `/run/netns/${space(of)}`
   const cgroup = `/sys/fs/cgroup/unified/${name}`
   const spaces: string[] = []
-  const links: number[] = []
+  const attached: (() => void)[] = []
   const servers: ChildProcess[] = []
+  const clients = new Map<string, Ask>()
   const nodes = new Map<number, TestNode>()
 
   const addSpace = (of: string) => {
@@ -71,7 +80,7 @@ export function openCluster(mode: Mode) {
   const indexOf = (of: string, device: string): number =>
     Number(/^(\d+):/.exec(ip(of, `-o link show dev ${device}`))![1])
   const attach = (of: string, program: number, device: string, direction: Direction) =>
-    links.push(inNamespace(path(of), () => attachInterface(program, indexOf(of, device), direction)))
+    attached.push(inNamespace(path(of), () => attachDevice(program, indexOf(of, device), direction)))
 
   const settings = (own: 1 | 2): Partial<Config> => ({
     nodeIpv4: address(nodeAddress[own].v4),
@@ -187,9 +196,36 @@ export function openCluster(mode: Mode) {
     ...words,
   ]
 
+  /** One process asks all questions of its namespace. */
+  const client = (of: string, inside: boolean): Ask => {
+    const key = `${of} ${inside}`
+    const known = clients.get(key)
+    if (known) return known
+    const child = spawn('sh', command(of, ['ask'], inside), { stdio: ['pipe', 'pipe', 'inherit'] })
+    servers.push(child)
+    const waiting = new Map<string, (text: string) => void>()
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const [number = '', ...words] = line.split(' ')
+      waiting.get(number)?.(words.join(' '))
+      waiting.delete(number)
+    })
+    child.once('exit', (status) => {
+      for (const give of waiting.values()) give(`the client in ${of} ended with ${status}`)
+    })
+    let next = 0
+    const ask: Ask = (words, patience) =>
+      new Promise((resolve) => {
+        const number = String(next++)
+        waiting.set(number, resolve)
+        child.stdin.write(`${number} ${words} ${patience}\n`)
+      })
+    clients.set(key, ask)
+    return ask
+  }
+
   const shut = () => {
     for (const server of servers) server.kill('SIGKILL')
-    for (const link of links) close(link)
+    for (const detach of attached) detach()
     for (const node of nodes.values()) node.close()
     for (const of of spaces) run(`ip netns del ${space(of)}`)
     for (let tries = 0; tries < 50; tries++)
@@ -219,8 +255,10 @@ export function openCluster(mode: Mode) {
       ['recvmsg6', 'recvmsg6'],
       ['getpeername4', 'getpeername4'],
       ['getpeername6', 'getpeername6'],
-    ] as const)
-      links.push(attachCgroup(socket(program), cgroup, point))
+    ] as const) {
+      const link = attachCgroup(socket(program), cgroup, point)
+      attached.push(() => close(link))
+    }
   } catch (error) {
     shut()
     throw error
@@ -242,16 +280,9 @@ export function openCluster(mode: Mode) {
       })
     },
     /** What a client in a namespace has to say; `inside`: it is in the cgroup of the socket programs. */
-    ask(of: string, words: string, inside = false): Promise<string> {
-      const child = spawn('sh', command(of, words.split(' '), inside), { stdio: ['ignore', 'pipe', 'inherit'] })
-      return new Promise((resolve) => {
-        let text = ''
-        child.stdout.on('data', (part: Buffer) => {
-          text += part.toString()
-        })
-        child.once('close', () => resolve(text.trim()))
-      })
-    },
+    ask: (of: string, words: string, inside = false): Promise<string> => client(of, inside)(words, PATIENCE),
+    /** The same where no answer is expected: it waits a second, and an emulated machine some more. */
+    askInVain: (of: string, words: string, inside = false): Promise<string> => client(of, inside)(words, SILENCE),
     close: shut,
   }
 }
