@@ -197,7 +197,11 @@ describe('on a cluster without kube-proxy', { concurrency: 1 }, () => {
   })
 
   test('a burst of pods, created and deleted, leaves nothing behind', async () => {
-    await sleep(1000)
+    const pods = (await items(['get', 'pods', '-A', '--field-selector=metadata.namespace!=kube-system'])).length + 1
+    await until('earlier pods are gone', async () => {
+      const now = await Promise.all(nodeNames().map(held))
+      return now.reduce((sum, h) => sum + (h['links'] ?? 0), 0) === pods
+    })
     const before = await Promise.all(nodeNames().map(held))
     const count = 60
     await apply([
