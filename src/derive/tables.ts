@@ -19,6 +19,7 @@ import {
   policyRows,
   policyTableRows,
 } from './policy/decisions.ts'
+import { policyOverflows } from './policy/overflow.ts'
 import {
   addressLines,
   localPlaces,
@@ -75,7 +76,7 @@ export const tables = [
     policyMembers,
     policyClassRows,
   ],
-  ...[policyNumbers, policyRows],
+  ...[policyNumbers, policyRows, policyOverflows],
   ...[wantedListeners, proxyPorts, cellRows, proxyPairRows, envoyClusters, envoyListeners],
   ...[localOwners, nodeOwners, remoteOwners, ownerShards, ownerRows, ipcacheRows, interfaceRows],
   ...[endpointRoutes, nodeRoutes],

@@ -13,6 +13,7 @@ import { ipcacheRows, ownerRows } from '../../derive/addresses/tables.ts'
 import { identityClaims } from '../../derive/identity/tables.ts'
 import { interfaceRows } from '../../derive/interfaces/tables.ts'
 import { policyClassRows, policyPageRows, policyRows, policyTableRows } from '../../derive/policy/decisions.ts'
+import { policyOverflows } from '../../derive/policy/overflow.ts'
 import { cellRows, envoyClusters, envoyListeners, proxyPairRows } from '../../derive/proxy/tables.ts'
 import { endpointRoutes, nodeRoutes } from '../../derive/routing/tables.ts'
 import { backendRows, serviceRows, slotRows } from '../../derive/services/tables.ts'
@@ -26,6 +27,7 @@ import type { LoadedObject } from '../../edge/kernel/object.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
 import type { HealthScope } from '../../edge/runtime/scope.ts'
+import { settings } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 import {
   type Datapath,
@@ -41,6 +43,7 @@ import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } fro
 import type { Log } from './log.ts'
 import { nodeFacts, saidNodeFacts } from './node_facts.ts'
 import { podDevices, podDevicesTarget } from './pod_devices.ts'
+import { overflowTarget } from './policy_events.ts'
 import { gateTarget, proxyGate, proxyRoutes, proxyRouteTarget } from './proxy.ts'
 import { factsTarget, storedEndpoints, storedTarget } from './stored.ts'
 
@@ -153,6 +156,7 @@ export function wire(
   targets.add(endpointRoutes, routeTarget(endpointRoutes, netlink, ROUTES.pods))
   targets.add(storedEndpoints, storedTarget(`${stateDir}/state/endpoints`, log))
   if (!kube) return
+  targets.add(policyOverflows, overflowTarget(kube, db.get(settings, 'settings')?.nodeName ?? ''))
   targets.add(identityClaims, identityTarget(kube, db), complete)
   targets.add(ciliumEndpointObjects, ciliumEndpointTarget(kube, db), complete)
   targets.add(nodeDeeds, ciliumNodeTarget(kube), complete)

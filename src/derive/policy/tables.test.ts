@@ -73,3 +73,17 @@ test('what does not fit has no place and says why; the rest is placed', () => {
   )
   assert.equal(placed(rows).length, 1)
 })
+
+test('a table that grows beyond the map of classes is told so before it is written; one that the kernel has stays as it was', () => {
+  const half = limits.classes / 2
+  const first = placeTables([decision('p', 'a', 4, half), decision('q', 'b', 4, half)], [], [])
+  const [p, q] = placed(first) as [PlacedTable, PlacedTable]
+  const grown = decision('q', 'b', 4, half + 1)
+  const rows = placeTables([p.decision, grown], first, [inKernel(p), inKernel(q)])
+  assert.deepEqual(
+    rows.flatMap((r) => (r.kind === 'unplaced' ? [r.decision.key] : [])),
+    ['q'],
+  )
+  const left = placed(rows).find((t) => t.table === q.table)
+  assert.deepEqual([left?.retired, left?.decision.classes.size], [true, half])
+})

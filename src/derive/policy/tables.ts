@@ -66,6 +66,7 @@ export function placeTables(
     else
       kept.set(same.table, same.decision === decision && !same.retired ? same : { ...same, decision, retired: false })
   }
+  const unplaced = withoutRoomToGrow(kept)
   for (const t of heldTables)
     if (!kept.has(t.table) && inKernel.has(t.table)) kept.set(t.table, t.retired ? t : { ...t, retired: true })
 
@@ -74,13 +75,28 @@ export function placeTables(
     kernel,
     held.find((r): r is TableCursor => r.kind === 'cursor'),
   )
-  const unplaced: UnplacedTable[] = []
   for (const decision of fresh) {
     const placed = place(decision, space)
     if (placed.kind === 'table') kept.set(placed.table, placed)
     else unplaced.push(placed)
   }
   return [...kept.values(), ...unplaced, space.cursor]
+}
+
+/** Identities join the classes of a table where it is. Those for which the map is too small leave: their endpoints close. */
+function withoutRoomToGrow(kept: Map<number, PlacedTable>): UnplacedTable[] {
+  const out: UnplacedTable[] = []
+  let classes = 0
+  for (const t of [...kept.values()].sort((a, b) => a.table - b.table)) {
+    classes += t.decision.classes.size
+    if (classes <= limits.classes) continue
+    const problem = `needs ${t.decision.classes.size} class entries of ${limits.classes}, which others have`
+    classes -= t.decision.classes.size
+    out.push({ kind: 'unplaced', decision: t.decision, problem })
+    // Until the kernel lets go of it, it stays as it was.
+    kept.delete(t.table)
+  }
+  return out
 }
 
 interface Space {
