@@ -122,6 +122,7 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
     })
   const netlink = openNetlink()
   const datapath = openDatapath(db, maps, places, options)
+  for (const sentence of datapath.fallbacks) log('info', `kernel ${sentence}`)
   const targets = reconciliation(db, scope, systemClock)
   const requests = requestLog(db)
   const envoy = options['enable-l7-proxy'] === false ? undefined : openProxy(stateDir, node.nodeName, requests)

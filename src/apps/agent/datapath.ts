@@ -2,6 +2,7 @@
 import { endpoints } from '../../derive/endpoints/tables.ts'
 import { type AttachmentRow, attachmentKey, attachmentTarget } from '../../edge/kernel/attachments.ts'
 import type { LinkRow } from '../../edge/kernel/devices.ts'
+import { type AttachMode, attachMode, fallbacks } from '../../edge/kernel/features.ts'
 import { withoutGrace } from '../../edge/kernel/grace.ts'
 import type { LoadedObject } from '../../edge/kernel/object.ts'
 import type { Endpoint } from '../../model/endpoint.ts'
@@ -111,6 +112,10 @@ export const hostDevices = deriveAll<LinkRow>('hostDevices', [nodeFacts], { key:
 
 /** Loaded programs and everything that attaches them. */
 export interface Datapath {
+  /** How programs are attached to devices. */
+  readonly attach: AttachMode
+  /** What this kernel lacks, and what is done instead: sentences. */
+  readonly fallbacks: readonly string[]
   readonly configTarget: Target<DatapathConfig>
   readonly podTarget: Target<Attachment>
   readonly nodeTarget: Target<Attachment>
@@ -134,6 +139,7 @@ export function openDatapath(
   places: DatapathPlaces,
   options: OptionValues,
 ): Datapath {
+  const attach = options['enable-tcx'] === false ? 'tc' : attachMode()
   let programs: Programs | undefined
   let generation = 0
   let pods: Target<Attachment> | undefined
@@ -143,8 +149,8 @@ export function openDatapath(
     const before = programs
     programs = loadPrograms(places, maps, configOf(row.settings, row.facts, options))
     before?.close()
-    pods = attachmentTarget(podAttachments, `${places.links}/pods`, programs.byName)
-    node = attachmentTarget(nodeAttachments, `${places.links}/node`, programs.byName)
+    pods = attachmentTarget(podAttachments, `${places.links}/pods`, programs.byName, attach)
+    node = attachmentTarget(nodeAttachments, `${places.links}/node`, programs.byName, attach)
     generation++
     db.commit((tx) => tx.put(loadedPrograms, { generation, cgroup: places.cgroup }))
   }
@@ -171,6 +177,8 @@ export function openDatapath(
   })
 
   return {
+    attach,
+    fallbacks: fallbacks(),
     configTarget: {
       name: 'programs',
       key: () => 'datapath',

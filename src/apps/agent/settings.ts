@@ -96,6 +96,7 @@ const table: readonly Option[] = [
     /^(.*:)?[0-9]{1,5}$/,
     'an address host:port',
   ),
+  flag('enable-tcx', true, 'attach programs to devices by tcx where the kernel has it, else as filters (clsact)'),
   flag('restore', true, 'take over the endpoints of the agent before'),
   text('write-cni-conf-when-ready', '', 'path of the CNI configuration, written when pods can be started'),
   text('read-cni-conf', '', 'CNI configuration to write there instead of the default'),

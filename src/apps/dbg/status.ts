@@ -28,6 +28,7 @@ interface Status {
     readonly 'tunnel-protocol'?: string
   }
   readonly 'attach-mode'?: string
+  readonly 'kernel-fallbacks'?: readonly string[]
   readonly 'datapath-mode'?: string
   readonly masquerading?: {
     readonly mode?: string
@@ -135,7 +136,7 @@ function lines(s: Status, options: StatusOptions): [string, string][] {
       'Routing',
       `Network: ${network}${tunnel ? ` [${tunnel}]` : ''}   Host: ${s.routing?.['intra-host-routing-mode'] ?? ''}`,
     ],
-    ['Attach Mode', s['attach-mode'] ?? ''],
+    ['Attach Mode', [s['attach-mode'] ?? '', ...(s['kernel-fallbacks'] ?? [])].join('   ')],
     ['Device Mode', s['datapath-mode'] ?? ''],
     ['Masquerading', `${s.masquerading?.mode ?? ''} [IPv4: ${on(protocols?.ipv4)}, IPv6: ${on(protocols?.ipv6)}]`],
     ['Clock Source for BPF', s['clock-source']?.mode ?? ''],

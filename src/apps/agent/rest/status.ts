@@ -67,7 +67,7 @@ function kubernetes({ kube, kubeHealth }: Parts): State & { readonly 'k8s-api-ve
 }
 
 function status(parts: Parts, cilium: State): object {
-  const { db, settings, scope, targets, monitor, maps } = parts
+  const { db, settings, scope, targets, monitor, maps, datapath } = parts
   const { node, options } = settings
   const allocations: { [address: string]: string } = {}
   for (const e of db.all(endpoints)) for (const a of [e.ipv4, e.ipv6]) if (a !== '') allocations[a] = endpointName(e)
@@ -107,7 +107,8 @@ function status(parts: Parts, cilium: State): object {
     ipam: { status: ranges.join(', '), ipv4: [], ipv6: [], allocations },
     'host-firewall': { mode: 'Disabled' },
     'host-routing': { mode: 'BPF' },
-    'attach-mode': 'TCX',
+    'attach-mode': datapath.attach === 'tc' ? 'TC' : 'TCX',
+    'kernel-fallbacks': datapath.fallbacks,
     'datapath-mode': 'veth',
     encryption: { mode: 'Disabled' },
     'ipv4-big-tcp': { enabled: false },
