@@ -171,8 +171,8 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
       notReady,
       log,
     },
-    ...{ started, calls, sweeps },
-    monitor: openMonitor(db, maps, scope),
+    ...{ started, calls, sweeps, envoy, requests },
+    monitor: openMonitor(db, maps, scope, requests),
     revisions: countRevisions(db, targets),
     endpointLog: endpointLog(db),
   }

@@ -9,6 +9,7 @@ import type { LineSink } from '../../edge/sockets/answer.ts'
 import { type EventCounter, eventCounter } from '../../flow/count.ts'
 import { decodeEvent } from '../../flow/decode.ts'
 import type { Database } from '../../table/database.ts'
+import type { RequestLog } from './requests.ts'
 
 /** Reads the datapath's events: counts every one, and tells them in words to whoever listens. */
 export interface Monitor {
@@ -28,11 +29,12 @@ const SLOW = 200
 /** Records of one look, so that other work is not kept waiting. */
 const AT_ONCE = 50_000
 
-export function openMonitor(db: Database, maps: LoadedObject, scope: HealthScope): Monitor {
+export function openMonitor(db: Database, maps: LoadedObject, scope: HealthScope, requests?: RequestLog): Monitor {
   const ring = openRingBuffer(maps.map('cilium_events'))
   const counter = eventCounter()
   const sinks = new Set<LineSink>()
   let timer: NodeJS.Timeout | undefined
+  let deaf: (() => void) | undefined
 
   const nameOf = (rule: number): string | undefined =>
     rule === 0 ? undefined : db.by(ruleNumbers, 'number', String(rule))[0]?.key
@@ -63,9 +65,18 @@ export function openMonitor(db: Database, maps: LoadedObject, scope: HealthScope
     counter,
     follow(sink) {
       sinks.add(sink)
+      deaf ??= requests?.listen((request) => {
+        const line = JSON.stringify(request)
+        for (const s of sinks) s.line(line)
+      })
       clearTimeout(timer)
       look()
-      return () => sinks.delete(sink)
+      return () => {
+        sinks.delete(sink)
+        if (sinks.size > 0) return
+        deaf?.()
+        deaf = undefined
+      }
     },
     get followers() {
       return sinks.size

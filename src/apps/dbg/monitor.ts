@@ -6,6 +6,16 @@ import { print } from './output.ts'
 /** What the agent adds to an event: the names of the deciding rules. */
 type Seen = FlowEvent & { readonly egressBy?: string; readonly ingressBy?: string }
 
+/** A request that the proxy has decided about. */
+interface HttpSeen {
+  readonly kind: 'request'
+  readonly verdict: string
+  readonly source: { readonly endpoint: number; readonly identity: number; readonly labels: readonly string[] }
+  readonly destination: HttpSeen['source']
+  readonly http: { readonly method: string; readonly url: string; readonly code: number }
+  readonly rules: readonly string[]
+}
+
 interface Options {
   readonly type?: readonly string[]
   readonly json?: boolean
@@ -16,14 +26,14 @@ interface Options {
 }
 
 /** Cilium's names of event types, and which of ours they mean. */
-const types: Readonly<Record<string, readonly FlowEvent['kind'][]>> = {
+const types: Readonly<Record<string, readonly (FlowEvent['kind'] | 'request')[]>> = {
   drop: ['drop'],
   trace: ['new', 'close'],
   'policy-verdict': ['new', 'drop'],
   'trace-sock': ['socket'],
   capture: [],
   debug: [],
-  l7: [],
+  l7: ['request'],
   agent: [],
   recorder: [],
 }
@@ -31,6 +41,14 @@ const types: Readonly<Record<string, readonly FlowEvent['kind'][]>> = {
 const end = (e: FlowEvent['source'], protocol: string): string => {
   const address = e.address.includes(':') ? `[${e.address}]` : e.address
   return protocol.startsWith('ICMP') ? e.address : `${address}:${e.port}`
+}
+
+/** A request that was refused names all rules that would have let it pass. */
+function requestLine({ verdict, source, destination, http, rules }: HttpSeen): string {
+  const party = (p: HttpSeen['source']) => `${p.endpoint} ([${p.labels.join(' ')}])`
+  const word = verdict.slice(0, 1).toUpperCase() + verdict.slice(1)
+  const by = rules.length === 0 ? '' : ` (${verdict === 'denied' ? 'no match in' : 'by'} ${rules.join(', ')})`
+  return `-> Request http from ${party(source)} to ${party(destination)}, identity ${source.identity}->${destination.identity}, verdict ${word} ${http.method} ${http.url} => ${http.code}${by}`
 }
 
 /** One line, in the words of Cilium's monitor, with the rule that decided behind. */
@@ -70,13 +88,13 @@ export async function monitor(agent: Agent, options: Options): Promise<void> {
   if (!options.json) print('Listening for events of the datapath. Press Ctrl-C to quit')
   await agent.follow('/monitor', (text) => {
     if (text === '') return undefined
-    const e = JSON.parse(text) as Seen
+    const e = JSON.parse(text) as Seen | HttpSeen
     if (kinds !== undefined && !kinds.includes(e.kind)) return undefined
     if (from !== undefined && !from.includes(e.source.endpoint)) return undefined
     if (to !== undefined && !to.includes(e.destination.endpoint)) return undefined
     if (related !== undefined && !related.includes(e.source.endpoint) && !related.includes(e.destination.endpoint))
       return undefined
-    print(options.json ? JSON.stringify(e) : line(e))
+    print(options.json ? JSON.stringify(e) : e.kind === 'request' ? requestLine(e) : line(e))
     return undefined
   })
 }

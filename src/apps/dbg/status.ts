@@ -37,9 +37,11 @@ interface Status {
   readonly 'clock-source'?: { readonly mode?: string }
   readonly controllers?: readonly Controller[]
   readonly proxy?: {
-    readonly ip?: string
-    readonly 'envoy-deployment-mode'?: string
     readonly 'total-redirects'?: number
+    readonly 'envoy-connected'?: number
+    readonly 'envoy-deployment-mode'?: string
+    readonly 'port-range'?: string
+    readonly ip?: string
   }
   readonly 'identity-range'?: { readonly 'min-identity'?: number; readonly 'max-identity'?: number }
   readonly hubble?: State
@@ -143,7 +145,11 @@ function lines(s: Status, options: StatusOptions): [string, string][] {
     ['Controller Status', `${good}/${controllers.length} healthy`],
     [
       'Proxy Status',
-      s.proxy === undefined ? 'No managed proxy redirect' : `OK, ${s.proxy['total-redirects'] ?? 0} redirects`,
+      s.proxy === undefined
+        ? 'No managed proxy redirect'
+        : s.proxy['total-redirects'] && s.proxy['envoy-connected'] === 0
+          ? `Failure, ${s.proxy['total-redirects']} redirects are closed: no Envoy is connected; run DaemonSet cilium-envoy`
+          : `OK, ip ${s.proxy.ip ?? ''}, ${s.proxy['total-redirects'] ?? 0} redirects active on ports ${s.proxy['port-range'] ?? ''}, Envoy: ${s.proxy['envoy-deployment-mode'] ?? ''}`,
     ],
     [
       'Global Identity Range',

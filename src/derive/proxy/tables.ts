@@ -170,8 +170,8 @@ export const proxyPairRows = deriveEach<WantedListener, ProxyPairRow>(
 )
 
 /** Where listeners send on to; in Envoy before any listener. */
-export const envoyClusters = deriveAll<EnvoyRow>('envoyClusters', [settings], { key: (r) => r.key }, (read) =>
-  read.get(settings, 'settings') ? clusterRows : [],
+export const envoyClusters = deriveAll<EnvoyRow>('envoyClusters', [wantedListeners], { key: (r) => r.key }, (read) =>
+  read.all(wantedListeners).length > 0 ? clusterRows : [],
 )
 
 /** What Envoy shall have for each listener. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { EnvoyControl } from '../../../edge/envoy/control.ts'
 import type { LoadedObject } from '../../../edge/kernel/object.ts'
 import type { Kube } from '../../../edge/kube/client.ts'
 import type { Reconciliation } from '../../../edge/runtime/reconcile.ts'
@@ -10,6 +11,7 @@ import type { LogEntry } from '../endpoint_log.ts'
 import type { Sweep } from '../flows.ts'
 import type { Log } from '../log.ts'
 import type { Monitor } from '../monitor.ts'
+import type { RequestLog } from '../requests.ts'
 import type { Revisions } from '../revisions.ts'
 import type { AgentSettings } from '../settings.ts'
 import type { KubeHealth } from '../sources.ts'
@@ -28,6 +30,8 @@ export interface Parts {
   readonly kubeHealth: KubeHealth | undefined
   readonly cni: Cni
   readonly monitor: Monitor
+  readonly envoy: EnvoyControl | undefined
+  readonly requests: RequestLog
   readonly revisions: Revisions
   readonly endpointLog: (attachment: string) => readonly LogEntry[]
   readonly sweeps: { readonly runs: number; readonly last: Sweep }

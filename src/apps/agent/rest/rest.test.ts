@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { LoadedObject } from '../../../edge/kernel/object.ts'
@@ -11,6 +12,7 @@ import { openCni } from '../cni.ts'
 import type { Datapath } from '../datapath.ts'
 import { endpointLog } from '../endpoint_log.ts'
 import { fakeNode } from '../fake_node.ts'
+import { requestLog } from '../requests.ts'
 import { countRevisions } from '../revisions.ts'
 import { readSettings } from '../settings.ts'
 import type { Parts } from './parts.ts'
@@ -53,6 +55,8 @@ async function start(t: TestContext) {
       fill: () => ({ waiting: 0, size: 4096 }),
       lost: () => 0,
     },
+    envoy: undefined,
+    requests: requestLog(node.db),
     revisions: countRevisions(node.db, node.targets),
     endpointLog: endpointLog(node.db),
     sweeps: { runs: 0, last: { flows: 0, deleted: 0, ms: 0 } },

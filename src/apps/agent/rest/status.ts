@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { endpoints } from '../../../derive/endpoints/tables.ts'
 import { pools } from '../../../derive/ipam/tables.ts'
+import { proxyPortRange, proxyPorts } from '../../../derive/proxy/tables.ts'
 import { mapInfo } from '../../../edge/kernel/map.ts'
 import type { Route } from '../../../edge/sockets/rest.ts'
 import { endpointName } from '../../../model/endpoint.ts'
@@ -146,10 +147,31 @@ function status(parts: Parts, cilium: State): object {
         .filter(([name]) => name.startsWith('cilium_'))
         .map(([name, fd]) => ({ name, size: mapInfo(fd).maxEntries })),
     },
+    ...(options['enable-l7-proxy'] === false ? {} : { proxy: proxyStatus(parts) }),
     conditions: targets
       .statuses()
       .filter((s) => s.failed > 0)
       .map((s) => ({ name: s.table, message: failure(s) })),
+  }
+}
+
+/** Redirections with their ports. Envoy is a pod of its own; without one what is redirected is dropped. */
+function proxyStatus({ db, envoy }: Parts): object {
+  const ports = db.all(proxyPorts)
+  const { first, last } = proxyPortRange
+  return {
+    ip: db.get(nodeFacts, 'node')?.gateway4 || db.get(nodeFacts, 'node')?.gateway6 || '',
+    'port-range': `${first}-${last}`,
+    'total-ports': ports.length,
+    'total-redirects': ports.length,
+    'envoy-deployment-mode': 'external',
+    'envoy-connected': envoy?.connected ?? 0,
+    redirects: ports.map((p) => ({
+      name: p.key,
+      proxy: 'envoy',
+      'proxy-port': p.port,
+      problem: envoy?.problem(p.key) ?? '',
+    })),
   }
 }
 

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+/** HTTP rules through a stock Envoy, as users see them: who gets what, whose address the server sees, what is told. */
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { Lab, ran } from '../../lab.ts'
+import { ask, hostOf, httpPolicy, type Pods, startPods, until } from './pods.ts'
+
+const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
+
+describe('HTTP rules', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/envoy.sh finds no Envoy' }, () => {
+  let lab: Lab
+  let pods: Pods
+  before(async () => {
+    lab = await Lab.up('l7http', [], 2)
+    pods = await startPods(lab)
+  })
+  after(() => ran('bin/cilium-lab', ['down', '--name', 'l7http']))
+
+  const apply = (policy: string) => lab.kubectl(['apply', '-f', '-'], policy)
+  const drop = (...names: readonly string[]) => lab.kubectl(['delete', 'cnp', ...names])
+  /** Every client asks every server at each of its addresses; answers `status` by path. */
+  async function eachPair(check: (get: (path: string) => ReturnType<typeof ask>, from: string) => Promise<void>) {
+    for (const client of pods.clients)
+      for (const server of pods.servers)
+        for (const [family, address] of server.addresses.entries()) {
+          const get = (path: string) => ask(lab, client.name, `http://${hostOf(address)}${path}`)
+          await check(get, client.addresses[family] ?? '')
+        }
+  }
+  const settled = (path: string, status: number) =>
+    until(`${path} gives ${status} everywhere`, async () => {
+      let all = true
+      await eachPair(async (get) => {
+        all &&= (await get(path)).status === status
+      })
+      return all
+    })
+
+  for (const direction of ['ingress', 'egress'] as const)
+    it(`of ${direction} decide by path and method, in both families, on one node and across, and the server sees the client`, async () => {
+      await apply(httpPolicy('one', direction, [{ method: 'GET', path: '/public(/.*)?' }]))
+      await settled('/secret', 403)
+      await eachPair(async (get, from) => {
+        const passed = await get('/public/a')
+        assert.equal(passed.status, 200)
+        assert.equal(JSON.parse(passed.body).address, from)
+        const refused = await get('/publicity')
+        assert.deepEqual(refused, { status: 403, body: 'Access denied\r\n' })
+      })
+      await drop('one')
+      await settled('/secret', 200)
+    })
+
+  it('of both ends must both hold', async () => {
+    await apply(httpPolicy('in', 'ingress', [{ path: '/(both|in)' }]))
+    await apply(httpPolicy('out', 'egress', [{ path: '/(both|out)' }]))
+    await settled('/nothing', 403)
+    await eachPair(async (get) => {
+      assert.deepEqual(
+        [(await get('/both')).status, (await get('/in')).status, (await get('/out')).status],
+        [200, 403, 403],
+      )
+    })
+    await drop('in', 'out')
+    await settled('/nothing', 200)
+  })
+
+  it('that change are obeyed by the next request of a connection that lives on', async () => {
+    await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
+    await settled('/b', 403)
+    const url = `http://${pods.servers[1]?.addresses[0]}`
+    const { http } = await import('./talk.ts')
+    const talk = http(lab, pods.clients[0]?.name ?? '', url)
+    assert.deepEqual([await talk.get('/a'), await talk.get('/b')], ['200', '403'])
+    await apply(httpPolicy('one', 'ingress', [{ path: '/b' }]))
+    await settled('/a', 403)
+    assert.deepEqual([await talk.get('/a'), await talk.get('/b')], ['403', '200'])
+    assert.equal(await talk.connections(), 1)
+    await talk.stop()
+    await drop('one')
+  })
+
+  it('of several policies add up; a rule for the port alone lets everything pass, and a denial nothing', async () => {
+    const client = pods.clients[0]?.name ?? ''
+    const url = `http://${pods.servers[1]?.addresses[0]}`
+    const status = async (path: string) => (await ask(lab, client, url + path)).status
+    await apply(httpPolicy('a', 'ingress', [{ path: '/a' }]))
+    await apply(httpPolicy('b', 'ingress', [{ path: '/b' }]))
+    await settled('/b', 200)
+    await settled('/c', 403)
+    assert.equal(await status('/a'), 200)
+    await apply(httpPolicy('all', 'ingress', []))
+    await settled('/c', 200)
+    await drop('all')
+    await settled('/c', 403)
+    await apply(httpPolicy('no', 'ingress', []).replace('"ingress":', '"ingressDeny":'))
+    await until('nothing passes', async () => (await status('/a')) === 0)
+    await drop('a', 'b', 'no')
+  })
+
+  it('ask for hosts, headers and methods, and mend headers where they say so', async () => {
+    const client = pods.clients[1]?.name ?? ''
+    const url = `http://${pods.servers[0]?.addresses[0]}`
+    const get = (path: string, ...args: string[]) => ask(lab, client, url + path, args)
+    await apply(
+      httpPolicy('h', 'ingress', [
+        { path: '/token', headers: ['X-Token: open'] },
+        { path: '/any', headers: ['X-Token'] },
+        { path: '/host', host: 'good[.]example' },
+        { path: '/replace', headerMatches: [{ name: 'X-Who', value: 'me', mismatch: 'REPLACE' }] },
+        { path: '/delete', headerMatches: [{ name: 'X-Who', value: 'me', mismatch: 'DELETE' }] },
+        { path: '/add', headerMatches: [{ name: 'X-Who', value: 'me', mismatch: 'ADD' }] },
+        { path: '/log', headerMatches: [{ name: 'X-Who', value: 'me', mismatch: 'LOG' }] },
+      ]),
+    )
+    await settled('/nothing', 403)
+    const statuses = await Promise.all([
+      get('/token'),
+      get('/token', '-H', 'X-Token: shut'),
+      get('/token', '-H', 'X-Token: open'),
+      get('/any', '-H', 'X-Token: x'),
+      get('/host'),
+      get('/host', '-H', 'Host: good.example'),
+    ])
+    assert.deepEqual(
+      statuses.map((s) => s.status),
+      [403, 403, 200, 200, 403, 200],
+    )
+    const who = async (path: string) =>
+      JSON.parse((await get(path, '-H', 'X-Who: you')).body).headers['x-who'] as string | undefined
+    assert.deepEqual(
+      [await who('/replace'), await who('/delete'), await who('/add'), await who('/log')],
+      ['me', undefined, 'you, me', 'you'],
+    )
+    await drop('h')
+  })
+
+  it('refuse gRPC calls with PERMISSION_DENIED, and pass HTTP/2 and WebSockets', async () => {
+    const client = pods.clients[0]?.name ?? ''
+    const server = pods.servers[1]?.addresses[0] ?? ''
+    await apply(httpPolicy('g', 'ingress', [{ method: 'POST', path: '/demo.Demo/Say' }], '50051'))
+    await apply(httpPolicy('w', 'ingress', [{ path: '/chat' }]))
+    await settled('/nothing', 403)
+    const { grpc, websocket } = await import('./talk.ts')
+    assert.equal(await grpc(lab, client, `http://${server}:50051`, '/demo.Demo/Say'), 0)
+    assert.equal(await grpc(lab, client, `http://${server}:50051`, '/demo.Demo/Hear'), 7)
+    assert.deepEqual(await websocket(lab, client, `http://${server}/chat`), { status: 101, echo: 'hello' })
+    assert.equal((await websocket(lab, client, `http://${server}/other`)).status, 403)
+    await drop('g', 'w')
+  })
+
+  it('tell of each request who asked for what, and of a refused one whose rules it did not meet', async () => {
+    await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
+    await settled('/b', 403)
+    const server = pods.servers[0]
+    const monitor = lab.cilium(server?.node ?? '', ['monitor', '--type', 'l7', '--timeout', '4'])
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    const url = `http://${server?.addresses[0]}`
+    await ask(lab, 'client-1', `${url}/a`)
+    await ask(lab, 'client-1', `${url}/b`)
+    const { stdout } = await monitor
+    assert.match(
+      stdout,
+      /-> Request http from .*k8s:app=client.* to .*k8s:app=server.*, identity \d+->\d+, verdict Forwarded GET http:\/\/\S+\/a => 200 \(by CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\].rules.http\[0\]\)/,
+    )
+    assert.match(
+      stdout,
+      /verdict Denied GET http:\/\/\S+\/b => 403 \(no match in CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\]\)/,
+    )
+    const { stdout: status } = await lab.cilium(server?.node ?? '', ['status'])
+    assert.match(status, /Proxy Status: +OK, .* 1 redirects active on ports 10000-19999, Envoy: external/)
+    await drop('one')
+  })
+
+  it('that Envoy could not use are told by the policy, and the version before holds', async () => {
+    await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
+    await settled('/b', 403)
+    await apply(httpPolicy('one', 'ingress', [{ path: '/(a' }]))
+    await until('the policy is not valid', async () =>
+      (await lab.kubectl(['get', 'cnp', 'one', '-o', 'jsonpath={.status.conditions}'])).includes(
+        'not a regular expression',
+      ),
+    )
+    await settled('/a', 200)
+    await settled('/b', 403)
+    await drop('one')
+  })
+})

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What curl can not do: one connection that lives on, gRPC, WebSocket; by talker.js inside the client's namespace. */
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { type Lab, ran } from '../../lab.ts'
+
+const root = join(import.meta.dirname, '../../..')
+const talker = (lab: Lab, client: string, args: readonly string[]): readonly string[] => [
+  ...lab.inside(`default/${client}`),
+  join(root, 'node_modules/.bin/node'),
+  join(root, 'test/cluster/l7/talker.js'),
+  ...args,
+]
+
+/** One kept-alive HTTP/1.1 connection. */
+export function http(lab: Lab, client: string, url: string) {
+  const [program = '', ...args] = talker(lab, client, ['http', url])
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const waiting: ((line: string) => void)[] = []
+  let rest = ''
+  child.stdout.on('data', (chunk) => {
+    const lines = (rest + chunk).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) waiting.shift()?.(line)
+  })
+  const say = (line: string): Promise<string> =>
+    new Promise((resolve) => {
+      waiting.push(resolve)
+      child.stdin.write(`${line}\n`)
+    })
+  return {
+    /** Status, or the error. */
+    get: (path: string) => say(path),
+    /** How many connections there have been. */
+    connections: async () => Number(await say('connections')),
+    stop: () =>
+      new Promise<void>((resolve) => {
+        child.on('close', () => resolve())
+        child.stdin.end()
+      }),
+  }
+}
+
+/** The status of one call. */
+export async function grpc(lab: Lab, client: string, url: string, method: string): Promise<number> {
+  const [program = '', ...args] = talker(lab, client, ['grpc', url, method])
+  return Number((await ran(program, args)).stdout)
+}
+
+export async function websocket(
+  lab: Lab,
+  client: string,
+  url: string,
+): Promise<{ readonly status: number; readonly echo: string }> {
+  const [program = '', ...args] = talker(lab, client, ['websocket', url])
+  return JSON.parse((await ran(program, args)).stdout)
+}
