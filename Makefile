@@ -3,6 +3,7 @@
 #   make test [PART=…]    all tests, or one part: law unit model scenarios kernel cluster
 #   make bench [ONLY=…]   the figures, with their goals, as a table and in bench.json
 #   make build            everything that is compiled or bundled, into build/
+#   make test-kernels     the datapath on Debian's kernels 6.1 and 6.12, in guests
 #   make check            types, formatting, lint
 #   make generate         gen/ anew from its inputs
 MAKEFLAGS += --no-print-directory
@@ -12,7 +13,7 @@ export NODE_NO_WARNINGS = 1
 
 all: build
 
-include bpf/build.mk native/build.mk native/cni/build.mk test/kubernetes/build.mk
+include bpf/build.mk native/build.mk native/cni/build.mk test/kubernetes/build.mk test/kernels/build.mk
 
 # Debian packages and node_modules, only what is missing.
 node_modules/.installed: package.json package-lock.json tools/setup.sh

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decodeAddress, encodeAddress } from './address.ts'
+import { decodeFilter, decodeQdisc, encodeClsact, encodeFilter } from './filter.ts'
 import { decodeLink, encodeNewLink } from './link.ts'
 import { attributesOf, decodeAnswer, decodeMessages, encodeMessage, macBytes, macText, Writer } from './message.ts'
 import { decodeNeighbour, encodeNeighbour } from './neighbour.ts'
@@ -111,4 +112,14 @@ test('MAC addresses are strict, names of devices plain', () => {
     assert.throws(() => macBytes(bad), /no MAC address/)
   assert.throws(() => new Writer().attributeText(1, 'naïve\u2603'), /cannot hold/)
   assert.throws(() => encodeAddress({ device: 1, address: '10.0.0.1' }), /no address with a prefix length/)
+})
+
+test('a filter of a device says where it stands and whose it is; other entries of a list are none', () => {
+  const place = { device: 7, direction: 'egress', priority: 1, handle: 0xc111 } as const
+  const body = encodeFilter({ ...place, name: 'links/to_pod', program: 5 })
+  assert.deepEqual(decodeFilter(message(body)), { ...place, kind: 'bpf', name: 'links/to_pod', program: 0 })
+  body.fill(0, 8, 12) // a priority itself has no handle
+  assert.equal(decodeFilter(message(body)), undefined)
+  assert.equal(decodeFilter(message(encodeClsact(7))), undefined)
+  assert.deepEqual(decodeQdisc(message(encodeClsact(7))), { device: 7, kind: 'clsact' })
 })
