@@ -428,6 +428,8 @@ export interface Event {
   readonly destinationIdentity: number
   readonly egressRule: number
   readonly ingressRule: number
+  readonly egressStaged: number
+  readonly ingressStaged: number
   readonly interface: number
   readonly source: Uint8Array
   readonly destination: Uint8Array
@@ -436,9 +438,9 @@ export interface Event {
 }
 
 export const eventLayout = {
-  size: 112,
+  size: 120,
   /** Offsets of the members, for those who read in place. */
-  at: { time: 0, kind: 8, reason: 9, direction: 10, flags: 11, protocol: 12, tcpFlags: 13, sourcePort: 14, destinationPort: 16, sourceEndpoint: 18, destinationEndpoint: 20, proxyPort: 22, length: 24, sourceIdentity: 28, destinationIdentity: 32, egressRule: 36, ingressRule: 40, interface: 44, source: 48, destination: 64, packets: 80, bytes: 96 },
+  at: { time: 0, kind: 8, reason: 9, direction: 10, flags: 11, protocol: 12, tcpFlags: 13, sourcePort: 14, destinationPort: 16, sourceEndpoint: 18, destinationEndpoint: 20, proxyPort: 22, length: 24, sourceIdentity: 28, destinationIdentity: 32, egressRule: 36, ingressRule: 40, egressStaged: 44, ingressStaged: 48, interface: 52, source: 56, destination: 72, packets: 88, bytes: 104 },
   read: (view: DataView, at: number): Event => ({
     time: readU64(view, at),
     kind: view.getUint8(at + 8),
@@ -457,11 +459,13 @@ export const eventLayout = {
     destinationIdentity: view.getUint32(at + 32, true),
     egressRule: view.getUint32(at + 36, true),
     ingressRule: view.getUint32(at + 40, true),
-    interface: view.getUint32(at + 44, true),
-    source: addressLayout.read(view, at + 48),
-    destination: addressLayout.read(view, at + 64),
-    packets: readList(2, (i0) => readU64(view, at + 80 + 8 * i0)),
-    bytes: readList(2, (i0) => readU64(view, at + 96 + 8 * i0)),
+    egressStaged: view.getUint32(at + 44, true),
+    ingressStaged: view.getUint32(at + 48, true),
+    interface: view.getUint32(at + 52, true),
+    source: addressLayout.read(view, at + 56),
+    destination: addressLayout.read(view, at + 72),
+    packets: readList(2, (i0) => readU64(view, at + 88 + 8 * i0)),
+    bytes: readList(2, (i0) => readU64(view, at + 104 + 8 * i0)),
   }),
   write: (view: DataView, at: number, value: Event): void => {
     writeU64(view, at, value.time)
@@ -481,11 +485,13 @@ export const eventLayout = {
     view.setUint32(at + 32, value.destinationIdentity, true)
     view.setUint32(at + 36, value.egressRule, true)
     view.setUint32(at + 40, value.ingressRule, true)
-    view.setUint32(at + 44, value.interface, true)
-    addressLayout.write(view, at + 48, value.source)
-    addressLayout.write(view, at + 64, value.destination)
-    writeList(2, value.packets, (i0, item) => writeU64(view, at + 80 + 8 * i0, item))
-    writeList(2, value.bytes, (i0, item) => writeU64(view, at + 96 + 8 * i0, item))
+    view.setUint32(at + 44, value.egressStaged, true)
+    view.setUint32(at + 48, value.ingressStaged, true)
+    view.setUint32(at + 52, value.interface, true)
+    addressLayout.write(view, at + 56, value.source)
+    addressLayout.write(view, at + 72, value.destination)
+    writeList(2, value.packets, (i0, item) => writeU64(view, at + 88 + 8 * i0, item))
+    writeList(2, value.bytes, (i0, item) => writeU64(view, at + 104 + 8 * i0, item))
   },
 } as const
 

@@ -295,6 +295,8 @@ struct event {
 	__u32 destination_identity;
 	__u32 egress_rule; /* deciding rules, 0: no policy on that side */
 	__u32 ingress_rule;
+	__u32 egress_staged; /* rules by which staged policies would decide otherwise, 0: they would not */
+	__u32 ingress_staged;
 	__u32 interface; /* where the packet came in */
 	struct address source;
 	struct address destination;

@@ -87,7 +87,7 @@ static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *ke
 	p->direction = direction;
 	p->rule[0] = flow->rule[0];
 	p->rule[1] = flow->rule[1];
-	p->audit = p->icmp = p->inner = 0;
+	p->audit = p->icmp = p->inner = p->staged[0] = p->staged[1] = 0;
 	p->end[0].identity = flow->identity[side & 1];
 	p->end[1].identity = flow->identity[(side & 1) ^ 1];
 	p->end[0].endpoint = flow->endpoint[side & 1];

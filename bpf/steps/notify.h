@@ -86,6 +86,8 @@ global int notify(struct __sk_buff *skb, struct packet *p, __u32 kind, __u32 rea
 	e->destination_identity = p->end[1].identity;
 	e->egress_rule = p->rule[DIRECTION_EGRESS];
 	e->ingress_rule = p->rule[DIRECTION_INGRESS];
+	e->egress_staged = p->staged[DIRECTION_EGRESS];
+	e->ingress_staged = p->staged[DIRECTION_INGRESS];
 	e->interface = skb->ifindex;
 	e->source = p->source;
 	e->destination = p->destination;

@@ -82,6 +82,7 @@ struct packet {
 	__u32 redirect[2];   /* by enum direction: listener's port, 0: no rules beyond ports */
 	__u32 direction;     /* of the side that decided */
 	__u32 audit;
+	__u32 staged[2]; /* by enum direction: rule by which staged policies would decide otherwise, 0: they would not */
 	__u32 tunnel_identity; /* 0: did not come by tunnel */
 	struct address tunnel_source;
 	struct hop hop;
@@ -102,10 +103,10 @@ struct {
 	__type(key, __u32);
 	__type(value, struct packet);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
-} cilium_slot_3 SEC(".maps");
-_Static_assert(sizeof(struct packet) == 512, "the layout changed: count the name of the map up");
+} cilium_slot_4 SEC(".maps");
+_Static_assert(sizeof(struct packet) == 520, "the layout changed: count the name of the map up");
 
 static __always_inline struct packet *packet_slot(void)
 {
-	return bpf_map_lookup_elem(&cilium_slot_3, &(__u32){0});
+	return bpf_map_lookup_elem(&cilium_slot_4, &(__u32){0});
 }

@@ -222,7 +222,7 @@ global int parse(struct __sk_buff *skb, struct packet *p)
 	p->inner = 0;
 	p->source_port = p->destination_port = 0;
 	p->direction = DIRECTION_EGRESS;
-	p->rule[0] = p->rule[1] = 0;
+	p->rule[0] = p->rule[1] = p->staged[0] = p->staged[1] = 0;
 	p->audit = 0;
 	p->length = 0;
 	p->protocol = 0;

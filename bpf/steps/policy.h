@@ -30,6 +30,7 @@ global int decide(struct packet *p, __u32 policy_id, __u32 direction, __u32 iden
 	__u32 column, index;
 
 	p->rule[direction & 1] = 0;
+	p->staged[direction & 1] = 0;
 	p->redirect[direction & 1] = 0;
 	const struct policy *policy = policy_id ? bpf_map_lookup_elem(&cilium_policies, &policy_id) : 0;
 	if (!policy)
@@ -58,6 +59,7 @@ global int decide(struct packet *p, __u32 policy_id, __u32 direction, __u32 iden
 		return DROP_ENDPOINT_NOT_READY;
 
 	p->rule[direction & 1] = cell->rule;
+	p->staged[direction & 1] = cell->shadow_rule;
 	switch (cell->verdict) {
 	case VERDICT_AUDIT:
 		p->audit = 1;
@@ -85,6 +87,7 @@ global int judge_policy(struct packet *p, __u32 opener, __u32 port)
 
 	p->audit = 0;
 	p->rule[DIRECTION_EGRESS] = p->rule[DIRECTION_INGRESS] = 0;
+	p->staged[DIRECTION_EGRESS] = p->staged[DIRECTION_INGRESS] = 0;
 	p->redirect[DIRECTION_EGRESS] = p->redirect[DIRECTION_INGRESS] = 0;
 	if (from->flags & OWNER_LOCAL)
 		egress = decide(p, from->policy, DIRECTION_EGRESS, destination, port);

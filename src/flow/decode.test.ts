@@ -26,6 +26,8 @@ const event: Event = {
   destinationIdentity: 2000,
   egressRule: 0,
   ingressRule: 3,
+  egressStaged: 0,
+  ingressStaged: 7,
   interface: 12,
   source: address('10.0.0.1'),
   destination: address('10.0.0.2'),
@@ -51,6 +53,7 @@ test('a drop is told in words: reason, ends, protocol, flags, rule', () => {
   assert.deepEqual(e.source, { address: '10.0.0.1', port: 40000, identity: 1000, endpoint: 7 })
   assert.deepEqual(e.destination, { address: '10.0.0.2', port: 80, identity: 2000, endpoint: 9 })
   assert.equal(e.ingressRule, 3)
+  assert.deepEqual([e.egressStaged, e.ingressStaged], [0, 7])
   assert.equal(e.time, 123456789012345)
 })
 

@@ -31,6 +31,9 @@ export interface FlowEvent {
   readonly length: number
   readonly egressRule: number
   readonly ingressRule: number
+  /** Rules by which policies that are staged would have decided otherwise; 0: they would not. */
+  readonly egressStaged: number
+  readonly ingressStaged: number
   readonly interface: number
   /** Of a closed flow: by who opened it, and the replies. */
   readonly packets: readonly number[]
@@ -93,6 +96,8 @@ export function decodeEvent(view: DataView, offset: number, length: number): Flo
     length: e.length,
     egressRule: e.egressRule,
     ingressRule: e.ingressRule,
+    egressStaged: e.egressStaged,
+    ingressStaged: e.ingressStaged,
     interface: e.interface,
     packets: e.packets,
     bytes: e.bytes,

@@ -45,7 +45,9 @@ export function openMonitor(db: Database, maps: LoadedObject, scope: HealthScope
     const event = decodeEvent(view, offset, length)
     if (!event) return
     const [egressBy, ingressBy] = [nameOf(event.egressRule), nameOf(event.ingressRule)]
-    const line = JSON.stringify({ ...event, ...(egressBy ? { egressBy } : {}), ...(ingressBy ? { ingressBy } : {}) })
+    const staged = nameOf(event.egressStaged || event.ingressStaged)
+    const names = { ...(egressBy ? { egressBy } : {}), ...(ingressBy ? { ingressBy } : {}) }
+    const line = JSON.stringify({ ...event, ...names, ...(staged ? { stagedBy: staged } : {}) })
     for (const sink of sinks) sink.line(line)
   }
   const look = () => {

@@ -4,7 +4,7 @@ import type { Agent } from './agent.ts'
 import { print } from './output.ts'
 
 /** What the agent adds to an event: the names of the deciding rules. */
-type Seen = FlowEvent & { readonly egressBy?: string; readonly ingressBy?: string }
+type Seen = FlowEvent & { readonly egressBy?: string; readonly ingressBy?: string; readonly stagedBy?: string }
 
 /** A request that the proxy has decided about. */
 interface HttpSeen {
@@ -55,7 +55,8 @@ function requestLine({ verdict, source, destination, http, rules }: HttpSeen): s
 function line(e: Seen): string {
   const packet = `${end(e.source, e.protocol)} -> ${end(e.destination, e.protocol)} ${e.protocol.toLowerCase()}${e.tcpFlags === '' ? '' : ` ${e.tcpFlags}`}`
   const identity = `identity ${e.source.identity}->${e.destination.identity}`
-  const rules = [e.egressBy && `egress rule ${e.egressBy}`, e.ingressBy && `ingress rule ${e.ingressBy}`]
+  const staged = e.stagedBy && `staged policies would decide by ${e.stagedBy}`
+  const rules = [e.egressBy && `egress rule ${e.egressBy}`, e.ingressBy && `ingress rule ${e.ingressBy}`, staged]
     .filter(Boolean)
     .join(', ')
   const by = rules === '' ? '' : ` (${rules})`

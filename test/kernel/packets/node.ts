@@ -50,8 +50,8 @@ export interface Table {
   readonly columns?: readonly (readonly [space: number, first: number, last: number])[]
   /** Class of identities; others are class 0. */
   readonly classes?: Readonly<Record<number, number>>
-  /** Cells by class, then column: [verdict, rule]. */
-  readonly cells: readonly (readonly (readonly [keyof typeof verdicts, number])[])[]
+  /** Cells by class, then column: [verdict, rule, rule by which staged policies would decide]. */
+  readonly cells: readonly (readonly (readonly [verdict: keyof typeof verdicts, rule: number, staged?: number])[])[]
 }
 
 export type TestNode = ReturnType<typeof openNode>
@@ -220,8 +220,8 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
       const first = nextCell
       for (const row of of.cells) {
         if (row.length !== width) throw new Error(`a class has ${row.length} cells, not ${width}`)
-        for (const [verdict, rule] of row) {
-          const cell: PolicyCell = { rule, shadowRule: 0, verdict: verdicts[verdict], shadowVerdict: 0, proxyPort: 0 }
+        for (const [verdict, rule, shadowRule = 0] of row) {
+          const cell: PolicyCell = { rule, shadowRule, verdict: verdicts[verdict], shadowVerdict: 0, proxyPort: 0 }
           cells.put(nextCell++, cell)
         }
       }

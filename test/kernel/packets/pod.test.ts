@@ -122,6 +122,15 @@ for (const { name, a, b, v6 } of families) {
       assert.equal(node.flowList().length, 0)
     })
 
+    test('what staged policies would decide is told of a new flow, and passes', () => {
+      node.table(7, { cells: [[['allow', 10, 77]]] })
+      node.policy(1, 2, 7)
+      node.bumpEpoch()
+      const [event] = there(tcp({ from: 4100, to: 80, flags: 'S' })).events
+      assert.deepEqual([event!.kind, event!.egressRule, event!.egressStaged], [EventKind.EVENT_NEW, 10, 77])
+      assert.equal(event!.ingressStaged, 0)
+    })
+
     test('what a rule denies is dropped as denied by it', () => {
       const [event] = there(tcp({ from: 4000, to: 81, flags: 'S' })).events
       assert.equal(event!.reason, Drop.DROP_POLICY_DENY)
