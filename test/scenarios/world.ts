@@ -349,7 +349,8 @@ export function connection(
   const destination = whoIs(world, to)
   const egress = source.subject && ask(world, source.subject, 'egress', destination.identity, space, port)
   const ingress = destination.subject && ask(world, destination.subject, 'ingress', source.identity, space, port)
-  const passes = (a: Answer | '' | undefined) => !a || a.verdict === 'allow' || a.verdict === 'audit' || a.verdict === 'redirect'
+  const passes = (a: Answer | '' | undefined) =>
+    !a || a.verdict === 'allow' || a.verdict === 'audit' || a.verdict === 'redirect'
   return {
     ...(egress ? { egress } : {}),
     ...(ingress ? { ingress } : {}),

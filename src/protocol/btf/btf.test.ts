@@ -13,7 +13,7 @@ test('structs, arrays, enums and typedefs of a real object are read', () => {
   const types = parseBtf(section)
   const owner = types.find((type) => type.kind === 'struct' && type.name === 'owner')
   assert.ok(owner?.kind === 'struct')
-  assert.equal(owner.size, 32)
+  assert.equal(owner.size, 36)
   assert.deepEqual(
     owner.members.map((member) => [member.name, member.offset, sizeOf(types, member.type)]),
     [
@@ -23,6 +23,7 @@ test('structs, arrays, enums and typedefs of a real object are read', () => {
       ['endpoint', 12, 2],
       ['flags', 14, 2],
       ['node', 16, 16],
+      ['peer', 32, 4],
     ],
   )
   const drop = types.find((type) => type.kind === 'enum' && type.name === 'drop')
