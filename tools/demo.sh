@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The first half of the Star Wars walk-through on a lab of three nodes: who reached whom, and which rule said so.
+# The Star Wars walk-through on a lab of three nodes: who reached whom, who might ask for what, and which rule said so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=demo
@@ -59,6 +59,37 @@ sleep 0.5
 sort -u "$work/drops" | grep -m 2 -i 'drop' || { echo '  no drop was reported'; fails=$((fails + 1)); }
 agent=$(kubectl -n kube-system get pods -l k8s-app=cilium -o name --field-selector "spec.nodeName=$(kubectl get pods -l class=deathstar -o jsonpath='{.items[0].spec.nodeName}')")
 show kubectl -n kube-system exec "$agent" -c cilium-agent -- cilium endpoint list
+
+exhaust() { # EXPECTED
+  local got
+  got=$(kubectl exec tiefighter -- curl -s --connect-timeout 5 -XPUT deathstar.default.svc.cluster.local/v1/exhaust-port 2>/dev/null | head -1 | tr -d '\r') || got=
+  printf '  tiefighter  PUT /v1/exhaust-port  %s\n' "${got:-no answer}"
+  [ "$got" = "$1" ] || { printf '  expected: %s\n' "$1"; fails=$((fails + 1)); }
+}
+
+say 'A ship of the empire may land, and may do worse'
+exhaust 'Panic: deathstar exploded'
+
+if tools/envoy.sh --cached >/dev/null; then
+  say 'With a policy for HTTP it may land, and nothing else'
+  show kubectl apply -f examples/star-wars/policy-l7.yaml
+  for agent in $(kubectl -n kube-system get pods -l k8s-app=cilium -o name); do
+    kubectl -n kube-system exec "$agent" -c cilium-agent -- cilium monitor --type l7 >>"$work/requests" 2>/dev/null &
+  done
+  for _ in $(seq 50); do
+    [ "$(kubectl exec tiefighter -- curl -s -o /dev/null -w '%{http_code}' -m 2 -XPUT deathstar.default.svc.cluster.local/v1/exhaust-port 2>/dev/null)" = 403 ] && break
+    sleep 0.1
+  done
+  land tiefighter 'Ship landed'
+  land xwing ''
+  exhaust 'Access denied'
+  show kubectl describe ciliumnetworkpolicies rule1
+  say 'Which rules were asked'
+  sleep 0.5
+  grep -m 1 'Denied PUT' "$work/requests" || { echo '  no request was reported'; fails=$((fails + 1)); }
+else
+  say 'There is no Envoy on this machine (tools/envoy.sh), so rules for HTTP are left out'
+fi
 
 say 'The policy goes, and the alliance lands again'
 show kubectl delete cnp rule1

@@ -41,6 +41,12 @@ if [ -n "$missing" ]; then
   out=$(DEBIAN_FRONTEND=noninteractive apt-get install -y -q=2 --no-install-recommends $missing 2>&1) || { echo "$out" >&2; exit 1; }
 fi
 
+# A stock Envoy for L7 rules; everything else works without.
+[ -x "$(tools/envoy.sh --cached 2>/dev/null)" ] || {
+  say 'fetching Envoy'
+  tools/envoy.sh >/dev/null || say 'there is no Envoy: policies with L7 rules will stay closed'
+}
+
 # npm of any age will do: the project brings its own Node. Not `npm ci`: it refuses locks that name optional packages of
 # other platforms which the registry lacks.
 if [ ! -x node_modules/.bin/node ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then

@@ -129,7 +129,7 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
   wire(targets, { db, scope, maps, datapath, netlink, kube, envoy, stateDir, log })
   targets.start()
   envoy?.onChange(() => {
-    if (envoy.connected > 0) for (const table of envoyTables) targets.reload(table)
+    for (const table of envoyTables) targets.reload(table)
   })
   const kubeHealth = kube ? watchKube(db, kube, node.nodeName, scope.child('kube'), log) : undefined
 
