@@ -85,7 +85,7 @@ function variants(rule: HttpRule): readonly Variant[] {
         : h.mismatch === 'LOG'
           ? [{ headers: [], add: [], remove: [] }]
           : h.mismatch === 'REPLACE'
-            ? [mended('OVERWRITE_IF_EXISTS_OR_ADD')]
+            ? [...(h.value === '' ? [matched] : []), mended('OVERWRITE_IF_EXISTS_OR_ADD')]
             : h.mismatch === 'ADD'
               ? [matched, mended('APPEND_IF_EXISTS_OR_ADD')]
               : [matched, { headers: [], add: [], remove: [h.name] }]

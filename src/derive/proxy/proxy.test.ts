@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { HeaderMatch, HttpRule } from '../../model/proxy.ts'
+import { listenerRow } from './resources.ts'
+import { DENIED, type HttpEntry, routesOf } from './routes.ts'
+
+type Headers = Readonly<Record<string, string>>
+interface Asked {
+  readonly method: string
+  readonly path: string
+  readonly host: string
+  readonly headers: Headers
+}
+
+/** What the rules mean, said once more: may the request pass, and with which headers. */
+function reference(rule: HttpRule, asked: Asked): Headers | undefined {
+  const whole = (regex: string, text: string) => regex === '' || new RegExp(`^(?:${regex})$`).test(text)
+  if (!whole(rule.method, asked.method) || !whole(rule.path, asked.path) || !whole(rule.host, asked.host))
+    return undefined
+  const out: Record<string, string> = { ...asked.headers }
+  for (const { name, value, mismatch } of rule.headers) {
+    const there = asked.headers[name]
+    const holds = value === '' ? there !== undefined : there === value
+    if (holds) continue
+    if (mismatch === '') return undefined
+    if (mismatch === 'ADD') out[name] = out[name] === undefined ? value : `${out[name]},${value}`
+    if (mismatch === 'REPLACE') out[name] = value
+    if (mismatch === 'DELETE') delete out[name]
+  }
+  return out
+}
+
+type Json = { readonly [name: string]: unknown }
+
+/** As much of Envoy's router as the routes use. */
+function routed(routes: readonly Json[], asked: Asked): { readonly name: string; readonly headers: Headers } {
+  const all: Headers = { ...asked.headers, ':method': asked.method, ':path': asked.path, ':authority': asked.host }
+  const route = routes.find((r) => {
+    const match = r['match'] as { readonly prefix?: string; readonly headers?: readonly Json[] }
+    return (
+      match.prefix === '/' &&
+      (match.headers ?? []).every((h) => {
+        const value = all[h['name'] as string]
+        if (value === undefined) return false
+        const how = h['string_match'] as { exact?: string; safe_regex?: { regex: string } } | undefined
+        if (!how) return h['present_match'] === true
+        return how.exact === undefined ? new RegExp(`^(?:${how.safe_regex?.regex})$`).test(value) : how.exact === value
+      })
+    )
+  })
+  assert.ok(route)
+  const headers: Record<string, string> = { ...asked.headers }
+  for (const name of (route['request_headers_to_remove'] ?? []) as readonly string[]) delete headers[name]
+  for (const add of (route['request_headers_to_add'] ?? []) as readonly Json[]) {
+    const { key, value } = add['header'] as { key: string; value: string }
+    headers[key] =
+      add['append_action'] === 'APPEND_IF_EXISTS_OR_ADD' && headers[key] !== undefined
+        ? `${headers[key]},${value}`
+        : value
+  }
+  return { name: route['name'] as string, headers }
+}
+
+const header: fc.Arbitrary<HeaderMatch> = fc.record({
+  name: fc.constantFrom('x-a', 'x-b'),
+  value: fc.constantFrom('', '1', '2'),
+  mismatch: fc.constantFrom('', 'LOG', 'ADD', 'DELETE', 'REPLACE'),
+})
+const rule: fc.Arbitrary<HttpRule> = fc.record({
+  method: fc.constantFrom('', 'GET', 'GET|PUT'),
+  path: fc.constantFrom('', '/a', '/a.*', '/(a|b)'),
+  host: fc.constantFrom('', 'h[.]x', 'g'),
+  headers: fc.uniqueArray(header, { maxLength: 2, selector: (h) => h.name }),
+})
+const entry: fc.Arbitrary<HttpEntry> = fc.record({
+  rule: fc.constantFrom('r', 's'),
+  http: fc.array(rule, { maxLength: 3 }),
+})
+const request: fc.Arbitrary<Asked> = fc.record({
+  method: fc.constantFrom('GET', 'PUT', 'POST'),
+  path: fc.constantFrom('/a', '/ab', '/b', '/c'),
+  host: fc.constantFrom('h.x', 'hax', 'g'),
+  headers: fc.dictionary(fc.constantFrom('x-a', 'x-b'), fc.constantFrom('1', '2'), { noNullPrototype: true }),
+})
+
+test('a request passes by any rule and is mended by the first that lets it pass', () => {
+  fc.assert(
+    fc.property(fc.array(entry, { maxLength: 3 }), request, (entries, asked) => {
+      const got = routed(routesOf([entries], 'c'), asked)
+      const passing = entries
+        .flatMap((e) => e.http)
+        .map((h) => reference(h, asked))
+        .find((h) => h !== undefined)
+      assert.equal(got.name === DENIED, passing === undefined)
+      if (passing) assert.deepEqual({ ...got.headers }, { ...passing })
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('a request between two ends passes when a rule of each lets it pass', () => {
+  fc.assert(
+    fc.property(
+      fc.array(entry, { maxLength: 2 }),
+      fc.array(entry, { maxLength: 2 }),
+      request,
+      (egress, ingress, asked) => {
+        const got = routed(routesOf([egress, ingress], 'c'), asked)
+        const passes = (entries: readonly HttpEntry[]) =>
+          entries.some((e) => e.http.some((h) => reference(h, asked) !== undefined))
+        assert.equal(got.name === DENIED, !(passes(egress) && passes(ingress)))
+      },
+    ),
+    { numRuns: 2000 },
+  )
+})
+
+test('routes are named after the rules they stand for', () => {
+  const any: HttpRule = { method: '', path: '', host: '', headers: [] }
+  const names = routesOf([[{ rule: 'p#spec.ingress[0].toPorts[1]', http: [any, any] }]], 'c').map((r) => r['name'])
+  assert.deepEqual(names, [
+    'p#spec.ingress[0].toPorts[1].rules.http[0]',
+    'p#spec.ingress[0].toPorts[1].rules.http[1]',
+    DENIED,
+    DENIED,
+  ])
+})
+
+test('marks of a listener say its role and its port, and what asks both ends is taken for the ingress one', () => {
+  const both = { name: 'b', side: 'both', port: 10002, decidedPort: 10001, rules: [[], []] } as const
+  const text = JSON.stringify(listenerRow(both, { ipv4: true, ipv6: true }))
+  assert.match(text, new RegExp(`"int_value":${10002 * 65536 + 0xc00}\\b`))
+  assert.match(text, new RegExp(`"mark":${10001 * 65536 + 0x800}\\b`))
+  const six = JSON.stringify(listenerRow(both, { ipv4: false, ipv6: true }))
+  assert.ok(six.includes('::1') && !six.includes('127.0.0.1'))
+})
