@@ -182,11 +182,23 @@ export class Cluster {
     return ask<T>(`/proc/${this.nodes.get(node)}/root/run/cilium/cilium.sock`, method, path, body)
   }
 
-  /** Resolves once the agent of a node says that all is well. */
+  /** Resolves once the agent of a node has read everything and serves; it may still warn of something. */
   async agentReady(node: string): Promise<void> {
     await this.until(`the agent of ${node}`, async () => {
       const said = await this.agent<{ cilium?: { state: string } }>(node, 'GET', '/v1/healthz').catch(() => undefined)
-      return said?.body.cilium?.state === 'Ok'
+      return said?.body.cilium !== undefined && said.body.cilium.state !== 'Failure'
+    })
+  }
+
+  /** Resolves once a node's agent does not know a policy any more and all its endpoints are as the others say. */
+  async enforcedWithout(node: string, gone: string): Promise<void> {
+    await this.until(`the end of the policy ${gone} on ${node}`, async () => {
+      const { policy: text, revision } = (
+        await this.agent<{ policy: string; revision: number }>(node, 'GET', '/v1/policy')
+      ).body
+      type Enforced = { status: { policy: { realized: { 'policy-revision': number } } } }
+      const { body } = await this.agent<readonly Enforced[]>(node, 'GET', '/v1/endpoint')
+      return !text.includes(gone) && body.every((e) => e.status.policy.realized['policy-revision'] >= revision)
     })
   }
 

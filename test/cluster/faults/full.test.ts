@@ -18,7 +18,7 @@ const object = join(import.meta.dirname, '../../../build/bpf/contract.o')
 describe('without room', { timeout: 180_000 }, () => {
   let cluster: Cluster
   before(async () => {
-    cluster = await Cluster.up('flt-c', [
+    cluster = await Cluster.up('full', [
       ...['--set', 'bpf-ct-global-tcp-max=1024', '--set', 'bpf-ct-global-any-max=1024'],
       ...['--set', 'prometheus-serve-addr=:9962'],
     ])
@@ -83,8 +83,8 @@ describe('without room', { timeout: 180_000 }, () => {
     }
     const [counted, said] = await lost()
     assert.ok(Number(counted) > 1000, `${counted} lost`)
-    assert.equal(said, counted)
-    assert.match((await cluster.lab.cilium('node-1', ['status'])).stdout, new RegExp(`${counted} lost`))
+    assert.ok(Number(said) >= Number(counted), `${said} after ${counted}`)
+    assert.match((await cluster.lab.cilium('node-1', ['status'])).stdout, /, [1-9]\d* lost/)
   })
 
   it('addresses that do not fit belong to nobody: nothing reaches them, status, metrics and the pod say why', async () => {

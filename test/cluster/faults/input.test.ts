@@ -94,7 +94,7 @@ interface Realized {
 describe('a lab', { timeout: 180_000 }, () => {
   let cluster: Cluster
   before(async () => {
-    cluster = await Cluster.up('flt-b')
+    cluster = await Cluster.up('input')
   })
   after(() => cluster?.lab.down())
 
@@ -244,7 +244,7 @@ describe('a lab', { timeout: 180_000 }, () => {
         ['ADD', `{"a":"${'x'.repeat(5 << 20)}"}`, 'CNI_NETNS=/x', 5],
         ['ADD', config, '', 4],
         ['ADD', config, 'CNI_NETNS=/x', 4],
-        ['ADD', config, "CNI_NETNS=/no/such CNI_ARGS='K8S_POD_NAMESPACE=default;K8S_POD_NAME=client'", 11],
+        ['ADD', config, "CNI_NETNS=/no/such CNI_ARGS='K8S_POD_NAMESPACE=default;K8S_POD_NAME=client'", 4],
         ['CHECK', config, 'CNI_NETNS=/x', 7],
         ['NONE', config, '', 4],
       ]

@@ -33,7 +33,7 @@ const agent = [
   join(root, 'src/apps/agent/main.ts'),
   ...['--enable-k8s=false', `--state-dir=${dir}/run`, `--socket-path=${dir}/run/cilium.sock`, '--agent-health-port=0'],
 ]
-const lab = [join(root, 'bin/cilium-lab'), 'up', '--name', 'fltnone', '--nodes', '1']
+const lab = [join(root, 'bin/cilium-lab'), 'up', '--name', 'missing', '--nodes', '1']
 
 const cases: readonly (readonly [what: string, command: readonly string[], says: RegExp])[] = [
   [
@@ -52,5 +52,5 @@ for (const [what, command, says] of cases)
     assert.equal(code, 1)
     assert.match(said, says)
     assert.doesNotMatch(said, /\n\s+at .*\.[jt]s:\d/, 'no stack')
-    assert.ok(!existsSync('/run/cilium-lab/fltnone'))
+    assert.ok(!existsSync('/run/cilium-lab/missing'))
   })
