@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { endpoints } from '../../derive/endpoints/tables.ts'
+import { hurry } from '../../edge/kernel/grace.ts'
 import { inNamespace, writeSysctl } from '../../edge/kernel/namespace.ts'
 import {
   changeLink,
   createLink,
-  deleteGroup,
+  deleteAside,
   deleteLink,
   isMissing,
   linkByName,
@@ -16,7 +17,10 @@ import {
   putNeighbour,
   putRoute,
 } from '../../edge/kernel/netlink.ts'
+import { errorText } from '../../edge/runtime/scope.ts'
 import { type Endpoint, gatewayMac, podMac } from '../../model/endpoint.ts'
+import { devices } from '../../model/rows.ts'
+import type { Database } from '../../table/database.ts'
 import { deriveEach } from '../../table/definition.ts'
 import type { Outcome, Target } from '../../table/target.ts'
 import { nodeFacts } from './node_facts.ts'
@@ -94,7 +98,7 @@ const DOOMED_GROUP = 0x6c7863
  * Makes the pair with everything inside the pod: addresses, routes, the gateway's neighbour entry. `attach` puts the
  * programs on the host's side (by index) while that is still down, so nothing flows past them.
  */
-export function podDevicesTarget(netlink: Netlink, attach: (index: number) => void): Target<PodDevice> {
+export function podDevicesTarget(netlink: Netlink, attach: (index: number) => void, gone: Gone): Target<PodDevice> {
   return {
     name: 'pod devices',
     key: (d) => d.link,
@@ -104,19 +108,52 @@ export function podDevicesTarget(netlink: Netlink, attach: (index: number) => vo
         .map((l) => ofAlias(l.name, l.alias)),
     equal: (a, b) => aliasOf(a) === aliasOf(b),
     write: (rows) => rows.map((row) => attempt(() => build(netlink, row, attach))),
-    remove(rows) {
-      if (rows.length < 2) return rows.map((row) => attempt(() => deleteLink(netlink, { name: row.link })))
-      const outcomes = rows.map((row) => attempt(() => condemn(netlink, row)))
-      deleteGroup(netlink, DOOMED_GROUP)
-      return outcomes
-    },
+    remove: (rows) => removeAll(netlink, rows, gone),
   }
 }
+
+/**
+ * The kernel tells of the removal as soon as nobody can find a device any more; to have it forgotten takes it much
+ * longer, for which nobody waits.
+ */
+async function removeAll(netlink: Netlink, rows: readonly PodDevice[], gone: Gone): Promise<readonly Outcome[]> {
+  const [only, ...others] = rows
+  if (!only) return []
+  const stop = new AbortController()
+  const release = hurry()
+  try {
+    const outcomes = rows.map((row) => (others.length === 0 ? done : attempt(() => condemn(netlink, row))))
+    const forgotten = deleteAside(others.length === 0 ? { name: only.link } : { group: DOOMED_GROUP })
+    const names = rows.map((row) => row.link)
+    const error = await Promise.race([forgotten, gone(names, stop.signal)]).then(() => '', errorText)
+    return error === '' ? outcomes : rows.map(() => ({ ok: false, error }))
+  } finally {
+    release()
+    stop.abort()
+  }
+}
+
+/** Resolves once none of the devices is there any more; never if one of them was not known. */
+export type Gone = (names: readonly string[], signal: AbortSignal) => Promise<void>
+
+export const goneFrom =
+  (db: Database): Gone =>
+  (names, signal) =>
+    new Promise((resolve) => {
+      const known = (name: string) => db.by(devices, 'name', name).length > 0
+      if (!names.every(known)) return
+      const stop = db.listen((changed) => {
+        if (changed.has('devices') && !names.some(known)) resolve()
+      })
+      signal.addEventListener('abort', stop)
+    })
+
+const done: Outcome = { ok: true }
 
 function attempt(work: () => void): Outcome {
   try {
     work()
-    return { ok: true }
+    return done
   } catch (e) {
     return { ok: false, error: e instanceof Error ? e.message : String(e) }
   }

@@ -42,7 +42,7 @@ import { trackedPolicies } from './kernel_policies.ts'
 import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } from './kube_objects.ts'
 import type { Log } from './log.ts'
 import { nodeFacts, saidNodeFacts } from './node_facts.ts'
-import { podDevices, podDevicesTarget } from './pod_devices.ts'
+import { goneFrom, podDevices, podDevicesTarget } from './pod_devices.ts'
 import { overflowTarget } from './policy_events.ts'
 import { gateTarget, proxyGate, proxyRoutes, proxyRouteTarget } from './proxy.ts'
 import { factsTarget, storedEndpoints, storedTarget } from './stored.ts'
@@ -151,7 +151,7 @@ export function wire(
   })
 
   // Endpoints: the pair of devices with its programs, the route to it, its file, its object.
-  targets.add(podDevices, podDevicesTarget(netlink, datapath.attachPod), { after: [datapathConfig] })
+  targets.add(podDevices, podDevicesTarget(netlink, datapath.attachPod, goneFrom(db)), { after: [datapathConfig] })
   targets.add(podAttachments, datapath.podTarget, { after: [datapathConfig] })
   targets.add(endpointRoutes, routeTarget(endpointRoutes, netlink, ROUTES.pods))
   targets.add(storedEndpoints, storedTarget(`${stateDir}/state/endpoints`, log))

@@ -3,22 +3,37 @@ import { readFileSync, writeFileSync } from 'node:fs'
 
 const SWITCH = '/sys/kernel/rcu_expedited'
 
+/** Who of this process wants it now. */
+let holders = 0
+let moved = false
+
 /**
- * Runs `work` while the kernel ends its grace periods at once (rcu_expedited) instead of when it is convenient: to
- * attach a program to a device then takes 0.1 ms instead of 12. The switch is the whole machine's, so it is put back
- * at once; where it can not be moved the work is merely slower.
+ * Lets the kernel end its grace periods at once (rcu_expedited) instead of when it is convenient: to attach a program
+ * to a device then takes 0.1 ms instead of 12, and each of its programs costs a device that goes as much. The switch is
+ * the whole machine's, so it is to be put back soon, by the result; where it can not be moved the work is merely slower.
  */
-export function withoutGrace<T>(work: () => T): T {
-  let before: string
-  try {
-    before = readFileSync(SWITCH, 'utf8').trim()
-    if (before === '0') writeFileSync(SWITCH, '1')
-  } catch {
-    return work()
+export function hurry(): () => void {
+  if (holders++ === 0)
+    try {
+      moved = readFileSync(SWITCH, 'utf8').trim() === '0'
+      if (moved) writeFileSync(SWITCH, '1')
+    } catch {
+      moved = false
+    }
+  let held = true
+  return () => {
+    if (!held) return
+    held = false
+    if (--holders === 0 && moved) writeFileSync(SWITCH, '0')
   }
+}
+
+/** Runs `work` in a hurry. */
+export function withoutGrace<T>(work: () => T): T {
+  const release = hurry()
   try {
     return work()
   } finally {
-    if (before === '0') writeFileSync(SWITCH, '0')
+    release()
   }
 }

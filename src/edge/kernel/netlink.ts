@@ -51,7 +51,17 @@ import {
   RULE,
   type Rule,
 } from '../../protocol/netlink/route.ts'
-import { bind, close, errnoNumber, KernelError, receiveTry, send, setSocketOption, socket } from './syscall.ts'
+import {
+  bind,
+  close,
+  errnoNumber,
+  KernelError,
+  receiveTry,
+  send,
+  sendAside,
+  setSocketOption,
+  socket,
+} from './syscall.ts'
 
 const AF_NETLINK = 16
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000
@@ -189,9 +199,24 @@ export const deleteLink = (netlink: Netlink, which: { readonly index?: number; r
     netlink.change(LINK.DELETE, 0, encodeLinkQuery(which), `removal of link ${which.name ?? which.index}`),
   )
 
-/** Removes all devices of a group in about the time of one. */
-export const deleteGroup = (netlink: Netlink, group: number): void =>
-  unlessMissing(() => netlink.change(LINK.DELETE, 0, encodeLinkQuery({ group }), `removal of link group ${group}`))
+/**
+ * Removes a device, or all devices of a group in about the time of one, on another thread: before it answers the kernel
+ * waits for everybody who may still hold the device, 16 ms and more on a busy machine.
+ */
+export async function deleteAside(which: { readonly name: string } | { readonly group: number }): Promise<void> {
+  const fd = openRouteSocket(0)
+  try {
+    await sendAside(fd, encodeMessage(LINK.DELETE, FLAG.REQUEST | FLAG.ACK, 1, encodeLinkQuery(which)))
+    const length = receiveTry(fd, buffer, 0)
+    const [answer] = length < 0 ? [] : decodeMessages(buffer.subarray(0, length))
+    const errno = answer ? decodeAnswer(answer).errno : -length
+    if (errno === 0) return
+    const error = new KernelError(`removal of ${'name' in which ? which.name : `link group ${which.group}`}`, errno)
+    if (!isMissing(error)) throw error
+  } finally {
+    close(fd)
+  }
+}
 
 export const addresses = (netlink: Netlink): InterfaceAddress[] =>
   netlink.dump(ADDRESS.GET, encodeAddressDump(), 'list of addresses').map(decodeAddress)

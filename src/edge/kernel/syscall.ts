@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every native call of the project is declared here: libc and libbpf through koffi, synchronous, never on worker
-// threads. Replacing koffi by an addon means replacing this file.
+// Every native call of the project is declared here: libc and libbpf through koffi, synchronous, on the one thread but
+// for `sendAside`. Replacing koffi by an addon means replacing this file.
 import { closeSync } from 'node:fs'
 import { constants, endianness } from 'node:os'
 import koffi from 'koffi'
@@ -133,6 +133,14 @@ export const bind = (fd: number, address: Uint8Array): void =>
   void check(native.bind(fd, address, address.byteLength), 'bind')
 export const setSocketOption = (fd: number, level: number, option: number, value: Uint8Array): void =>
   void check(native.setsockopt(fd, level, option, value, value.byteLength), 'setsockopt')
+/** The same on another thread: for a netlink request that the kernel takes its time over. Errors come with the answer. */
+export const sendAside = (fd: number, bytes: Uint8Array): Promise<void> =>
+  new Promise((resolve, reject) =>
+    native.send.async(fd, bytes, bytes.byteLength, 0, (error: unknown, sent: number) =>
+      error || sent !== bytes.byteLength ? reject(new Error('send: the request was not taken')) : resolve(),
+    ),
+  )
+
 export const send = (fd: number, bytes: Uint8Array): number =>
   check(native.send(fd, bytes, bytes.byteLength, 0), 'send')
 /** Number of bytes received, or the negated errno (EAGAIN and ENOBUFS are part of ordinary life). */

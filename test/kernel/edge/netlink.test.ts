@@ -179,10 +179,10 @@ test('rules, neighbours, a bridge with a member and a vxlan device', (t) => {
   assert.equal(net.neighbours(netlink).filter((n) => n.state === 0x80).length, 0)
 })
 
-test('a group of devices goes at once', (t) => {
-  const { netlink } = place(t)
+test('a group of devices goes at once', async (t) => {
+  const { fd, netlink } = place(t)
   for (let i = 0; i < 5; i++) net.createLink(netlink, { kind: 'bridge', name: `kt-${i}`, group: 42 })
-  net.deleteGroup(netlink, 42)
+  await inNamespace(fd, () => [net.deleteAside({ group: 42 })])[0]
   assert.deepEqual(
     net.links(netlink).map((l) => l.name),
     ['lo'],
