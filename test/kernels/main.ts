@@ -17,6 +17,8 @@ const FILES = [
   "'test/kernel/traffic/*.test.ts'",
 ]
 const TEST = `node_modules/.bin/node --test --test-concurrency=2 --test-reporter=spec ${FILES.join(' ')}`
+/** What the kernel says of processes that crashed. */
+const CRASHES = "dmesg | grep -E ' (segfault at|trap |traps:|general protection)' | grep -v default"
 /** Seconds for a guest; three minutes are usual. */
 const LIMIT = 1200
 
@@ -38,10 +40,14 @@ async function onKernel(line: string): Promise<Outcome> {
   const kernel = guest?.release ?? kernelRelease()
   console.log(`\n== Linux ${kernel}${guest ? ' in a guest' : ', this machine’s'}`)
   const status = guest
-    ? await runInGuest(guest, `export NO_COLOR=1 NODE_NO_WARNINGS=1 TEST_SILENCE_MS=3000\n${TEST}`, {
-        limit: LIMIT,
-        output,
-      })
+    ? await runInGuest(
+        guest,
+        `export NO_COLOR=1 NODE_NO_WARNINGS=1 TEST_SILENCE_MS=3000\n${TEST}\nstatus=$?\n${CRASHES}\nexit $status`,
+        {
+          limit: LIMIT,
+          output,
+        },
+      )
     : await here(output)
   const count = (word: string): number => Number(new RegExp(`^ℹ ${word} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
   const [passed, failed] = [count('pass'), count('fail')]

@@ -88,7 +88,8 @@ const loads = (type: keyof typeof PROGRAM_TYPE, instructions: readonly bigint[])
 /** Loads a program and forgets it; 0 or the negated errno. */
 function load(type: keyof typeof PROGRAM_TYPE, instructions: readonly bigint[], point: number): number {
   const SLEEPABLE = 1 << 4 // what programs of the type SYSCALL have to be
-  const code = new BigUint64Array(instructions)
+  const code = new BigUint64Array(new ArrayBuffer(8 * instructions.length))
+  code.set(instructions)
   const license = new TextEncoder().encode('Dual BSD/GPL\0')
   const attribute = new Attribute(120)
     .u32(0, PROGRAM_TYPE[type])
