@@ -59,6 +59,7 @@ test('a veth is made with its peer in another namespace, both up, named, sized a
       master: 0,
       group: 7,
       alias: 'default/xwing',
+      noArp: false,
     },
   )
   assert.equal(host.peer, pod.index)
