@@ -5,6 +5,7 @@ import { delay } from './delay.ts'
 import { events } from './events.ts'
 import type { Section } from './figure.ts'
 import { kubernetes } from './kubernetes.ts'
+import { l7 } from './l7.ts'
 import { path } from './path.ts'
 import { policySection } from './policy.ts'
 import { programs } from './programs.ts'
@@ -21,5 +22,6 @@ export const sections: readonly Section[] = [
   control,
   delay,
   restarts,
+  l7,
   kubernetes,
 ]

@@ -25,7 +25,7 @@ export function openProxy(stateDir: string, nodeName: string, requests: RequestL
   const { xds } = sockets(stateDir)
   mkdirSync(`${stateDir}/envoy/sockets`, { recursive: true, mode: 0o755 })
   writeWhole(`${stateDir}/envoy/bootstrap.json`, JSON.stringify(bootstrap(stateDir, nodeName), undefined, 1))
-  return openEnvoy({ path: xds, onAccess: requests.take, absent: ABSENT })
+  return openEnvoy({ path: xds, access: requests, absent: ABSENT })
 }
 
 export async function serveProxy(envoy: EnvoyControl, log: Log): Promise<void> {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ownerRows } from '../../derive/addresses/tables.ts'
 import { wantedListeners } from '../../derive/proxy/tables.ts'
-import type { AccessEntry } from '../../edge/envoy/access.ts'
+import type { AccessEntry, AccessSink } from '../../edge/envoy/access.ts'
 import { reservedIdentities } from '../../model/identity.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 
 /** Requests as Envoy tells of them, for whoever listens. */
-export interface RequestLog {
-  take(entries: readonly AccessEntry[]): void
+export interface RequestLog extends AccessSink {
   listen(listener: (request: HttpEvent) => void): () => void
-  readonly passed: number
-  readonly refused: number
+  /** Requests so far, by the status of their answers; 0: there was none. */
+  readonly statuses: ReadonlyMap<number, number>
 }
 
 interface Party {
@@ -47,8 +46,7 @@ export interface HttpEvent {
 
 export function requestLog(db: Database): RequestLog {
   const listeners = new Set<(request: HttpEvent) => void>()
-  let passed = 0
-  let refused = 0
+  const statuses = new Map<number, number>()
 
   function party({ address, port }: { readonly address: string; readonly port: number }): Party {
     const owner = db.get(ownerRows, address)
@@ -85,9 +83,6 @@ export function requestLog(db: Database): RequestLog {
     take(entries) {
       for (const entry of entries) {
         const denied = entry.status === 403 && entry.details === 'direct_response'
-        if (denied) refused++
-        else passed++
-        if (listeners.size === 0) continue
         const event = eventOf(entry, denied)
         for (const tell of listeners) tell(event)
       }
@@ -96,11 +91,12 @@ export function requestLog(db: Database): RequestLog {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    get passed() {
-      return passed
+    get wanted() {
+      return listeners.size > 0
     },
-    get refused() {
-      return refused
+    count(found) {
+      for (const [status, n] of found) statuses.set(status, (statuses.get(status) ?? 0) + n)
     },
+    statuses,
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { countStatuses } from '../../protocol/xds/count.ts'
 import { decode } from '../../protocol/xds/decode.ts'
 import type { Receiver } from './grpc.ts'
 
@@ -39,15 +40,27 @@ const part = (json: Json, name: string): Json => (json[name] ?? {}) as Json
 const text = (json: Json, name: string): string => String(json[name] ?? '')
 const number = (json: Json, name: string): number => Number(json[name] ?? 0)
 
+/** Who wants to know of requests. */
+export interface AccessSink {
+  /** Whether entries are looked at; if not, only `count` hears of them, which costs a tenth. */
+  readonly wanted: boolean
+  take(entries: readonly AccessEntry[]): void
+  /** Requests by the status of their answers, all of them. */
+  count(statuses: ReadonlyMap<number, number>): void
+}
+
 /** Takes one stream of access log messages; only its first says which listener it is of. */
-export function accessReceiver(onEntries: (entries: readonly AccessEntry[]) => void): Receiver {
+export function accessReceiver(sink: AccessSink): Receiver {
   let listener = ''
   return {
     message(bytes) {
+      sink.count(countStatuses(bytes))
+      if (listener !== '' && !sink.wanted) return
       const message = decode(MESSAGE, bytes)
       listener = text(part(message, 'identifier'), 'log_name') || listener
+      if (!sink.wanted) return
       const entries = (part(message, 'http_logs')['log_entry'] ?? []) as readonly Json[]
-      if (entries.length > 0) onEntries(entries.map((e) => entryOf(listener, e)))
+      if (entries.length > 0) sink.take(entries.map((e) => entryOf(listener, e)))
     },
     ended() {},
   }

@@ -4,7 +4,7 @@ import type { EnvoyResource, EnvoyRow } from '../../model/proxy.ts'
 import { type AdsStream, openAdsStream, type Resource, type Settled, type Step } from '../../protocol/xds/ads.ts'
 import { resourceBytes } from '../../protocol/xds/encode.ts'
 import type { Outcome, Target } from '../../table/target.ts'
-import { type AccessEntry, accessReceiver } from './access.ts'
+import { type AccessSink, accessReceiver } from './access.ts'
 import { type Call, type Receiver, serveGrpc } from './grpc.ts'
 
 /** The agent's side of Envoy: what it shall have, what it says it has, and what it tells of requests. */
@@ -27,7 +27,7 @@ export interface EnvoyControl {
 export interface EnvoyOptions {
   /** Of the socket that Envoy connects to. */
   readonly path: string
-  readonly onAccess: (entries: readonly AccessEntry[]) => void
+  readonly access: AccessSink
   /** What to say while there is no Envoy. */
   readonly absent: string
   /** Longest wait for an answer, and for that of `tried`, ms. */
@@ -190,7 +190,7 @@ export function openEnvoy(options: EnvoyOptions): EnvoyControl {
       hopeUntil = performance.now() + 3 * tryMs
       close = await serveGrpc(options.path, {
         [ADS]: serveAds,
-        [ACCESS]: () => accessReceiver(options.onAccess),
+        [ACCESS]: () => accessReceiver(options.access),
       })
       if (closed) await close()
     },

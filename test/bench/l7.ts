@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+/** HTTP through an enforced L7 rule, against the same Envoy as a plain proxy on the same node, slice by slice in turns. */
+import { join } from 'node:path'
+import { Lab, ran } from '../lab.ts'
+import { absolute, type Figure, median, relative, type Section } from './figure.ts'
+import { Lines } from './load.ts'
+
+const program = join(import.meta.dirname, '../../build/httpbench')
+/** One port under rules, one without for the plain proxy, and the plain proxy's own. */
+const PORTS = { ruled: 8080, plain: 8081, proxy: 9900 } as const
+const ROUNDS = 5
+const SECONDS = 1.5
+
+interface Slice {
+  readonly rate: number
+  readonly p50: number
+  readonly p99: number
+}
+
+const pod = (name: string, node: string): string =>
+  `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, labels: {bench: ${name}}}, spec: {nodeName: ${node}, terminationGracePeriodSeconds: 0, containers: [{name: main, image: busybox, command: [sleep, infinity]}]}}`
+
+const policy = (name: string, own: string, other: string, egress: boolean, port: number, path: string): string =>
+  `{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: ${name}}, spec: {endpointSelector: {matchLabels: {bench: ${own}}}, ${egress ? 'egress: [{toEndpoints' : 'ingress: [{fromEndpoints'}: [{matchLabels: {bench: ${other}}}], toPorts: [{ports: [{port: "${port}", protocol: TCP}], rules: {http: [{method: GET, path: "${path}"}]}}]}]}}`
+
+/** A plain proxy with what costs the same: HTTP in, routes, HTTP out to one place. */
+const plainProxy = (server: string): object => ({
+  static_resources: {
+    listeners: [
+      {
+        name: 'plain',
+        address: { socket_address: { address: '0.0.0.0', port_value: PORTS.proxy } },
+        filter_chains: [
+          {
+            filters: [
+              {
+                name: 'http',
+                typed_config: {
+                  '@type':
+                    'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+                  stat_prefix: 'plain',
+                  generate_request_id: false,
+                  route_config: {
+                    virtual_hosts: [
+                      {
+                        name: 'all',
+                        domains: ['*'],
+                        routes: [{ match: { prefix: '/' }, route: { cluster: 'to', timeout: '0s' } }],
+                      },
+                    ],
+                  },
+                  http_filters: [
+                    {
+                      name: 'router',
+                      typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+                    },
+                  ],
+                },
+              },
+            ],
+          },
+        ],
+      },
+    ],
+    clusters: [
+      {
+        name: 'to',
+        type: 'STATIC',
+        connection_pool_per_downstream_connection: true,
+        load_assignment: {
+          cluster_name: 'to',
+          endpoints: [
+            {
+              lb_endpoints: [
+                { endpoint: { address: { socket_address: { address: server, port_value: PORTS.plain } } } },
+              ],
+            },
+          ],
+        },
+      },
+    ],
+  },
+})
+
+export const l7: Section = {
+  name: 'l7',
+  run: async (report) => {
+    const envoy = (await ran('tools/envoy.sh', ['--cached'])).stdout.trim()
+    if (envoy === '') throw new Error('tools/envoy.sh finds no Envoy')
+    const running: Lines[] = []
+    const lab = await Lab.up('l7bench', [], 1)
+    try {
+      await measure(lab, envoy, running, report)
+    } finally {
+      for (const r of running) {
+        try {
+          r.stop()
+        } catch {
+          // It has ended by itself; what it was needed for has failed with a reason.
+        }
+      }
+      await lab.down()
+    }
+  },
+}
+
+async function measure(lab: Lab, envoy: string, running: Lines[], report: (figure: Figure) => void): Promise<void> {
+  const [node = ''] = await lab.nodes()
+  const apply = (...texts: readonly string[]) => lab.kubectl(['apply', '-f', '-'], texts.join('\n---\n'))
+  await apply(pod('server', node), pod('client', node))
+  await lab.ready('bench')
+  const addressOf = async (name: string) =>
+    (await lab.kubectl(['get', 'pod', name, '-o', 'jsonpath={.status.podIP}'])).trim()
+  const server = await addressOf('server')
+  const gateway = (await addressOf('client')).replace(/\d+$/, '1')
+  for (const port of [PORTS.ruled, PORTS.plain])
+    running.push(new Lines([...lab.inside('default/server'), program, 'serve', String(port)]))
+  running.push(
+    new Lines([
+      ...lab.inside(node),
+      envoy,
+      '--config-yaml',
+      JSON.stringify(plainProxy(server)),
+      '--concurrency',
+      '2',
+      '--use-dynamic-base-id',
+      '-l',
+      'critical',
+    ]),
+  )
+
+  const ask = async (address: string, port: number, connections: number, seconds = SECONDS): Promise<Slice> => {
+    const [command = '', ...args] = [
+      ...lab.inside('default/client'),
+      program,
+      'ask',
+      address,
+      String(port),
+      '/bench',
+      String(connections),
+      String(seconds),
+    ]
+    const { code, stdout, stderr } = await ran(command, args)
+    const [rate = 0, p50 = 0, p99 = 0, refused = 0] = stdout.trim().split(' ').map(Number)
+    if (code !== 0 || rate === 0 || refused > 0) throw new Error(`httpbench: ${stdout}${stderr}`)
+    return { rate, p50, p99 }
+  }
+  const ruled = (connections: number) => ask(server, PORTS.ruled, connections)
+  const plain = (connections: number) => ask(gateway, PORTS.proxy, connections)
+  const ready = async (what: () => Promise<Slice>): Promise<void> => {
+    for (let i = 0; ; i++) {
+      try {
+        await what()
+        return
+      } catch (e) {
+        if (i === 40) throw e
+        await new Promise((resolve) => setTimeout(resolve, 250))
+      }
+    }
+  }
+
+  await apply(policy('in', 'server', 'client', false, PORTS.ruled, '/bench'))
+  await ready(() => ask(gateway, PORTS.proxy, 1, 0.1))
+  await ready(() => ask(server, PORTS.ruled, 1, 0.1))
+  const oneEnd = new Map<number, number>()
+  for (const connections of [1, 16]) {
+    const through: Slice[] = []
+    const beside: Slice[] = []
+    for (let i = 0; i < ROUNDS; i++) {
+      through.push(await ruled(connections))
+      beside.push(await plain(connections))
+    }
+    const rates = through.map((s) => s.rate)
+    oneEnd.set(connections, median(rates))
+    const pairs = (of: (s: Slice) => number) => median(through.map((s, i) => of(s) / of(beside[i] as Slice)))
+    const name = `HTTP through a rule, ${connections === 1 ? 'one connection' : `${connections} connections`}`
+    report(
+      relative(
+        `${name}, requests`,
+        median(rates),
+        '1/s',
+        median(beside.map((s) => s.rate)),
+        pairs((s) => s.rate),
+        0.95,
+        true,
+      ),
+    )
+    report(
+      relative(
+        `${name}, p99`,
+        median(through.map((s) => s.p99)),
+        'µs',
+        median(beside.map((s) => s.p99)),
+        pairs((s) => s.p99),
+        1.1,
+      ),
+    )
+  }
+
+  await apply(
+    policy('out', 'client', 'server', true, PORTS.ruled, '/bench'),
+    policy('gate', 'client', 'server', true, PORTS.proxy, '/'),
+  )
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  await ready(() => ask(server, PORTS.ruled, 1, 0.1))
+  for (const connections of [1, 16]) {
+    const both: number[] = []
+    for (let i = 0; i < ROUNDS; i++) both.push((await ruled(connections)).rate)
+    const one = oneEnd.get(connections) ?? 0
+    report(
+      relative(
+        `both ends enforcing on one node, ${connections} connections, requests`,
+        median(both),
+        '1/s',
+        one,
+        median(both) / one,
+        0.9,
+        true,
+      ),
+    )
+  }
+
+  await apply(
+    ...Array.from({ length: 50 }, (_, i) => policy(`set-${i}`, 'server', 'client', false, 10_000 + i, `/set-${i}`)),
+  )
+  await new Promise((resolve) => setTimeout(resolve, 3000))
+  const memory = await lab.kubectl([
+    '-n',
+    'kube-system',
+    'exec',
+    'ds/cilium-envoy',
+    '--',
+    'sh',
+    '-c',
+    'grep VmRSS /proc/$(cat /var/run/cilium/envoy/pid)/status',
+  ])
+  report(absolute('memory of Envoy with 50 sets of rules', Number(/\d+/.exec(memory)?.[0]) / 1024, 'MB'))
+}
