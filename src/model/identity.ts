@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fail, ok, type Result } from '../base/result.ts'
 import { object, text, textMap } from './json.ts'
-import { type LabelSet, labelsOfSecurityMap } from './labels.ts'
+import { type LabelSet, labelSetKey, labelsOfSecurityMap } from './labels.ts'
 import { parseMeta } from './meta.ts'
 
 /** A security identity: the number packets and maps carry for a set of labels. */
@@ -34,9 +34,11 @@ export const reservedIdentities: readonly Identity[] = Object.entries(reserved)
     labels: name === 'kube-apiserver' ? ['reserved:kube-apiserver', 'reserved:remote-node'] : [`reserved:${name}`],
   }))
 
+const reservedByKey = new Map(reservedIdentities.map((i) => [labelSetKey(i.labels), i.number]))
+
 /** Number of a reserved identity by its labels, 0 for other labels. */
 export const reservedNumber = (labels: LabelSet): number =>
-  (labels[0]?.startsWith('reserved:') && reservedIdentities.find((i) => i.labels.join() === labels.join())?.number) || 0
+  labels[0]?.startsWith('reserved:') ? (reservedByKey.get(labelSetKey(labels)) ?? 0) : 0
 
 export const isReserved = (number: number): boolean => number > 0 && number < 100
 /** Numbers that every node of the cluster agrees on, one CiliumIdentity object each. */

@@ -27,7 +27,14 @@ export const labelSet = (labels: readonly (Label | string)[]): LabelSet =>
   [...new Set(labels.map((l) => (typeof l === 'string' ? l : labelText(l))))].sort()
 
 /** One text per set, to compare and to key by. `;` ends each label because one text may be the start of another. */
-export const labelSetKey = (labels: LabelSet): string => labels.map((l) => `${l};`).join('')
+export function labelSetKey(labels: LabelSet): string {
+  const known = setKeys.get(labels)
+  if (known !== undefined) return known
+  const key = labels.map((l) => `${l};`).join('')
+  setKeys.set(labels, key)
+  return key
+}
+const setKeys = new WeakMap<LabelSet, string>()
 
 /** CiliumIdentity's `security-labels`: `source:key` to value. */
 export function labelsOfSecurityMap(map: { readonly [key: string]: string }): LabelSet {

@@ -19,15 +19,16 @@ export const endpointNumbers = allocate<EndpointRequest, EndpointNumber>(
   endpointRequests,
   { key: (n) => n.attachment },
   (wanted, held) => {
+    const before = new Map(held.map((h) => [h.attachment, h]))
     const known = new Map(held.map((h) => [h.attachment, h.id]))
     const used = new Set(known.values())
     for (const r of wanted) {
-      const key = attachment(r)
-      if (!r.held || r.held.id === 0 || known.has(key) || used.has(r.held.id)) continue
-      known.set(key, r.held.id)
+      if (!r.held || r.held.id === 0 || used.has(r.held.id) || known.has(attachment(r))) continue
+      known.set(attachment(r), r.held.id)
       used.add(r.held.id)
     }
-    return [...numbersByHash(wanted.map(attachment), known, 1, 65535)].map(([key, id]) => ({ attachment: key, id }))
+    const numbers = numbersByHash(wanted.map(attachment), known, 1, 65535)
+    return [...numbers].map(([key, id]) => before.get(key) ?? { attachment: key, id })
   },
 )
 

@@ -97,9 +97,9 @@ export const endpointIdentities = allocate<EndpointLabels, EndpointIdentity>(
     const before = new Map(held.map((h) => [h.attachment, h]))
     return wanted.map(({ attachment, labels }) => {
       const identity = reservedNumber(labels) || (labels.length === 0 ? 0 : identityOf(read, labelSetKey(labels)))
-      return identity !== 0
-        ? { attachment, identity, labels }
-        : (before.get(attachment) ?? { attachment, identity, labels })
+      const known = before.get(attachment)
+      const same = identity === 0 || (known?.identity === identity && known.labels === labels)
+      return known && same ? known : { attachment, identity, labels }
     })
   },
   [ciliumIdentities],

@@ -12,7 +12,7 @@ import {
   printAddress,
   printPrefix,
 } from '../../base/ip.ts'
-import { attachment, type EndpointRequest } from '../../model/endpoint.ts'
+import { attachment, type EndpointRequest, type HeldEndpoint } from '../../model/endpoint.ts'
 import { ciliumNodes, endpointRequests, nodes, settings } from '../../model/rows.ts'
 import { allocate, deriveAll, type Read } from '../../table/definition.ts'
 
@@ -91,20 +91,26 @@ export const podAddresses = allocate<EndpointRequest, PodAddress>(
     const config = read.get(settings, 'settings')
     if (!config) return held
     const local = read.by(pools, 'node', config.nodeName)
-    const give4 = config.enableIpv4 ? giver(wanted, held, local, 4) : undefined
-    const give6 = config.enableIpv6 ? giver(wanted, held, local, 6) : undefined
-    const rows = wanted.map((request) => {
-      const key = attachment(request)
+    const known = new Map(held.map((h) => [h.key, h]))
+    const keyed = wanted.map((request): Wanted => ({ key: attachment(request), held: request.held }))
+    const give4 = config.enableIpv4 ? giver(keyed, known, local, 4) : undefined
+    const give6 = config.enableIpv6 ? giver(keyed, known, local, 6) : undefined
+    const fresh: PodAddress[] = []
+    const rows = keyed.map(({ key }) => {
       const ipv4 = give4?.(key) ?? ''
       const ipv6 = give6?.(key) ?? ''
+      const before = known.get(key)
       const lacks = [give4 && ipv4 === '' ? 'IPv4' : '', give6 && ipv6 === '' ? 'IPv6' : ''].filter((f) => f)
-      return { key, ipv4, ipv6, problem: lacks.length === 0 ? '' : lackText(lacks, local) }
+      const same = before?.ipv4 === ipv4 && before.ipv6 === ipv6 && before.problem === '' && lacks.length === 0
+      if (same) return before
+      const row = { key, ipv4, ipv6, problem: lacks.length === 0 ? '' : lackText(lacks, local) }
+      if (!before) fresh.push(row)
+      return row
     })
     const last = (family: 4 | 6): PodAddress => {
-      const before = held.find((h) => h.key === `cursor ${family}`)
-      const known = new Set(held.map((h) => h.key))
-      const fresh = rows.filter((r) => !known.has(r.key)).map((r) => (family === 4 ? r.ipv4 : r.ipv6))
-      const at = fresh.filter((a) => a !== '').at(-1) ?? (family === 4 ? before?.ipv4 : before?.ipv6) ?? ''
+      const before = known.get(`cursor ${family}`)
+      const addresses = fresh.map((r) => (family === 4 ? r.ipv4 : r.ipv6))
+      const at = addresses.filter((a) => a !== '').at(-1) ?? (family === 4 ? before?.ipv4 : before?.ipv6) ?? ''
       return { key: `cursor ${family}`, ipv4: family === 4 ? at : '', ipv6: family === 6 ? at : '', problem: '' }
     }
     return [...rows, last(4), last(6)]
@@ -117,34 +123,41 @@ const lackText = (families: readonly string[], local: readonly Pool[]): string =
     ? `no ${families.join(' or ')} address: this node has no pod prefix yet (the operator gives it to the CiliumNode)`
     : `no ${families.join(' or ')} address: the pool is empty (${local.map((p) => p.prefix).join(', ')})`
 
+interface Wanted {
+  readonly key: string
+  readonly held: HeldEndpoint | undefined
+}
+
 /** Who holds an address keeps it; restored endpoints come before new ones. */
 function giver(
-  wanted: readonly EndpointRequest[],
-  held: readonly PodAddress[],
+  wanted: readonly Wanted[],
+  known: ReadonlyMap<string, PodAddress>,
   local: readonly Pool[],
   family: 4 | 6,
 ): (key: string) => string {
   const of = (a: { readonly ipv4: string; readonly ipv6: string }) => (family === 4 ? a.ipv4 : a.ipv6)
-  const heldBy = new Map(held.map((h) => [h.key, of(h)]))
   const given = new Map<string, string>()
   const taken = new Set<string>()
-  const take = (key: string, address: string | undefined) => {
+  const take = (key: string, has: { readonly ipv4: string; readonly ipv6: string } | undefined) => {
+    const address = has && of(has)
     if (!address || taken.has(address) || given.has(key)) return
     given.set(key, address)
     taken.add(address)
   }
-  for (const r of wanted) take(attachment(r), heldBy.get(attachment(r)))
-  for (const r of wanted) take(attachment(r), r.held && of(r.held))
+  for (const { key } of wanted) take(key, known.get(key))
+  for (const { key, held } of wanted) take(key, held)
   const prefixes = local.filter((p) => p.family === family)
   const reserved = new Set(prefixes.map((p) => p.gateway))
-  let start = parseAddress(heldBy.get(`cursor ${family}`) ?? '')
+  const cursor = known.get(`cursor ${family}`)
+  let start = cursor && parseAddress(of(cursor))
   return (key) => {
     const mine = given.get(key)
     if (mine !== undefined) return mine
     const found = nextAddressOf(prefixes, start, (a) => taken.has(a) || reserved.has(a))
     if (found === undefined) return ''
     start = parseAddress(found)
-    take(key, found)
+    given.set(key, found)
+    taken.add(found)
     return found
   }
 }
