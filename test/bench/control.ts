@@ -48,9 +48,11 @@ async function plugin(lab: Lab, node: string, count: number): Promise<{ add: num
   const config = JSON.stringify({ cniVersion: '1.0.0', name: 'cilium', type: 'cilium-cni' })
   // One shell inside the node times each call with its own clock; what a new process costs there is part of the plugin.
   const script = `
+    echo '${config}' >/tmp/bench-conf
     call() { # COMMAND NAME
-      printf '%s' '${config}' | env CNI_COMMAND=$1 CNI_CONTAINERID=bench$2 CNI_NETNS=/run/netns/bench-$2 CNI_IFNAME=eth0 CNI_PATH=${paths['CNI_PATH']} \\
-        CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=$2;K8S_POD_INFRA_CONTAINER_ID=bench$2" ${paths['CNI_PATH']}/cilium-cni >/tmp/bench-out || cat /tmp/bench-out >&2
+      CNI_COMMAND=$1 CNI_CONTAINERID=bench$2 CNI_NETNS=/run/netns/bench-$2 CNI_IFNAME=eth0 CNI_PATH=${paths['CNI_PATH']} \\
+        CNI_ARGS="IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=$2;K8S_POD_INFRA_CONTAINER_ID=bench$2" \\
+        ${paths['CNI_PATH']}/cilium-cni </tmp/bench-conf >/tmp/bench-out || cat /tmp/bench-out >&2
     }
     for n in ${names.join(' ')}; do ip netns add bench-$n; done
     for n in ${names.join(' ')}; do a=\${EPOCHREALTIME}; call ADD $n; b=\${EPOCHREALTIME}; echo add $a $b; done
