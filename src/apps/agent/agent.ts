@@ -133,8 +133,8 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
   })
   const kubeHealth = kube ? watchKube(db, kube, node.nodeName, scope.child('kube'), log) : undefined
 
-  const notReady = (): string => {
-    if (!db.get(nodeFacts, 'node')) return 'this node has no address or no pod prefix yet'
+  const notReady = (withKube = true): string => {
+    if (!db.get(nodeFacts, 'node')) return withKube ? 'this node has no address or no pod prefix yet' : ''
     if (!db.get(loadedPrograms, 'programs'))
       return (
         targets
@@ -143,7 +143,7 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
           ?.waitsFor.join() || 'the programs are not loaded'
       )
     const last = policyTables.find((t) => !db.isInitialised(t))
-    return last ? 'not all objects have been read from Kubernetes yet' : ''
+    return last && withKube ? 'not all objects have been read from Kubernetes yet' : ''
   }
   const findPod = kube && podFinder(kube)
   const cni = openCni(db, targets, { notReady, log, netnsThere: existsSync, ...(findPod ? { findPod } : {}) })

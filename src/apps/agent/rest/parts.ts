@@ -35,8 +35,8 @@ export interface Parts {
   readonly revisions: Revisions
   readonly endpointLog: (attachment: string) => readonly LogEntry[]
   readonly sweeps: { readonly runs: number; readonly last: Sweep }
-  /** Why pods can not be started at present; '' if they can. */
-  readonly notReady: () => string
+  /** Why pods can not be started at present; '' if they can. `withKube` false: leaving out what Kubernetes has yet to say. */
+  readonly notReady: (withKube?: boolean) => string
   readonly log: Log
   /** performance.now() at the start. */
   readonly started: number

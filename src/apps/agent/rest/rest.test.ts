@@ -35,7 +35,7 @@ async function start(t: TestContext) {
     directory: () => ({ ok: true, value: [] }),
   })
   assert.ok(settings.ok)
-  const state = { notReady: '' }
+  const state = { notReady: '', ill: '' }
   const parts: Parts = {
     version: 'test',
     settings: settings.value,
@@ -60,7 +60,7 @@ async function start(t: TestContext) {
     revisions: countRevisions(node.db, node.targets),
     endpointLog: endpointLog(node.db),
     sweeps: { runs: 0, last: { flows: 0, deleted: 0, ms: 0 } },
-    notReady: () => state.notReady,
+    notReady: (withKube = true) => (withKube ? state.notReady : state.ill),
     log: () => {},
     started: 0,
     calls: { ok: 0, failed: 0 },
@@ -179,13 +179,13 @@ test('status says Ok, or what is missing, and answers probes', async (t) => {
     msg: 'no pod prefix yet',
   })
   const probe = table.find((r) => r.path === '/healthz')
-  const answer = await probe?.handle({
-    params: {},
-    query: new URLSearchParams(),
-    headers: { brief: 'true' },
-    body: undefined,
-  })
-  assert.deepEqual(answer, { status: 503, text: 'no pod prefix yet\n' })
+  const asked = (headers: object) =>
+    probe?.handle({ params: {}, query: new URLSearchParams(), headers: { brief: 'true', ...headers }, body: undefined })
+  assert.deepEqual(await asked({}), { status: 503, text: 'no pod prefix yet\n' })
+  const alone = { 'require-k8s-connectivity': 'false' }
+  assert.deepEqual(await asked(alone), { text: 'OK\n' }, 'what Kubernetes has yet to say is no reason to kill it')
+  state.ill = 'the programs are not loaded'
+  assert.deepEqual(await asked(alone), { status: 503, text: 'the programs are not loaded\n' })
 })
 
 test('rows that can not be made so are a warning that names their table', async (t) => {

@@ -51,14 +51,17 @@ async function debuginfo(parts: Parts, shown: readonly Route[]): Promise<object>
   }
 }
 
-/** For kubelets: ready or not, and why. */
+/**
+ * For kubelets: ready or not, and why. With the header `require-k8s-connectivity: false` only the agent itself counts:
+ * to kill it because the API server is away would not bring that back.
+ */
 export function healthRoutes(parts: Parts): readonly Route[] {
   return [
     {
       method: 'GET',
       path: '/healthz',
-      handle() {
-        const reason = parts.notReady()
+      handle({ headers }) {
+        const reason = parts.notReady(headers['require-k8s-connectivity'] !== 'false')
         return reason === '' ? { text: 'OK\n' } : { status: 503, text: `${reason}\n` }
       },
     },
