@@ -6,9 +6,9 @@ import { Lines } from './load.ts'
 const pod = (name: string, node: string): string =>
   `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, labels: {bench: ${name}}}, spec: {nodeName: ${node}, terminationGracePeriodSeconds: 0, containers: [{name: main, image: busybox, command: [sleep, infinity]}]}}`
 
-const peers = '[{matchExpressions: [{key: bench, operator: Exists}]}]'
+const peers = '[{matchExpressions: [{key: bench, operator: In, values: [server, client, far]}]}]'
 const ports = '[{ports: [{port: "7700", endPort: 7710, protocol: ANY}]}]'
-const policy = `{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: bench}, spec: {endpointSelector: {matchExpressions: [{key: bench, operator: Exists}]}, ingress: [{fromEndpoints: ${peers}, toPorts: ${ports}}], egress: [{toEndpoints: ${peers}, toPorts: ${ports}}]}}`
+const policy = `{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: bench}, spec: {endpointSelector: {matchExpressions: [{key: bench, operator: In, values: [server, client, far]}]}, ingress: [{fromEndpoints: ${peers}, toPorts: ${ports}}], egress: [{toEndpoints: ${peers}, toPorts: ${ports}}]}}`
 
 export interface BenchPods {
   readonly near: Pair
