@@ -89,19 +89,38 @@ interface Placed {
   readonly position: number
 }
 
-/** What the given policies, which may or may not select the subject, mean for it in one direction. */
-export function programOf(
-  subject: Subject,
-  direction: Direction,
-  policies: readonly Policy[],
-  settings: PolicySettings,
-): Program {
-  const asked = { enforce: new Set<string>(), audit: new Set<string>(), staged: new Set<string>() }
-  const selecting: { readonly policy: Policy; readonly spec: PolicySpec }[] = []
+/** A part of a policy that selects a subject. */
+export interface Selecting {
+  readonly policy: Policy
+  readonly spec: PolicySpec
+}
+
+/** Which of the given policies concern the subject. */
+export function selectingOf(subject: Subject, policies: readonly Policy[], settings: PolicySettings): Selecting[] {
+  const selecting: Selecting[] = []
   if (settings.enablePolicy !== 'never' && !subject.unenforced)
     for (const policy of policies)
       for (const spec of policy.specs)
         if (!spec.ofNodes && selectsSubject(spec, subject.labels)) selecting.push({ policy, spec })
+  return selecting
+}
+
+/** What the given policies, which may or may not select the subject, mean for it in one direction. */
+export const programOf = (
+  subject: Subject,
+  direction: Direction,
+  policies: readonly Policy[],
+  settings: PolicySettings,
+): Program => programFrom(subject, direction, selectingOf(subject, policies, settings), settings)
+
+/** The same when it is known what selects the subject. Of that its labels decide alone. */
+export function programFrom(
+  subject: Pick<Subject, 'namedPorts' | 'audit'>,
+  direction: Direction,
+  selecting: readonly Selecting[],
+  settings: PolicySettings,
+): Program {
+  const asked = { enforce: new Set<string>(), audit: new Set<string>(), staged: new Set<string>() }
   const demands = selecting.flatMap(({ spec }) => (spec.demands ?? []).filter((d) => d.direction === direction))
   const placed: Placed[] = []
   for (const { policy, spec } of selecting) {
@@ -163,7 +182,13 @@ function resolvable(rule: Rule, settings: PolicySettings): Rule {
   return rule.peers.some((p) => p.kind === 'nodes' && p.gated) ? { ...rule, peers: 'all' } : rule
 }
 
-function entryOf(rule: Rule, subject: Subject, tier: number, mode: PolicyMode, demands: readonly Demand[]): Entry {
+function entryOf(
+  rule: Rule,
+  subject: Pick<Subject, 'namedPorts'>,
+  tier: number,
+  mode: PolicyMode,
+  demands: readonly Demand[],
+): Entry {
   const { key, action } = rule
   const wanted = demands.filter((d) => (d.action === 'deny') === (action === 'deny')).flatMap((d) => d.requirements)
   const peers =

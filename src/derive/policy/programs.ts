@@ -3,11 +3,21 @@
 import type { Endpoint } from '../../model/endpoint.ts'
 import { anchorsOf } from '../../model/labels.ts'
 import { endpointOptions, settings } from '../../model/rows.ts'
+import type { Settings } from '../../model/settings.ts'
 import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 import { endpoints } from '../endpoints/tables.ts'
 import { numbersByHash } from '../numbers.ts'
 import { policies } from './policies.ts'
-import { localhostRule, type Program, peerKey, programOf, type Subject, subjectKey } from './program.ts'
+import {
+  localhostRule,
+  type Program,
+  peerKey,
+  programFrom,
+  type Selecting,
+  type Subject,
+  selectingOf,
+  subjectKey,
+} from './program.ts'
 import type { Peer, Policy } from './rule.ts'
 
 /** What policy decides for: endpoints with an identity, those that it can not tell apart as one. */
@@ -63,16 +73,45 @@ export const subjectPrograms = deriveEach<Subject, SubjectPrograms>(
     for (const anchor of ['', ...new Set(anchorsOf(subject.labels))])
       for (const policy of read.by(policies, 'subject', anchor)) found.set(policy.key, policy)
     const selecting = [...found.values()]
-    return [
-      {
-        subject: subject.key,
-        identity: subject.identity,
-        ingress: programOf(subject, 'ingress', selecting, config),
-        egress: programOf(subject, 'egress', selecting, config),
-      },
-    ]
+    const both = programsOf(subject, selectingOf(subject, selecting, config), config)
+    return [{ subject: subject.key, identity: subject.identity, ...both }]
   },
 )
+
+/** What programs were made of, but for the policies: those of whom the same parts of policies speak share them. */
+interface Made {
+  readonly selecting: readonly Selecting[]
+  readonly namedPorts: string
+  readonly audit: boolean
+  readonly programs: Pick<SubjectPrograms, 'ingress' | 'egress'>
+}
+/** By settings and the first part that selects; of each only the last few. */
+const made = new WeakMap<Settings, WeakMap<object, Made[]>>()
+const nobody = {}
+const remembered = 8
+
+function programsOf(subject: Subject, selecting: readonly Selecting[], config: Settings): Made['programs'] {
+  const audit = subject.audit === true
+  const namedPorts = subjectKey(0, subject.namedPorts)
+  let ofSettings = made.get(config)
+  if (!ofSettings) made.set(config, (ofSettings = new WeakMap()))
+  const first = selecting[0]?.spec ?? nobody
+  const known = ofSettings.get(first) ?? []
+  const same = known.find(
+    (m) =>
+      m.audit === audit &&
+      m.namedPorts === namedPorts &&
+      m.selecting.length === selecting.length &&
+      m.selecting.every((s, i) => s.spec === selecting[i]?.spec && s.policy === selecting[i]?.policy),
+  )
+  if (same) return same.programs
+  const programs = {
+    ingress: programFrom(subject, 'ingress', selecting, config),
+    egress: programFrom(subject, 'egress', selecting, config),
+  }
+  ofSettings.set(first, [{ selecting, namedPorts, audit, programs }, ...known.slice(0, remembered - 1)])
+  return programs
+}
 
 /** Distinct programs: subjects of whom the same rules speak share one. */
 export const programs = deriveAll<Program>('programs', [subjectPrograms], { key: (p) => p.key }, (read) => [

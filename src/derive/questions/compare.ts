@@ -66,7 +66,9 @@ export function compare(before: Cluster, after: Cluster): Comparison {
     if (!a || !b) return []
     const identity = a.identity !== b.identity
     const programs = after.db.get(subjectPrograms, b.group?.key ?? '')
-    const other = (direction: 'ingress' | 'egress') => programs !== undefined && !same(programs[direction])
+    const held = before.db.get(subjectPrograms, a.group?.key ?? '')
+    const other = (direction: 'ingress' | 'egress') =>
+      programs !== undefined && (held?.[direction] !== programs[direction] || !same(programs[direction]))
     return [{ name: named.name, a, b, changed: { ingress: other('ingress'), egress: other('egress'), identity } }]
   })
   for (const from of both)
