@@ -38,6 +38,7 @@ import {
   readCiliumNetworkPolicies,
   readClusterNetworkPolicies,
   readClusterwidePolicies,
+  readImportedRules,
   readNetworkPolicies,
 } from './policy/policies.ts'
 import { peersInUse, programs, ruleNumbers, subjectPrograms, subjects } from './policy/programs.ts'
@@ -61,7 +62,14 @@ export const tables = [
   ...sources,
   ...[endpointLabels, wantedIdentities, identityClaims, endpointIdentities],
   ...[pools, podAddresses, endpointNumbers, endpoints],
-  ...[readNetworkPolicies, readCiliumNetworkPolicies, readClusterwidePolicies, readClusterNetworkPolicies, policies],
+  ...[
+    readNetworkPolicies,
+    readCiliumNetworkPolicies,
+    readClusterwidePolicies,
+    readClusterNetworkPolicies,
+    readImportedRules,
+    policies,
+  ],
   ...[networkPolicyConditions, ciliumNetworkPolicyConditions],
   ...[clusterwidePolicyConditions, clusterNetworkPolicyConditions],
   ...[subjects, subjectPrograms, programs, peersInUse, ruleNumbers, wantedPrefixes, cidrIdentities, selections],

@@ -17,6 +17,9 @@ export interface PolicyObject extends Meta {
   readonly object: JsonObject
 }
 
+/** Begins the name of a rule that came by Cilium's own API; no name in Kubernetes has a colon. */
+export const importedPrefix = 'imported:'
+
 /** `kind/namespace/name`; the namespace is empty for kinds of the cluster. */
 export const policyKey = (p: {
   readonly kind: PolicyKind

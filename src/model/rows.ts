@@ -125,6 +125,9 @@ export const networkPolicies = table<PolicyObject>('networkPolicies', policyShap
 export const ciliumNetworkPolicies = table<PolicyObject>('ciliumNetworkPolicies', policyShape)
 export const ciliumClusterwideNetworkPolicies = table<PolicyObject>('ciliumClusterwideNetworkPolicies', policyShape)
 
+/** Rules that came by the agent's own API, one a row. */
+export const importedRules = table<PolicyObject>('importedRules', policyShape)
+
 export const clusterNetworkPolicies = table<PolicyObject>('clusterNetworkPolicies', policyShape)
 
 export const cidrGroups = table<CidrGroup>('cidrGroups', {
@@ -187,6 +190,7 @@ export const sources = [
   ciliumNetworkPolicies,
   ciliumClusterwideNetworkPolicies,
   clusterNetworkPolicies,
+  importedRules,
   cidrGroups,
   endpointRequests,
   endpointOptions,

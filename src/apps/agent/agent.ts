@@ -22,6 +22,7 @@ import {
   devices,
   endpointOptions,
   endpointRequests,
+  importedRules,
   kernelPolicies,
   kernelTables,
   settings as settingsTable,
@@ -33,6 +34,7 @@ import { loadedPrograms, openDatapath } from './datapath.ts'
 import { drainQueue } from './delete_queue.ts'
 import { endpointLog } from './endpoint_log.ts'
 import { flowSweeper, type Sweep } from './flows.ts'
+import { readStoredRules } from './imported.ts'
 import type { Log } from './log.ts'
 import { collectMetrics, metricsText } from './metrics.ts'
 import { openMonitor } from './monitor.ts'
@@ -108,8 +110,17 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
     tx.replace(kernelPolicies, readKernelPolicies(maps.map('cilium_policies')))
     tx.replace(kernelTables, readKernelTables(maps.map('cilium_policy_tables'), maps.map('cilium_policy_classes')))
     tx.replace(endpointRequests, restored)
+    tx.replace(importedRules, readStoredRules(`${stateDir}/state/policies`, log))
     tx.replace(devices, deviceWatch.rows)
-    const complete = [settingsTable, kernelPolicies, kernelTables, endpointRequests, endpointOptions, devices]
+    const complete = [
+      importedRules,
+      settingsTable,
+      kernelPolicies,
+      kernelTables,
+      endpointRequests,
+      endpointOptions,
+      devices,
+    ]
     for (const known of [...complete, loadedPrograms]) tx.initialised(known)
   })
 

@@ -91,6 +91,7 @@ export function fakeNode() {
   const interfaces = memory(interfaceRows)
   const policies = memory(policyRows)
   const stored = memory(storedEndpoints)
+  const storedRules = memory(rows.importedRules)
   const claims = memory(identityClaims, (c, gone) => {
     if (gone) return
     const name = String(c.number)
@@ -117,6 +118,7 @@ export function fakeNode() {
   targets.add(interfaceRows, interfaces.target, { after: [policyClassRows, ofPolicy], waitInitialised: true })
   targets.add(podDevices, podTargets.target)
   targets.add(storedEndpoints, stored.target)
+  targets.add(rows.importedRules, storedRules.target)
   targets.add(identityClaims, claims.target)
 
   const addresses = [{ type: 'InternalIP', address: '172.30.0.2' }]
@@ -150,5 +152,5 @@ export function fakeNode() {
   targets.start()
   const pod = (name: string, labels: Labels = { app: name }, uid = `uid-${name}`): void =>
     void db.commit((tx) => tx.put(rows.pods, podRow(name, labels, uid)))
-  return { db, scope, targets, pod, owners, interfaces, policies, stored, pods: podTargets, nodeDeeds }
+  return { db, scope, targets, pod, owners, interfaces, policies, stored, storedRules, pods: podTargets, nodeDeeds }
 }

@@ -3,6 +3,7 @@ import {
   ciliumClusterwideNetworkPolicies,
   ciliumNetworkPolicies,
   clusterNetworkPolicies,
+  importedRules,
   networkPolicies,
 } from '../../model/rows.ts'
 
@@ -12,4 +13,5 @@ export const policyObjects = [
   ciliumNetworkPolicies,
   ciliumClusterwideNetworkPolicies,
   clusterNetworkPolicies,
+  importedRules,
 ] as const

@@ -3,7 +3,7 @@ import type { PolicyOverflow } from '../../derive/policy/overflow.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import { apiVersionOf, EVENTS, NETWORK_POLICIES } from '../../edge/kube/resource.ts'
 import { isAlreadyExists } from '../../edge/kube/status.ts'
-import type { PolicyKind } from '../../model/policy.ts'
+import { importedPrefix, type PolicyKind } from '../../model/policy.ts'
 import type { Outcome, Target } from '../../table/target.ts'
 
 const groups: { readonly [Kind in PolicyKind]: string } = {
@@ -25,6 +25,8 @@ export const overflowTarget = (kube: Kube, node: string): Target<PolicyOverflow>
 
 async function tell(kube: Kube, node: string, { policy, problem }: PolicyOverflow): Promise<Outcome> {
   const [kind = '', namespace = '', name = ''] = policy.split('/')
+  // Who imported it has been told; there is no object to tell.
+  if (name.startsWith(importedPrefix)) return { ok: true }
   const at = new Date().toISOString().replace(/\.[0-9]+Z$/, 'Z')
   const where = namespace === '' ? 'default' : namespace
   try {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
-import { ciliumClusterwideNetworkPolicies, ciliumNetworkPolicies, networkPolicies } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
+import { policyObjects } from './policies.ts'
 import { policyTables } from './wire.ts'
 
 /** Policy revisions as clients count them: one for each change of a policy object, and up to which the kernel enforces. */
@@ -12,7 +12,7 @@ export interface Revisions {
 }
 
 export function countRevisions(db: Database, targets: Reconciliation): Revisions {
-  const cursors = [networkPolicies, ciliumNetworkPolicies, ciliumClusterwideNetworkPolicies].map((t) => db.cursor(t))
+  const cursors = policyObjects.map((t) => db.cursor(t))
   let current = 1
   let realised = 1
   /** Revisions under way, with the database's own revision that must be outside for them. */

@@ -27,7 +27,7 @@ import type { LoadedObject } from '../../edge/kernel/object.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
 import type { HealthScope } from '../../edge/runtime/scope.ts'
-import { settings } from '../../model/rows.ts'
+import { importedRules, settings } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 import {
   type Datapath,
@@ -38,6 +38,7 @@ import {
   nodeAttachments,
   podAttachments,
 } from './datapath.ts'
+import { storedRulesTarget } from './imported.ts'
 import { trackedPolicies } from './kernel_policies.ts'
 import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } from './kube_objects.ts'
 import type { Log } from './log.ts'
@@ -155,6 +156,7 @@ export function wire(
   targets.add(podAttachments, datapath.podTarget, { after: [datapathConfig] })
   targets.add(endpointRoutes, routeTarget(endpointRoutes, netlink, ROUTES.pods))
   targets.add(storedEndpoints, storedTarget(`${stateDir}/state/endpoints`, log))
+  targets.add(importedRules, storedRulesTarget(`${stateDir}/state/policies`, log))
   if (!kube) return
   targets.add(policyOverflows, overflowTarget(kube, db.get(settings, 'settings')?.nodeName ?? ''))
   targets.add(identityClaims, identityTarget(kube, db), complete)

@@ -57,7 +57,12 @@ shows(policy, 'selectors', 'Selectors and the identities they select')
 policy
   .command('import <path>')
   .description('Rules from a JSON file or a directory of them')
-  .action(async (path: string) => (await import('./policy.ts')).importRules(agent(), path))
+  .option('--replace', 'instead of all that was imported before')
+  .option('--replace-with-labels <label...>', 'instead of what was imported under these labels')
+  .option('--print', 'also prints the rules as the agent took them')
+  .action(async (path: string, o: import('./policy.ts').ImportOptions) =>
+    (await import('./policy.ts')).importRules(agent(), path, o),
+  )
 policy
   .command('delete [labels...]')
   .option('--all', 'all imported rules')

@@ -19,8 +19,21 @@ function rulesFrom(path: string): unknown[] {
   }
 }
 
-export async function importRules(agent: Agent, path: string): Promise<void> {
-  const answer = await agent.send<{ revision: number }>('PUT', '/policy', rulesFrom(path))
+export interface ImportOptions {
+  /** What was imported before goes. */
+  readonly replace?: boolean
+  /** What was imported under these labels goes. */
+  readonly replaceWithLabels?: readonly string[]
+  readonly print?: boolean
+}
+
+export async function importRules(agent: Agent, path: string, o: ImportOptions): Promise<void> {
+  const query = new URLSearchParams()
+  if (o.replace) query.set('replace', 'true')
+  for (const l of o.replaceWithLabels ?? []) query.append('replace-with-labels', l)
+  const to = query.size === 0 ? '/policy' : `/policy?${query}`
+  const answer = await agent.send<{ policy: string; revision: number }>('PUT', to, rulesFrom(path))
+  if (o.print) print(answer.policy)
   print(`Revision: ${answer.revision}`)
 }
 

@@ -4,6 +4,7 @@ import {
   ciliumClusterwideNetworkPolicies,
   ciliumNetworkPolicies,
   clusterNetworkPolicies,
+  importedRules,
   networkPolicies,
   settings,
 } from '../../model/rows.ts'
@@ -82,7 +83,13 @@ export const readNetworkPolicies = readAs('readNetworkPolicies', networkPolicies
 export const readCiliumNetworkPolicies = readAs('readCiliumNetworkPolicies', ciliumNetworkPolicies)
 export const readClusterwidePolicies = readAs('readClusterwidePolicies', ciliumClusterwideNetworkPolicies)
 export const readClusterNetworkPolicies = readAs('readClusterNetworkPolicies', clusterNetworkPolicies)
-const alsoRead = [readCiliumNetworkPolicies, readClusterwidePolicies, readClusterNetworkPolicies] as const
+export const readImportedRules = readAs('readImportedRules', importedRules)
+const alsoRead = [
+  readCiliumNetworkPolicies,
+  readClusterwidePolicies,
+  readClusterNetworkPolicies,
+  readImportedRules,
+] as const
 
 /**
  * The policies in effect: the last valid version of each object. A change that makes one invalid leaves what it said

@@ -1,43 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { problemText } from '../../../base/result.ts'
+import { type RuleLabel, readRules, ruleLabels } from '../../../derive/policy/imported.ts'
 import { peerKey } from '../../../derive/policy/program.ts'
 import { peersInUse, programs, ruleNumbers } from '../../../derive/policy/programs.ts'
 import { selections } from '../../../derive/policy/selections.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import { list } from '../../../model/json.ts'
-import type { PolicyObject } from '../../../model/policy.ts'
+import { importedPrefix, type PolicyObject, policyKey } from '../../../model/policy.ts'
+import { importedRules } from '../../../model/rows.ts'
+import { digest } from '../imported.ts'
 import { policyObjects } from '../policies.ts'
 import type { Parts } from './parts.ts'
 
-export function policyRoutes({ db, revisions }: Parts): readonly Route[] {
+export function policyRoutes(parts: Parts): readonly Route[] {
+  const { db, targets, settings, revisions } = parts
+  const answer = (rules: readonly object[]) => ({
+    body: { policy: JSON.stringify(rules, undefined, 2), revision: revisions.current() },
+  })
   return [
     {
       method: 'GET',
       path: '/v1/policy',
       handle: ({ query }) => {
-        const wanted = query
-          .getAll('labels')
-          .flatMap((l) => l.split(','))
-          .filter((l) => l !== '')
-        const rules = policyObjects
-          .flatMap((table) => db.all(table).flatMap(rulesOf))
-          .filter((rule) =>
-            wanted.every((l) =>
-              rule.labels.some((x) => l === `${x.source}:${x.key}=${x.value}` || l === `${x.key}=${x.value}`),
-            ),
-          )
-        return { body: { policy: JSON.stringify(rules, undefined, 2), revision: revisions.current() } }
+        const wanted = labelsOf(query, 'labels')
+        return answer(policyObjects.flatMap((table) => db.all(table).flatMap(rulesOf)).filter(isLabelled(wanted)))
       },
     },
-    ...(['PUT', 'DELETE'] as const).map(
-      (method): Route => ({
-        method,
-        path: '/v1/policy',
-        handle: () => {
-          throw new RestError(501, 'policies come from Kubernetes: create or delete a CiliumNetworkPolicy instead')
-        },
-      }),
-    ),
+    {
+      method: 'PUT',
+      path: '/v1/policy',
+      handle: ({ body, query }) => {
+        const read = readRules(body, settings.node.clusterName, digest)
+        if (!read.ok) throw new RestError(400, `nothing is imported: ${read.error.map(problemText).join('; ')}`)
+        const replaced = labelsOf(query, 'replace-with-labels')
+        const before = db.all(importedRules)
+        const gone =
+          query.get('replace') === 'true'
+            ? before
+            : before.filter((rule) => replaced.length > 0 && rulesOf(rule).some(isLabelled(replaced)))
+        db.commit((tx) => {
+          for (const rule of gone) tx.remove(importedRules, policyKey(rule))
+          for (const rule of read.value) tx.put(importedRules, rule)
+        })
+        // Rules that would be gone after a restart are not taken: who imported them would not know.
+        const lost = read.value.map((r) => targets.status(importedRules, policyKey(r))).find((s) => s?.kind === 'error')
+        if (lost?.kind === 'error') {
+          db.commit((tx) => {
+            for (const rule of read.value) tx.remove(importedRules, policyKey(rule))
+            for (const rule of before) tx.put(importedRules, rule)
+          })
+          throw new RestError(500, `nothing is imported, because it can not be kept: ${lost.error}`)
+        }
+        return answer(read.value.flatMap(rulesOf))
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/policy',
+      handle: ({ query }) => {
+        const wanted = labelsOf(query, 'labels')
+        const doomed = db.all(importedRules).filter((rule) => rulesOf(rule).some(isLabelled(wanted)))
+        if (doomed.length === 0 && wanted.length > 0)
+          throw new RestError(
+            404,
+            `no imported rule has the labels ${wanted.join(', ')}; objects of Kubernetes are deleted there`,
+          )
+        db.commit((tx) => {
+          for (const rule of doomed) tx.remove(importedRules, policyKey(rule))
+        })
+        return answer(doomed.flatMap(rulesOf))
+      },
+    },
     // The numbers under which cells, events and counters of this node know the rules.
     { method: 'GET', path: '/v1/policy/rules', handle: () => ({ body: db.all(ruleNumbers) }) },
     {
@@ -61,14 +95,29 @@ export function policyRoutes({ db, revisions }: Parts): readonly Route[] {
   ]
 }
 
-interface RuleLabel {
-  readonly key: string
-  readonly value: string
-  readonly source: string
-}
+type ShownRule = object & { readonly labels: readonly RuleLabel[] }
+
+const labelsOf = (query: URLSearchParams, name: string): readonly string[] =>
+  query
+    .getAll(name)
+    .flatMap((l) => l.split(','))
+    .filter((l) => l !== '')
+
+/** Whether a rule has all of the labels: `source:key=value`, of which the source and an empty value may be left out. */
+const isLabelled =
+  (wanted: readonly string[]) =>
+  (rule: ShownRule): boolean =>
+    wanted.every((l) =>
+      rule.labels.some(({ source, key, value }) =>
+        [`${source}:${key}=${value}`, `${key}=${value}`, ...(value === '' ? [key, `${source}:${key}`] : [])].includes(
+          l,
+        ),
+      ),
+    )
 
 /** The rules of an object as written, with labels that say where they come from. */
-function rulesOf(p: PolicyObject): readonly (object & { readonly labels: readonly RuleLabel[] })[] {
+function rulesOf(p: PolicyObject): readonly ShownRule[] {
+  if (p.name.startsWith(importedPrefix)) return [{ ...(p.object['spec'] as object), labels: ruleLabels(p) }]
   const label = (name: string, value: string): RuleLabel => ({
     key: `io.cilium.k8s.policy.${name}`,
     value,

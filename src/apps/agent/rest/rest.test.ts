@@ -164,6 +164,57 @@ test('a policy shows in the endpoint it selects, with who is allowed and at whic
   assert.ok(selectors.some((s) => s.selector.includes('app=friend') && s.identities.length === 1))
 })
 
+test('imported rules are enforced, shown, kept and deleted by their labels', async (t) => {
+  const { ask, add, table, storedRules, db } = await start(t)
+  await add('app', { id: 'app1' })
+  const send = async (method: string, body: unknown, query = '') => {
+    const route = table.find((r) => r.method === method && r.path === '/v1/policy')
+    assert.ok(route)
+    const answer = await route.handle({ params: {}, query: new URLSearchParams(query), headers: {}, body })
+    return (answer.body as { readonly revision: number }).revision
+  }
+  const rule = {
+    labels: [{ key: 'name', value: 'l3-rule' }],
+    endpointSelector: { matchLabels: { id: 'app1' } },
+    ingress: [{ fromEndpoints: [{ matchLabels: { id: 'app2' } }] }],
+  }
+  const before = (await ask<{ revision: number }>('/v1/policy')).revision
+  const enabled = async () => (await ask<EndpointModel[]>('/v1/endpoint'))[0]?.status.policy.realized['policy-enabled']
+  assert.equal(await send('PUT', [rule]), before + 1)
+  assert.equal(await enabled(), 'ingress')
+  assert.equal(await send('PUT', [rule]), before + 1, 'what is there already is not there twice')
+  await send('PUT', [{ ...rule, labels: ['name=other', 'k8s:team=x'] }])
+  assert.equal(storedRules.there.size, 2)
+  const shown = JSON.parse((await ask<{ policy: string }>('/v1/policy')).policy) as { labels: object[] }[]
+  assert.deepEqual(
+    shown.flatMap((r) => r.labels),
+    [
+      { key: 'name', value: 'l3-rule', source: 'unspec' },
+      { key: 'name', value: 'other', source: '' },
+      { key: 'team', value: 'x', source: 'k8s' },
+    ].map((l) => ({ ...l, source: l.source || 'unspec' })),
+  )
+  const bad = { ...rule, ingres: [], egress: [{ toEntities: ['moon'] }] }
+  await assert.rejects(
+    send('PUT', [{ ...rule, labels: ['name=third'] }, bad]),
+    (e) => e instanceof RestError && e.status === 400 && /\[1\]\.ingres: .*\[1\]\.egress\[0\]/.test(e.message),
+  )
+  await assert.rejects(send('PUT', { rules: [] }), (e) => e instanceof RestError && e.status === 400)
+  assert.equal(db.count(rows.importedRules), 2, 'all or nothing')
+  await assert.rejects(send('DELETE', undefined, 'labels=name=none'), (e) => e instanceof RestError && e.status === 404)
+  await send('DELETE', undefined, 'labels=name=l3-rule')
+  assert.equal(await enabled(), 'ingress')
+  await send('PUT', [{ ...rule, labels: ['name=new'] }], 'replace-with-labels=k8s:team=x')
+  await send('PUT', [rule], 'replace=true')
+  assert.equal(db.count(rows.importedRules), 1, 'the others are replaced')
+  await send('DELETE', undefined)
+  assert.equal(await enabled(), 'none')
+  assert.equal(storedRules.there.size, 0)
+  storedRules.state.refuse = 'the disk is full'
+  await assert.rejects(send('PUT', [rule]), (e) => e instanceof RestError && /the disk is full/.test(e.message))
+  assert.equal(db.count(rows.importedRules), 0)
+})
+
 test('status says Ok, or what is missing, and answers probes', async (t) => {
   const { ask, state, table } = await start(t)
   const status = await ask<{

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import { isRule } from '../../../derive/policy/imported.ts'
 
 /** A place in a file; lines and columns count from 1. */
 export interface Place {
@@ -32,7 +33,7 @@ export const withoutCases = ({ found, problems }: Manifests): Manifests => ({
   problems,
 })
 
-/** All objects of files, and of *.yaml, *.yml and *.json below folders; `-` is standard input. Lists are taken apart. */
+/** All objects of files, and of *.yaml, *.yml and *.json below folders; `-` is standard input. Lists are taken apart, those of rules too. */
 export function readManifests(paths: readonly string[]): Manifests {
   const found: Located[] = []
   const problems: (Place & { message: string })[] = []
@@ -102,7 +103,10 @@ function readYaml(file: string, text: string, found: Located[], problems: (Place
     const items = typeof value === 'object' ? itemsOf(value) : undefined
     const locate = (start: readonly (string | number)[]) => (path: string) =>
       at(offsetOf(document.getIn(start, true) as Node, path))
+    const rules = Array.isArray(value) && value.every(isRule) ? value : []
     if (items) for (const [i, object] of items.entries()) found.push({ object, file, place: locate(['items', i]) })
+    else if (rules.length > 0)
+      for (const [i, rule] of rules.entries()) found.push({ object: rule, file, place: locate([i]) })
     else found.push({ object: value, file, place: locate([]) })
   }
 }

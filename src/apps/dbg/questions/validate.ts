@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `policy validate`: what is wrong with policies, where it is written, and how to mend it. */
+import { importedRule, isRule } from '../../../derive/policy/imported.ts'
 import { readPolicy } from '../../../derive/policy/policies.ts'
 import { openCluster } from '../../../derive/questions/cluster.ts'
 import { isPolicyKind, policyTables, readObjects } from '../../../derive/questions/objects.ts'
@@ -31,12 +32,24 @@ const versions: { readonly [kind: string]: string } = {
 export function findingsOf(files: Manifests, around: Manifests | undefined): readonly Finding[] {
   const out: Finding[] = files.problems.map((p) => ({ ...p, severity: 'error', policy: '', field: '' }))
   const written = new Map<string, Located>()
+  let rules = 0
   for (const found of files.found) {
     const o = object(found.object)
     const kind = text(o['kind'])
     const version = text(o['apiVersion'])
     const add = (severity: Finding['severity'], policy: string, field: string, message: string, fix?: string) =>
       out.push({ severity, ...found.place(field), policy, field, message, ...(fix === undefined ? {} : { fix }) })
+    if (isRule(found.object)) {
+      // What `policy import` takes: the same as the `spec` of an object, written without it.
+      const rule = readPolicy(
+        importedRule(found.object, () => String(rules++)),
+        'default',
+      )
+      const bare = (field: string) => field.replace(/^spec\.?/, '')
+      for (const p of rule.problems) add('error', rule.key, bare(p.field), p.message, p.fix)
+      for (const p of rule.warnings) add('warning', rule.key, bare(p.field), p.message, p.fix)
+      continue
+    }
     if (!isPolicyKind(kind)) {
       if (kind === '') add('error', '', 'kind', 'required', 'every object says its kind')
       else if (Object.values(versions).includes(version) && /polic/i.test(kind)) {
@@ -76,7 +89,7 @@ export function findingsOf(files: Manifests, around: Manifests | undefined): rea
       for (const p of read.warnings) add('warning', key, p.field, p.message, p.fix)
     }
   }
-  const all = readObjects([...(around?.found ?? []), ...files.found].map((f) => f.object))
+  const all = readObjects([...(around?.found ?? []), ...files.found].map((f) => f.object).filter((o) => !isRule(o)))
   if (all.members.length > 0)
     for (const idle of idleRules(openCluster(all))) {
       const at = written.get(idle.policy)
@@ -118,6 +131,7 @@ export function validate(
 }
 
 const parsedKind = (f: Located): boolean => {
+  if (isRule(f.object)) return true
   const kind = text(object(f.object)['kind'])
   return isPolicyKind(kind) && parsePolicyObject(kind, f.object).ok
 }

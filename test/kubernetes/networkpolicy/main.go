@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Kubernetes' own end-to-end tests of NetworkPolicy, and nothing else of the suite they come from: building that whole
+// takes an hour. Takes the flags of the suite: --kubeconfig, --ginkgo.focus, --ginkgo.skip, --report-dir …
+package main
+
+import (
+	"flag"
+	"os"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+	"k8s.io/kubernetes/test/e2e/framework"
+	"k8s.io/kubernetes/test/e2e/framework/config"
+
+	_ "k8s.io/kubernetes/test/e2e/feature"
+	_ "k8s.io/kubernetes/test/e2e/framework/debug/init"
+	_ "k8s.io/kubernetes/test/e2e/framework/node/init"
+	_ "k8s.io/kubernetes/test/e2e/network/netpol"
+)
+
+type outcome struct{ failed bool }
+
+func (o *outcome) Fail() { o.failed = true }
+
+func main() {
+	config.CopyFlags(config.Flags, flag.CommandLine)
+	framework.RegisterCommonFlags(flag.CommandLine)
+	framework.RegisterClusterFlags(flag.CommandLine)
+	flag.Parse()
+	framework.AfterReadingAllFlags(&framework.TestContext)
+	gomega.RegisterFailHandler(framework.Fail)
+	suite, reporter := framework.CreateGinkgoConfig()
+	result := &outcome{}
+	ginkgo.RunSpecs(result, "Kubernetes' tests of NetworkPolicy", suite, reporter)
+	if result.failed {
+		os.Exit(1)
+	}
+}
