@@ -3,9 +3,11 @@
 #   make image                            OCI archives of the product in build/images
 #   make kubernetes-up [NODES=2] [CILIUM=0] [SET="key=value …"]   a cluster; its KUBECONFIG is printed last
 #   make kubernetes-down                  nothing of it is left
+#   NAME=x with any of them: a cluster of that name, beside others
 #   make test-kubernetes [ONLY=pattern]   the tests, on clusters of their own
 NODES ?= 2
 CILIUM ?= 1
+NAME ?= kube
 
 build/loopback: native/loopback/loopback.c native/cni/text.c native/cni/text.h
 	@mkdir -p build
@@ -19,12 +21,12 @@ kubernetes-setup: node_modules/.installed
 	@test/kubernetes/setup.sh
 
 kubernetes-up: image kubernetes-setup
-	@$(NODE) test/kubernetes/main.ts up --nodes $(NODES) $(if $(filter 0,$(CILIUM)),--bare) $(foreach s,$(SET),--set $(s))
+	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts up --nodes $(NODES) $(if $(filter 0,$(CILIUM)),--bare) $(foreach s,$(SET),--set $(s))
 
 kubernetes-down:
-	@$(NODE) test/kubernetes/main.ts down
+	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts down
 
 test-kubernetes: image kubernetes-setup
-	@$(NODE) test/kubernetes/main.ts test $(if $(ONLY),--only '$(ONLY)')
+	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts test $(if $(ONLY),--only '$(ONLY)')
 
 .PHONY: image kubernetes-setup kubernetes-up kubernetes-down test-kubernetes

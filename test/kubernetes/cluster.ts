@@ -1,21 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The test cluster: a machine for the control plane, machines for nodes, a bridge between them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { images } from './build.ts'
 import { containerdConfig, controlPrograms, kubeletConfig, userConfig, writeCredentials } from './config.ts'
 import { tryKubectl } from './kubectl.ts'
-import { bridge, built, control, hostAddress, type Machine, machine, prefix6, state } from './places.ts'
+import {
+  bridge,
+  built,
+  claim,
+  cluster,
+  control,
+  groups,
+  hostAddress,
+  type Machine,
+  machine,
+  portOf,
+  prefix6,
+  release,
+  state,
+} from './places.ts'
 import { alive, childrenOf, ended, output, processesWith, ran, started, until } from './run.ts'
 
 const script = join(import.meta.dirname, 'node.sh')
+/** A machine's name beyond its cluster. */
+const full = (name: string): string => `${cluster}/${name}`
 const dirOf = (name: string): string => join(state, name)
 const pidFile = (name: string, program: string): string => join(dirOf(name), 'pid', program)
 export const logFile = (name: string, program: string): string => join(dirOf(name), 'log', `${program}.log`)
 
 /** The process that holds a machine; undefined when there is none. */
 export function machinePid(name: string): number | undefined {
-  return processesWith([script, 'init', name, dirOf(name)]).find((pid) => {
+  return processesWith([script, 'init', full(name), dirOf(name)]).find((pid) => {
     try {
       return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'node.sh'
     } catch {
@@ -28,7 +44,7 @@ export function machinePid(name: string): number | undefined {
 export function inside(name: string): readonly string[] {
   const pid = machinePid(name)
   if (pid === undefined) throw new Error(`there is no machine ${name}`)
-  return [script, 'enter', name, String(pid)]
+  return [script, 'enter', full(name), String(pid)]
 }
 
 /** Runs a program in a machine to its end. */
@@ -57,7 +73,7 @@ export async function stop(name: string, program: string, signal: NodeJS.Signals
 async function makeMachine(m: Machine): Promise<void> {
   const dir = dirOf(m.name)
   mkdirSync(dir, { recursive: true })
-  started(script, ['start', m.name, dir], logFile(m.name, 'machine'), pidFile(m.name, 'machine'))
+  started(script, ['start', full(m.name), dir], logFile(m.name, 'machine'), pidFile(m.name, 'machine'))
   await until(
     `machine ${m.name}`,
     () => {
@@ -66,7 +82,7 @@ async function makeMachine(m: Machine): Promise<void> {
     },
     10,
   )
-  const port = `ckube-${m.name}`.slice(0, 15)
+  const port = portOf(m.name)
   await output('ip', ['link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(machinePid(m.name))])
   await output('ip', ['link', 'set', port, 'master', bridge, 'up'])
   await inMachine(m.name, [
@@ -140,8 +156,8 @@ export async function loadImages(name: string): Promise<void> {
 export async function stopNode(name: string, forget = true): Promise<void> {
   const pid = machinePid(name)
   if (pid !== undefined) await ended([pid], 'SIGKILL')
-  await ended(processesWith([script, 'start', name, dirOf(name)]), 'SIGKILL')
-  await ran('ip', ['link', 'del', `ckube-${name}`.slice(0, 15)])
+  await ended(processesWith([script, 'start', full(name), dirOf(name)]), 'SIGKILL')
+  await ran('ip', ['link', 'del', portOf(name)])
   removeCgroups(name)
   if (forget) rmSync(dirOf(name), { recursive: true, force: true })
 }
@@ -160,12 +176,12 @@ function removeCgroups(name: string): void {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
       }
   }
-  for (const hierarchy of readdirSync('/sys/fs/cgroup'))
-    emptied(join('/sys/fs/cgroup', hierarchy, 'cilium-kubernetes', name))
+  for (const hierarchy of readdirSync('/sys/fs/cgroup')) emptied(join('/sys/fs/cgroup', hierarchy, groups, name))
 }
 
 export async function up(nodes: number, say: (text: string) => void): Promise<void> {
   await down()
+  claim()
   mkdirSync(state, { recursive: true })
   await output('ip', ['link', 'add', bridge, 'type', 'bridge'])
   await output('ip', ['addr', 'add', `${hostAddress}/24`, 'dev', bridge])
@@ -197,17 +213,19 @@ export async function down(): Promise<void> {
       : [],
   )
   for (const hierarchy of readdirSync('/sys/fs/cgroup')) {
-    const dir = join('/sys/fs/cgroup', hierarchy, 'cilium-kubernetes')
+    const dir = join('/sys/fs/cgroup', hierarchy, groups)
     if (existsSync(dir))
       for (const d of readdirSync(dir, { withFileTypes: true })) if (d.isDirectory()) names.add(d.name)
   }
   await Promise.all([...names].map((name) => stopNode(name)))
   for (const hierarchy of readdirSync('/sys/fs/cgroup'))
-    try {
-      rmdirSync(join('/sys/fs/cgroup', hierarchy, 'cilium-kubernetes'))
-    } catch {}
+    for (const dir of [groups, dirname(groups)]) // the second stays while other clusters are there
+      try {
+        rmdirSync(join('/sys/fs/cgroup', hierarchy, dir))
+      } catch {}
   await ran('ip', ['link', 'del', bridge])
   rmSync(state, { recursive: true, force: true })
+  release()
 }
 
 export const isUp = (): boolean => {

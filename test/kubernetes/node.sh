@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A machine of the test cluster: namespaces of its own, a cgroup of its own in every hierarchy as its root, and a root
 # file system that is this one with a layer on top. All of it ends with the process that `start` leaves behind.
-#   node.sh start NAME DIR             makes it; returns only when it ends
-#   node.sh enter NAME PID PROGRAM…    runs a program in it
+#   node.sh start CLUSTER/NAME DIR             makes it; returns only when it ends
+#   node.sh enter CLUSTER/NAME PID PROGRAM…    runs a program in it
 set -euo pipefail
 what=$1
 name=$2
@@ -16,7 +16,7 @@ join_cgroups() {
     [ -e "$c/cgroup.procs" ] && [ ! -L "${c%/}" ] || continue
     mkdir -p "$c/cilium-kubernetes/$name"
     if [ -e "$c/cpuset.cpus" ]; then # a new group of this hierarchy may use nothing until told
-      for d in "$c/cilium-kubernetes" "$c/cilium-kubernetes/$name"; do
+      for d in "$c/cilium-kubernetes" "$c/cilium-kubernetes/${name%/*}" "$c/cilium-kubernetes/$name"; do
         [ -n "$(cat "$d/cpuset.cpus")" ] || cat "$c/cpuset.cpus" >"$d/cpuset.cpus"
         [ -n "$(cat "$d/cpuset.mems")" ] || cat "$c/cpuset.mems" >"$d/cpuset.mems"
       done
@@ -40,7 +40,7 @@ case $what in
   init)
     dir=$1
     root=$dir/root
-    hostname "$name"
+    hostname "${name##*/}"
     mkdir -p "$dir"/{upper,work,root,containerd,kubelet}
     mount -t overlay -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" node "$root"
     mount --rbind /dev "$root/dev"
