@@ -34,7 +34,7 @@ import { loadedPrograms, openDatapath } from './datapath.ts'
 import { drainQueue } from './delete_queue.ts'
 import { endpointLog } from './endpoint_log.ts'
 import { flowSweeper, type Sweep } from './flows.ts'
-import { readStoredRules } from './imported.ts'
+import { ruleFiles } from './imported.ts'
 import type { Log } from './log.ts'
 import { collectMetrics, metricsText } from './metrics.ts'
 import { openMonitor } from './monitor.ts'
@@ -46,9 +46,10 @@ import { requestLog } from './requests.ts'
 import type { Parts } from './rest/parts.ts'
 import { healthRoutes, routes } from './rest/routes.ts'
 import { countRevisions } from './revisions.ts'
+import { readRowFiles } from './row_files.ts'
 import type { AgentSettings } from './settings.ts'
 import { podFinder, watchKube } from './sources.ts'
-import { readStored, readStoredFacts } from './stored.ts'
+import { endpointFiles, optionFiles, readStoredFacts } from './stored.ts'
 import { DAEMON_VERSION, VERSION } from './version.ts'
 import { policyTables, tables, wire } from './wire.ts'
 
@@ -93,7 +94,7 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
   db.seed(serviceNumbers, held.services)
   db.seed(slotRuns, held.runs)
   db.seed(backendNumbers, held.backends)
-  const restored = options['restore'] === false ? [] : readStored(`${stateDir}/state/endpoints`, log)
+  const restored = options['restore'] === false ? [] : readRowFiles(endpointFiles(stateDir), log)
 
   const deviceWatch = watchDevices(
     ({ put, removed }) =>
@@ -110,7 +111,13 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
     tx.replace(kernelPolicies, readKernelPolicies(maps.map('cilium_policies')))
     tx.replace(kernelTables, readKernelTables(maps.map('cilium_policy_tables'), maps.map('cilium_policy_classes')))
     tx.replace(endpointRequests, restored)
-    tx.replace(importedRules, readStoredRules(`${stateDir}/state/policies`, log))
+    const there = new Set(restored.map(endpointRequests.key))
+    const kept = readRowFiles(optionFiles(stateDir), log)
+    tx.replace(
+      endpointOptions,
+      kept.filter((o) => there.has(o.attachment)),
+    )
+    tx.replace(importedRules, readRowFiles(ruleFiles(stateDir), log))
     tx.replace(devices, deviceWatch.rows)
     const complete = [
       importedRules,

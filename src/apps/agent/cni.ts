@@ -10,7 +10,7 @@ import { attachment, type Endpoint, type EndpointRequest, endpointName } from '.
 import { list, object, text } from '../../model/json.ts'
 import { objectKey } from '../../model/meta.ts'
 import type { Pod } from '../../model/pod.ts'
-import { endpointRequests, pods } from '../../model/rows.ts'
+import { endpointOptions, endpointRequests, pods } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 import { CniError, type CniRequest, endpointRequestOf, requestOf, resultOf } from './cni_forms.ts'
 import type { Log } from './log.ts'
@@ -159,7 +159,10 @@ export function openCni(db: Database, targets: Reconciliation, options: CniOptio
       batch.done = batch.done.then(async () => {
         removals = undefined
         const revision = db.commit((tx) => {
-          for (const k of batch.keys) tx.remove(endpointRequests, k)
+          for (const k of batch.keys) {
+            tx.remove(endpointRequests, k)
+            tx.remove(endpointOptions, k)
+          }
         })
         await targets.caughtUp(revision, [podDevices, storedEndpoints])
       })

@@ -92,6 +92,7 @@ export function fakeNode() {
   const policies = memory(policyRows)
   const stored = memory(storedEndpoints)
   const storedRules = memory(rows.importedRules)
+  const storedOptions = memory(rows.endpointOptions)
   const claims = memory(identityClaims, (c, gone) => {
     if (gone) return
     const name = String(c.number)
@@ -119,6 +120,7 @@ export function fakeNode() {
   targets.add(podDevices, podTargets.target)
   targets.add(storedEndpoints, stored.target)
   targets.add(rows.importedRules, storedRules.target)
+  targets.add(rows.endpointOptions, storedOptions.target)
   targets.add(identityClaims, claims.target)
 
   const addresses = [{ type: 'InternalIP', address: '172.30.0.2' }]
@@ -152,5 +154,18 @@ export function fakeNode() {
   targets.start()
   const pod = (name: string, labels: Labels = { app: name }, uid = `uid-${name}`): void =>
     void db.commit((tx) => tx.put(rows.pods, podRow(name, labels, uid)))
-  return { db, scope, targets, pod, owners, interfaces, policies, stored, storedRules, pods: podTargets, nodeDeeds }
+  return {
+    db,
+    scope,
+    targets,
+    pod,
+    owners,
+    interfaces,
+    policies,
+    stored,
+    storedRules,
+    storedOptions,
+    pods: podTargets,
+    nodeDeeds,
+  }
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { readStored } from './stored.ts'
+import { readRowFiles, rowFilesTarget } from './row_files.ts'
+import { endpointFiles, optionFiles } from './stored.ts'
 
 test('an endpoint file that is damaged is told of and left where it is; the others are taken over', (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'stored-'))
-  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  const state = mkdtempSync(join(tmpdir(), 'stored-'))
+  t.after(() => rmSync(state, { recursive: true, force: true }))
+  const { dir } = endpointFiles(state)
+  mkdirSync(dir, { recursive: true })
   const good = {
     containerId: 'a',
     ifname: 'eth0',
@@ -31,10 +34,24 @@ test('an endpoint file that is damaged is told of and left where it is; the othe
   for (const [name, text] of files) writeFileSync(join(dir, `${name}.json`), text)
   const said: string[] = []
   assert.deepEqual(
-    readStored(dir, (_, message) => said.push(message)),
+    readRowFiles(endpointFiles(state), (_, message) => said.push(message)),
     [good],
   )
   assert.equal(said.length, files.length - 1)
   assert.ok(said.every((s) => /endpoint file .* is left alone/.test(s)))
   assert.equal(readdirSync(dir).length, files.length)
+})
+
+test('options of endpoints come back as they were', (t) => {
+  const state = mkdtempSync(join(tmpdir(), 'stored-'))
+  t.after(() => rmSync(state, { recursive: true, force: true }))
+  const rows = [{ attachment: 'a/b:eth0', policyAuditMode: true, policyEnforced: true }]
+  const said: string[] = []
+  rowFilesTarget(optionFiles(state), (_, message) => said.push(message)).write(rows)
+  writeFileSync(join(optionFiles(state).dir, 'x.json'), '{"attachment":"x"}')
+  assert.deepEqual(
+    readRowFiles(optionFiles(state), (_, message) => said.push(message)),
+    rows,
+  )
+  assert.match(said.join(), /x\.json is left alone: it says no options/)
 })

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { join } from 'node:path'
 import { canonicalAddress } from '../../base/ip.ts'
 import { endpoints } from '../../derive/endpoints/tables.ts'
-import { namesIn, readIfThere, removeAll, writeWhole } from '../../edge/disk/files.ts'
-import { attachment, type Endpoint, type EndpointRequest } from '../../model/endpoint.ts'
+import { readIfThere, writeWhole } from '../../edge/disk/files.ts'
+import { attachment, type Endpoint, type EndpointOptions, type EndpointRequest } from '../../model/endpoint.ts'
 import { deriveEach } from '../../table/definition.ts'
-import type { Outcome, Target } from '../../table/target.ts'
-import type { Log } from './log.ts'
+import type { Target } from '../../table/target.ts'
 import type { NodeFacts } from './node_facts.ts'
+import type { RowFiles } from './row_files.ts'
 
 /** Endpoints as they are kept on disk: the request, with the numbers and addresses it was given. */
 export const storedEndpoints = deriveEach<Endpoint, EndpointRequest>(
@@ -30,28 +29,6 @@ export const storedEndpoints = deriveEach<Endpoint, EndpointRequest>(
         ],
 )
 
-const fileOf = (dir: string, r: EndpointRequest): string => join(dir, `${r.containerId}-${r.ifname}.json`)
-
-/** Files of a directory, one for each endpoint. */
-export function storedTarget(dir: string, log: Log): Target<EndpointRequest> {
-  const attempt = (work: () => void): Outcome => {
-    try {
-      work()
-      return { ok: true }
-    } catch (e) {
-      return { ok: false, error: e instanceof Error ? e.message : String(e) }
-    }
-  }
-  return {
-    name: dir,
-    key: attachment,
-    load: () => readStored(dir, log),
-    equal: (a, b) => JSON.stringify(a) === JSON.stringify(b),
-    write: (rows) => rows.map((row) => attempt(() => writeWhole(fileOf(dir, row), JSON.stringify(row)))),
-    remove: (rows) => rows.map((row) => attempt(() => removeAll(fileOf(dir, row)))),
-  }
-}
-
 function isEndpoint(row: EndpointRequest | null): row is EndpointRequest {
   if (row === null || typeof row !== 'object') return false
   const texts = [row.containerId, row.ifname, row.netns, row.namespace, row.podName, row.podUid]
@@ -64,21 +41,30 @@ function isEndpoint(row: EndpointRequest | null): row is EndpointRequest {
   )
 }
 
-/** The endpoints an agent before left. A file that can not be read is told and stays. */
-export function readStored(dir: string, log: Log): readonly EndpointRequest[] {
-  return namesIn(dir)
-    .filter((name) => name.endsWith('.json'))
-    .flatMap((name) => {
-      try {
-        const row = JSON.parse(readIfThere(join(dir, name)) ?? '') as EndpointRequest
-        if (!isEndpoint(row)) throw new Error('it is no endpoint')
-        return [row]
-      } catch (e) {
-        log('warning', `endpoint file ${join(dir, name)} is left alone: ${(e as Error).message}`)
-        return []
-      }
-    })
-}
+export const endpointFiles = (stateDir: string): RowFiles<EndpointRequest> => ({
+  dir: `${stateDir}/state/endpoints`,
+  what: 'endpoint file',
+  key: attachment,
+  file: (r) => `${r.containerId}-${r.ifname}`,
+  parse: (content) => {
+    if (!isEndpoint(content as EndpointRequest | null)) throw new Error('it is no endpoint')
+    return content as EndpointRequest
+  },
+})
+
+/** Options of single endpoints, beside the endpoints. */
+export const optionFiles = (stateDir: string): RowFiles<EndpointOptions> => ({
+  dir: `${stateDir}/state/endpoint-options`,
+  what: 'file of endpoint options',
+  key: (o) => o.attachment,
+  file: (o) => encodeURIComponent(o.attachment),
+  parse: (content) => {
+    const { attachment, policyAuditMode, policyEnforced } = (content ?? {}) as EndpointOptions
+    if (typeof attachment !== 'string' || typeof policyAuditMode !== 'boolean' || typeof policyEnforced !== 'boolean')
+      throw new Error('it says no options')
+    return { attachment, policyAuditMode, policyEnforced }
+  },
+})
 
 /** The node's facts as the agent before knew them, and the file that keeps them. */
 export function readStoredFacts(file: string): readonly NodeFacts[] {

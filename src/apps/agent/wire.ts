@@ -27,7 +27,7 @@ import type { LoadedObject } from '../../edge/kernel/object.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
 import type { HealthScope } from '../../edge/runtime/scope.ts'
-import { importedRules, settings } from '../../model/rows.ts'
+import { endpointOptions, importedRules, settings } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 import {
   type Datapath,
@@ -38,7 +38,7 @@ import {
   nodeAttachments,
   podAttachments,
 } from './datapath.ts'
-import { storedRulesTarget } from './imported.ts'
+import { ruleFiles } from './imported.ts'
 import { trackedPolicies } from './kernel_policies.ts'
 import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } from './kube_objects.ts'
 import type { Log } from './log.ts'
@@ -46,7 +46,8 @@ import { nodeFacts, saidNodeFacts } from './node_facts.ts'
 import { goneFrom, podDevices, podDevicesTarget } from './pod_devices.ts'
 import { overflowTarget } from './policy_events.ts'
 import { gateTarget, proxyGate, proxyRoutes, proxyRouteTarget } from './proxy.ts'
-import { factsTarget, storedEndpoints, storedTarget } from './stored.ts'
+import { rowFilesTarget } from './row_files.ts'
+import { endpointFiles, factsTarget, optionFiles, storedEndpoints } from './stored.ts'
 
 /** Tables of the agent itself, beside those of derive. */
 const own = [
@@ -155,8 +156,9 @@ export function wire(
   targets.add(podDevices, podDevicesTarget(netlink, datapath.attachPod, goneFrom(db)), { after: [datapathConfig] })
   targets.add(podAttachments, datapath.podTarget, { after: [datapathConfig] })
   targets.add(endpointRoutes, routeTarget(endpointRoutes, netlink, ROUTES.pods))
-  targets.add(storedEndpoints, storedTarget(`${stateDir}/state/endpoints`, log))
-  targets.add(importedRules, storedRulesTarget(`${stateDir}/state/policies`, log))
+  targets.add(storedEndpoints, rowFilesTarget(endpointFiles(stateDir), log))
+  targets.add(endpointOptions, rowFilesTarget(optionFiles(stateDir), log))
+  targets.add(importedRules, rowFilesTarget(ruleFiles(stateDir), log))
   if (!kube) return
   targets.add(policyOverflows, overflowTarget(kube, db.get(settings, 'settings')?.nodeName ?? ''))
   targets.add(identityClaims, identityTarget(kube, db), complete)

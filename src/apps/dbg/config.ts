@@ -35,17 +35,39 @@ export async function one(agent: Agent, name: string): Promise<void> {
   print(typeof at[1] === 'object' ? JSON.stringify(at[1]) : String(at[1]))
 }
 
-/** `NAME=enable|disable`, several at once. */
+/** `NAME=enable|disable`, several at once; `PolicyEnforcement=default|always|never`. */
 export async function set(agent: Agent, changes: readonly string[]): Promise<void> {
+  const { PolicyEnforcement, ...options } = changed(changes)
+  await agent.send('PATCH', '/config', {
+    options,
+    ...(PolicyEnforcement === undefined ? {} : { 'policy-enforcement': PolicyEnforcement }),
+  })
+}
+
+/** Options of one endpoint, or changes of them. */
+export async function ofEndpoint(
+  agent: Agent,
+  id: string,
+  changes: readonly string[],
+  output: string | undefined,
+): Promise<void> {
+  const path = `/endpoint/${encodeURIComponent(id)}/config`
+  if (changes.length > 0) {
+    await agent.send('PATCH', path, { options: changed(changes) })
+    print(`Endpoint ${id} configuration updated successfully`)
+    return
+  }
+  const found = await agent.get<{ readonly realized: { readonly options: Readonly<Record<string, string>> } }>(path)
+  if (printed(found, output)) return
+  print(columns(Object.entries(found.realized.options).sort()))
+}
+
+function changed(changes: readonly string[]): { readonly [name: string]: string } {
   const options: Record<string, string> = {}
   for (const change of changes) {
     const [name, value] = change.split('=')
     if (!name || !value) throw new Error(`config ${change}: expected NAME=enable or NAME=disable`)
-    options[name] = /^(enabled?|true|on|1)$/i.test(value)
-      ? 'Enabled'
-      : /^(disabled?|false|off|0)$/i.test(value)
-        ? 'Disabled'
-        : value
+    options[name] = value
   }
-  await agent.send('PATCH', '/config', { options })
+  return options
 }

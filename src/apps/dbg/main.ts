@@ -39,6 +39,11 @@ shows(endpoint, 'log <id>', 'What happened to an endpoint').action(async (id: st
   (await import('./endpoint.ts')).log(agent(), id, o.output),
 )
 
+shows(endpoint, 'config <id> [changes...]', 'Options of an endpoint, or change them: PolicyAuditMode=enable').action(
+  async (id: string, changes: string[], o: Common) =>
+    (await import('./config.ts')).ofEndpoint(agent(), id, changes, o.output),
+)
+
 const identity = program.command('identity').description('Security identities')
 shows(identity, 'list', 'All identities this agent knows').action(async (o: Common) =>
   (await import('./lists.ts')).identities(agent(), o.output),

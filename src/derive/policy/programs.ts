@@ -40,7 +40,7 @@ export const subjects = deriveAll<Subject>('subjects', [endpoints, endpointOptio
 })
 
 /** The subject an endpoint belongs to; one with options of its own shares its policy with its like only. */
-export function subjectKeyOf(e: Endpoint, read: Read): string {
+export function subjectKeyOf(e: Endpoint, read: Pick<Read, 'get'>): string {
   const own = read.get(endpointOptions, e.attachment)
   const key = subjectKey(e.identity, e.namedPorts)
   return `${key}${own?.policyAuditMode ? ' audit' : ''}${own?.policyEnforced === false ? ' unenforced' : ''}`

@@ -6,8 +6,7 @@ import { deriveEach, type Read } from '../../table/definition.ts'
 import { internalAddress, policyOf } from '../addresses/tables.ts'
 import { endpoints } from '../endpoints/tables.ts'
 import { policyRows } from '../policy/decisions.ts'
-import { subjectKey } from '../policy/program.ts'
-import { subjectPrograms } from '../policy/programs.ts'
+import { subjectKeyOf, subjectPrograms } from '../policy/programs.ts'
 
 /** How far an endpoint has come, and what its policy is in words. */
 export interface EndpointStatus {
@@ -36,7 +35,7 @@ export const endpointStatus = deriveEach<Endpoint, EndpointStatus>(
   },
   (e, read) => {
     const policy = policyOf(read, e)
-    const of = read.get(subjectPrograms, subjectKey(e.identity, e.namedPorts))
+    const of = read.get(subjectPrograms, subjectKeyOf(e, read))
     const { state, reason } = stateOf(e, policy, read)
     return [
       {

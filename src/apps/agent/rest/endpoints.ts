@@ -2,24 +2,30 @@
 import { createHash } from 'node:crypto'
 import { endpoints } from '../../../derive/endpoints/tables.ts'
 import { decisions } from '../../../derive/policy/decisions.ts'
-import { subjectKey } from '../../../derive/policy/program.ts'
-import { subjectPrograms } from '../../../derive/policy/programs.ts'
+import { subjectKeyOf, subjectPrograms } from '../../../derive/policy/programs.ts'
 import { type EndpointStatus, endpointStatus } from '../../../derive/status/tables.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import { verdict } from '../../../model/datapath.ts'
 import { type Endpoint, gatewayMac, podMac } from '../../../model/endpoint.ts'
 import { labelSetKey } from '../../../model/labels.ts'
+import { endpointOptions, settings } from '../../../model/rows.ts'
+import { changedOptions, isOn, onOff } from './options.ts'
 import type { Parts } from './parts.ts'
 
-/** Options Cilium lets one set for an endpoint; here they are fixed. */
-const options = {
-  ConntrackAccounting: 'Enabled',
-  Debug: 'Disabled',
-  DropNotification: 'Enabled',
-  PolicyVerdictNotification: 'Enabled',
-  SourceIPVerification: 'Enabled',
-  TraceNotification: 'Enabled',
-} as const
+/** Options Cilium lets one set for an endpoint; all but the audit mode are fixed here. */
+function optionsOf({ db }: Parts, e: Endpoint): { readonly [name: string]: string } {
+  const audit =
+    db.get(endpointOptions, e.attachment)?.policyAuditMode || db.get(settings, 'settings')?.policyAuditMode === true
+  return {
+    ConntrackAccounting: 'Enabled',
+    Debug: 'Disabled',
+    DropNotification: 'Enabled',
+    PolicyAuditMode: onOff(audit),
+    PolicyVerdictNotification: 'Enabled',
+    SourceIPVerification: 'Enabled',
+    TraceNotification: 'Enabled',
+  }
+}
 
 export function endpointRoutes(parts: Parts): readonly Route[] {
   const { db } = parts
@@ -44,7 +50,25 @@ export function endpointRoutes(parts: Parts): readonly Route[] {
     get('/v1/endpoint/{id}/healthz', (e) => health(db.get(endpointStatus, e.attachment))),
     get('/v1/endpoint/{id}/log', (e) => parts.endpointLog(e.attachment)),
     get('/v1/endpoint/{id}/labels', (e) => labelConfiguration(e)),
-    get('/v1/endpoint/{id}/config', () => ({ realized: { options }, immutable: {} })),
+    get('/v1/endpoint/{id}/config', (e) => ({ realized: { options: optionsOf(parts, e) }, immutable: {} })),
+    {
+      method: 'PATCH',
+      path: '/v1/endpoint/{id}/config',
+      handle: ({ params, body }) => {
+        const e = find(parts, params['id'] ?? '')
+        const { PolicyAuditMode } = changedOptions(body, optionsOf(parts, e), ['PolicyAuditMode'])
+        if (PolicyAuditMode === undefined) return { status: 200 }
+        if (!isOn(PolicyAuditMode) && db.get(settings, 'settings')?.policyAuditMode)
+          throw new RestError(400, 'PolicyAuditMode: is enabled for the whole node (config PolicyAuditMode=disable)')
+        const known = db.get(endpointOptions, e.attachment)
+        const row = { attachment: e.attachment, policyEnforced: known?.policyEnforced ?? true }
+        db.commit((tx) => tx.put(endpointOptions, { ...row, policyAuditMode: isOn(PolicyAuditMode) }))
+        const kept = parts.targets.status(endpointOptions, e.attachment)
+        if (kept?.kind === 'error')
+          throw new RestError(500, `set, but it can not be kept over a restart: ${kept.error}`)
+        return { status: 200 }
+      },
+    },
   ]
 }
 
@@ -82,7 +106,7 @@ export function model(parts: Parts, e: Endpoint): object {
   const policy = policyModel(parts, e, status, revisions.realised())
   return {
     id: e.id,
-    spec: { 'label-configuration': {}, options },
+    spec: { 'label-configuration': {}, options: optionsOf(parts, e) },
     status: {
       'external-identifiers': {
         'cni-attachment-id': e.attachment,
@@ -118,7 +142,7 @@ export function model(parts: Parts, e: Endpoint): object {
         mac: podMac,
       },
       policy: { 'proxy-statistics': [], realized: policy, spec: policy },
-      realized: { 'label-configuration': {}, options },
+      realized: { 'label-configuration': {}, options: optionsOf(parts, e) },
       state: status?.state ?? 'not-ready',
     },
   }
@@ -145,7 +169,7 @@ function enabled(status: EndpointStatus | undefined): string {
 }
 
 function policyModel(parts: Parts, e: Endpoint, status: EndpointStatus | undefined, revision: number): object {
-  const programs = parts.db.get(subjectPrograms, subjectKey(e.identity, e.namedPorts))
+  const programs = parts.db.get(subjectPrograms, subjectKeyOf(e, parts.db))
   return {
     'allowed-egress-identities': allowed(parts, programs?.egress.key),
     'allowed-ingress-identities': allowed(parts, programs?.ingress.key),

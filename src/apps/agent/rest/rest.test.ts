@@ -164,6 +164,61 @@ test('a policy shows in the endpoint it selects, with who is allowed and at whic
   assert.ok(selectors.some((s) => s.selector.includes('app=friend') && s.identities.length === 1))
 })
 
+test('the audit mode of an endpoint is its own, is kept, and goes with it; that of the node is everybody’s', async (t) => {
+  const { ask, add, table, storedOptions, db, parts } = await start(t)
+  await add('app', { id: 'app1' })
+  await add('other', { id: 'app1' })
+  const patch = async (path: string, body: unknown, params: RestRequest['params'] = {}) => {
+    const route = table.find((r) => r.method === 'PATCH' && r.path === path)
+    assert.ok(route)
+    return (await route.handle({ params, query: new URLSearchParams(), headers: {}, body })).status
+  }
+  const shut = { endpointSelector: { matchLabels: { id: 'app1' } }, ingress: [{}], labels: ['name=shut'] }
+  const put = table.find((r) => r.method === 'PUT' && r.path === '/v1/policy')
+  await put?.handle({ params: {}, query: new URLSearchParams(), headers: {}, body: [shut] })
+  const [first] = await ask<{ id: number }[]>('/v1/endpoint')
+  const id = String(first?.id)
+  const enabled = async () => {
+    const all = [...(await ask<EndpointModel[]>('/v1/endpoint'))].sort((a) => (a.id === Number(id) ? -1 : 1))
+    return all.map((e) => e.status.policy.realized['policy-enabled'])
+  }
+  assert.deepEqual(await enabled(), ['ingress', 'ingress'])
+  const path = '/v1/endpoint/{id}/config'
+  const options = async () =>
+    (await ask<{ realized: { options: Record<string, string> } }>(path, { id })).realized.options
+  assert.equal(await patch(path, { options: { policyauditmode: 'enable', Debug: 'Disabled' } }, { id }), 200)
+  assert.equal((await options())['PolicyAuditMode'], 'Enabled')
+  assert.deepEqual(await enabled(), ['audit-ingress', 'ingress'])
+  assert.deepEqual(
+    [...storedOptions.there.values()].map((o) => o.policyAuditMode),
+    [true],
+  )
+  const wrong = (body: unknown, message: RegExp, at = path) =>
+    assert.rejects(
+      patch(at, body, { id }),
+      (e) => e instanceof RestError && e.status === 400 && message.test(e.message),
+    )
+  await wrong({ options: { PolicyAudit: 'on' } }, /options\.PolicyAudit: there is no such option .*PolicyAuditMode/)
+  await wrong({ options: { PolicyAuditMode: 'perhaps' } }, /'perhaps' is neither enable nor disable/)
+  await wrong({ options: { Debug: 'enable' } }, /options\.Debug: is fixed at Disabled/)
+  await wrong({ 'policy-enforcement': 'sometimes' }, /policy-enforcement: 'sometimes'/, '/v1/config')
+  assert.equal(await patch('/v1/config', { options: { PolicyAuditMode: 'Enabled' } }), 200)
+  assert.deepEqual(await enabled(), ['audit-ingress', 'audit-ingress'])
+  await wrong({ options: { PolicyAuditMode: 'disable' } }, /enabled for the whole node/)
+  await patch('/v1/config', { options: { PolicyAuditMode: 'off' } })
+  assert.equal(await patch(path, { options: { PolicyAuditMode: 'off' } }, { id }), 200)
+  assert.deepEqual(await enabled(), ['ingress', 'ingress'])
+  await patch('/v1/config', { 'policy-enforcement': 'never' })
+  assert.deepEqual(await enabled(), ['none', 'none'])
+  for (const name of ['app', 'other'])
+    await parts.cni.handle({
+      ...{ command: 'DEL', containerID: `c-${name}`, netns: '/x', ifname: 'eth0' },
+      ...{ args: '', config: {} },
+    })
+  assert.equal(db.count(rows.endpointRequests), 0)
+  assert.equal(storedOptions.there.size, 0)
+})
+
 test('imported rules are enforced, shown, kept and deleted by their labels', async (t) => {
   const { ask, add, table, storedRules, db } = await start(t)
   await add('app', { id: 'app1' })

@@ -4,12 +4,14 @@ import { endpoints } from '../../../derive/endpoints/tables.ts'
 import { pools } from '../../../derive/ipam/tables.ts'
 import { proxyPortRange, proxyPorts } from '../../../derive/proxy/tables.ts'
 import { mapInfo } from '../../../edge/kernel/map.ts'
-import type { Route } from '../../../edge/sockets/rest.ts'
+import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import { endpointName } from '../../../model/endpoint.ts'
-import { ciliumNodes } from '../../../model/rows.ts'
+import { object } from '../../../model/json.ts'
+import { ciliumNodes, settings as settingsTable } from '../../../model/rows.ts'
 import { nodeFacts } from '../node_facts.ts'
 import { DAEMON_VERSION, VERSION } from '../version.ts'
 import { nodeElement } from './lists.ts'
+import { changedOptions, isOn, onOff } from './options.ts'
 import type { Parts } from './parts.ts'
 
 interface State {
@@ -29,6 +31,7 @@ export function statusRoutes(parts: Parts): readonly Route[] {
       },
     },
     { method: 'GET', path: '/v1/config', handle: () => ({ body: config(parts) }) },
+    { method: 'PATCH', path: '/v1/config', handle: ({ body }) => change(parts, body) },
   ]
 }
 
@@ -199,7 +202,35 @@ function tableController(s: ReturnType<Parts['targets']['statuses']>[number]): o
   }
 }
 
-function config({ settings, db, places }: Parts): object {
+/** What may change without a restart; as with Cilium, the next start begins with the ConfigMap again. */
+function changeable({ db }: Parts): { readonly [name: string]: string } {
+  const now = db.get(settingsTable, 'settings')
+  return {
+    Debug: 'Disabled',
+    DropNotification: 'Enabled',
+    PolicyAuditMode: onOff(now?.policyAuditMode === true),
+    TraceNotification: 'Enabled',
+  }
+}
+
+const enforcements = ['default', 'always', 'never'] as const
+
+function change(parts: Parts, body: unknown): { readonly status: number } {
+  const { db } = parts
+  const now = db.get(settingsTable, 'settings')
+  if (!now) throw new RestError(500, 'the agent has no settings yet')
+  const { PolicyAuditMode } = changedOptions(body, changeable(parts), ['PolicyAuditMode'])
+  const asked = object(body)['policy-enforcement']
+  const enablePolicy = asked === undefined ? now.enablePolicy : enforcements.find((e) => e === asked)
+  if (enablePolicy === undefined)
+    throw new RestError(400, `policy-enforcement: '${asked}' is not a mode (one of: ${enforcements.join(', ')})`)
+  const policyAuditMode = PolicyAuditMode === undefined ? now.policyAuditMode : isOn(PolicyAuditMode)
+  db.commit((tx) => tx.put(settingsTable, { ...now, enablePolicy, policyAuditMode }))
+  return { status: 200 }
+}
+
+function config(parts: Parts): object {
+  const { settings, db, places } = parts
   const facts = db.get(nodeFacts, 'node')
   const family = (enabled: boolean, ip: string | undefined, range: string | undefined) => ({
     enabled,
@@ -207,14 +238,10 @@ function config({ settings, db, places }: Parts): object {
     'alloc-range': range ?? '',
   })
   const cidr = (six: boolean) => facts?.podCIDRs.find((p) => p.includes(':') === six)
-  const changeable = {
-    Debug: 'Disabled',
-    DropNotification: 'Enabled',
-    PolicyAuditMode: settings.node.policyAuditMode ? 'Enabled' : 'Disabled',
-    TraceNotification: 'Enabled',
-  }
+  const live = db.get(settingsTable, 'settings') ?? settings.node
+  const spec = { options: changeable(parts), 'policy-enforcement': live.enablePolicy }
   return {
-    spec: { options: changeable, 'policy-enforcement': settings.node.enablePolicy },
+    spec,
     status: {
       addressing: {
         ipv4: family(settings.node.enableIpv4, facts?.gateway4, cidr(false)),
@@ -228,7 +255,7 @@ function config({ settings, db, places }: Parts): object {
       'ipam-mode': settings.node.ipam,
       masquerade: settings.node.enableIpv4Masquerade,
       nodeMonitor: {},
-      realized: { options: changeable, 'policy-enforcement': settings.node.enablePolicy },
+      realized: spec,
     },
   }
 }
