@@ -18,6 +18,7 @@ const roots: Readonly<Record<string, string>> = {
   'envoy.service.discovery.v3.DeltaDiscoveryRequest': 'envoy/service/discovery/v3/discovery.proto',
   'envoy.service.discovery.v3.DeltaDiscoveryResponse': 'envoy/service/discovery/v3/discovery.proto',
   'envoy.service.accesslog.v3.StreamAccessLogsMessage': 'envoy/service/accesslog/v3/als.proto',
+  'envoy.service.runtime.v3.Runtime': 'envoy/service/runtime/v3/rtds.proto',
   'envoy.config.listener.v3.Listener': 'envoy/config/listener/v3/listener.proto',
   'envoy.config.route.v3.RouteConfiguration': 'envoy/config/route/v3/route.proto',
   'envoy.config.cluster.v3.Cluster': 'envoy/config/cluster/v3/cluster.proto',

@@ -50,10 +50,13 @@ static __always_inline bool stands_for(struct bpf_sock *sk, const struct hop *ho
 	return hop->upstream ? is_upstream(role) : is_downstream(role);
 }
 
+/* A socket of the connection itself is found again by the kernel, which then remembers the route too: to assign it
+ * here would cost a search of the routes for each packet. */
 static __always_inline int to_proxy(struct __sk_buff *skb, struct packet *p, const __u32 direction)
 {
 	struct bpf_sock *sk;
-	long failed;
+	bool listener = false;
+	long failed = 0;
 
 	if (p->protocol != IPPROTO_TCP || p->flags & PACKET_FRAGMENT)
 		return drop(skb, p, DROP_PROXY_UNSUPPORTED);
@@ -72,12 +75,14 @@ static __always_inline int to_proxy(struct __sk_buff *skb, struct packet *p, con
 			bpf_sk_release(sk);
 			return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
 		}
+		listener = true;
 	}
 	if (!stands_for(sk, &p->hop)) {
 		bpf_sk_release(sk);
 		return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
 	}
-	failed = bpf_sk_assign(skb, sk, 0);
+	if (listener)
+		failed = bpf_sk_assign(skb, sk, 0);
 	bpf_sk_release(sk);
 	if (failed)
 		return drop(skb, p, DROP_SOCKET_ASSIGN_FAILED);

@@ -320,6 +320,7 @@ xds.type.matcher.v3.StringMatcher exact,1,s prefix,2,s suffix,3,s safe_regex,5,x
 ~service.discovery.v3.Resource.CacheControl do_not_cache,1,b
 ~service.discovery.v3.ResourceLocator name,1,s dynamic_parameters,2,{s
 ~service.discovery.v3.ResourceName name,1,s dynamic_parameter_constraints,2,~service.discovery.v3.DynamicParameterConstraints
+~service.runtime.v3.Runtime name,1,s layer,2,#Struct
 ~type.http.v3.PathTransformation operations,1,[~type.http.v3.PathTransformation.Operation
 ~type.http.v3.PathTransformation.Operation normalize_path_rfc_3986,2,~type.http.v3.PathTransformation.Operation.NormalizePathRFC3986 merge_slashes,3,~type.http.v3.PathTransformation.Operation.MergeSlashes
 ~type.http.v3.PathTransformation.Operation.MergeSlashes

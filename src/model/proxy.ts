@@ -30,6 +30,9 @@ export interface EnvoyRow {
   readonly resources: readonly EnvoyResource[]
 }
 
+/** A value that Envoy is told while it runs: percent of the requests that pass of which it tells. */
+export const requestsToldKey = 'cilium.requests_told'
+
 /** Roles in the marks of Envoy's sockets, `enum proxy_mark` of bpf/contract; above 16 bits is a listener's port. */
 export const proxyRole = {
   upstreamBoth: 0x800,

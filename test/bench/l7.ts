@@ -23,7 +23,7 @@ const pod = (name: string, node: string): string =>
 const policy = (name: string, own: string, other: string, egress: boolean, port: number, path: string): string =>
   `{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: ${name}}, spec: {endpointSelector: {matchLabels: {bench: ${own}}}, ${egress ? 'egress: [{toEndpoints' : 'ingress: [{fromEndpoints'}: [{matchLabels: {bench: ${other}}}], toPorts: [{ports: [{port: "${port}", protocol: TCP}], rules: {http: [{method: GET, path: "${path}"}]}}]}]}}`
 
-/** A plain proxy with what costs the same: HTTP in, routes, HTTP out to one place. */
+/** A plain proxy with the same route: HTTP in, path and method asked for, HTTP out to one place. */
 const plainProxy = (server: string): object => ({
   static_resources: {
     listeners: [
@@ -45,7 +45,18 @@ const plainProxy = (server: string): object => ({
                       {
                         name: 'all',
                         domains: ['*'],
-                        routes: [{ match: { prefix: '/' }, route: { cluster: 'to', timeout: '0s' } }],
+                        routes: [
+                          {
+                            match: {
+                              prefix: '/',
+                              headers: [
+                                { name: ':path', string_match: { exact: '/bench' } },
+                                { name: ':method', string_match: { exact: 'GET' } },
+                              ],
+                            },
+                            route: { cluster: 'to', timeout: '0s' },
+                          },
+                        ],
                       },
                     ],
                   },
@@ -115,9 +126,11 @@ async function measure(lab: Lab, envoy: string, running: Lines[], report: (figur
   const gateway = (await addressOf('client')).replace(/\d+$/, '1')
   for (const port of [PORTS.ruled, PORTS.plain])
     running.push(new Lines([...lab.inside('default/server'), program, 'serve', String(port)]))
+  // Beside the other in its pod: the same namespaces, and the same share of the machine.
   running.push(
     new Lines([
-      ...lab.inside(node),
+      ...lab.command,
+      ...['-n', 'kube-system', 'exec', 'ds/cilium-envoy', '--'],
       envoy,
       '--config-yaml',
       JSON.stringify(plainProxy(server)),

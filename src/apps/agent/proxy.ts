@@ -2,12 +2,12 @@
 import { mkdirSync } from 'node:fs'
 import { envoyClusters, envoyListeners } from '../../derive/proxy/tables.ts'
 import { writeWhole } from '../../edge/disk/files.ts'
-import { bootstrap, sockets } from '../../edge/envoy/bootstrap.ts'
+import { bootstrap, runtimeResource, sockets } from '../../edge/envoy/bootstrap.ts'
 import { type EnvoyControl, openEnvoy } from '../../edge/envoy/control.ts'
 import { writeSysctl } from '../../edge/kernel/namespace.ts'
 import { createRule, linkByName, type Netlink, putRoute, rules } from '../../edge/kernel/netlink.ts'
 import { KernelError } from '../../edge/kernel/syscall.ts'
-import type { EnvoyRow } from '../../model/proxy.ts'
+import { type EnvoyRow, requestsToldKey } from '../../model/proxy.ts'
 import { settings } from '../../model/rows.ts'
 import { deriveAll, deriveEach } from '../../table/definition.ts'
 import type { Outcome, Target } from '../../table/target.ts'
@@ -25,7 +25,9 @@ export function openProxy(stateDir: string, nodeName: string, requests: RequestL
   const { xds } = sockets(stateDir)
   mkdirSync(`${stateDir}/envoy/sockets`, { recursive: true, mode: 0o755 })
   writeWhole(`${stateDir}/envoy/bootstrap.json`, JSON.stringify(bootstrap(stateDir, nodeName), undefined, 1))
-  return openEnvoy({ path: xds, access: requests, absent: ABSENT })
+  const envoy = openEnvoy({ path: xds, access: requests, absent: ABSENT })
+  requests.onWanted((wanted) => envoy.give(runtimeResource({ [requestsToldKey]: wanted ? 100 : 0 })))
+  return envoy
 }
 
 export async function serveProxy(envoy: EnvoyControl, log: Log): Promise<void> {

@@ -9,8 +9,8 @@ import type { Database } from '../../table/database.ts'
 /** Requests as Envoy tells of them, for whoever listens. */
 export interface RequestLog extends AccessSink {
   listen(listener: (request: HttpEvent) => void): () => void
-  /** Requests so far, by the status of their answers; 0: there was none. */
-  readonly statuses: ReadonlyMap<number, number>
+  /** Calls with whether anybody listens, now and whenever that changes. */
+  onWanted(told: (wanted: boolean) => void): void
 }
 
 interface Party {
@@ -46,7 +46,7 @@ export interface HttpEvent {
 
 export function requestLog(db: Database): RequestLog {
   const listeners = new Set<(request: HttpEvent) => void>()
-  const statuses = new Map<number, number>()
+  const watchers: ((wanted: boolean) => void)[] = []
 
   function party({ address, port }: { readonly address: string; readonly port: number }): Party {
     const owner = db.get(ownerRows, address)
@@ -89,14 +89,17 @@ export function requestLog(db: Database): RequestLog {
     },
     listen(listener) {
       listeners.add(listener)
-      return () => listeners.delete(listener)
+      if (listeners.size === 1) for (const told of watchers) told(true)
+      return () => {
+        if (listeners.delete(listener) && listeners.size === 0) for (const told of watchers) told(false)
+      }
     },
     get wanted() {
       return listeners.size > 0
     },
-    count(found) {
-      for (const [status, n] of found) statuses.set(status, (statuses.get(status) ?? 0) + n)
+    onWanted(told) {
+      watchers.push(told)
+      told(listeners.size > 0)
     },
-    statuses,
   }
 }

@@ -61,7 +61,11 @@ const join = (a: Variant, b: Variant): Variant => ({
   remove: [...a.remove, ...b.remove],
 })
 
-const whole = (name: string, regex: string): Json => ({ name, string_match: { safe_regex: { regex } } })
+/** An expression for the whole value; most have nothing to search for, and comparing costs Envoy a tenth. */
+const whole = (name: string, regex: string): Json => ({
+  name,
+  string_match: /^[^\\^$.|?*+()[\]{}]+$/.test(regex) ? { exact: regex } : { safe_regex: { regex } },
+})
 const exactly = ({ name, value }: HeaderMatch): Json =>
   value === '' ? { name, present_match: true } : { name, string_match: { exact: value } }
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { countStatuses } from '../../protocol/xds/count.ts'
 import { decode } from '../../protocol/xds/decode.ts'
 import type { Receiver } from './grpc.ts'
 
@@ -42,11 +41,9 @@ const number = (json: Json, name: string): number => Number(json[name] ?? 0)
 
 /** Who wants to know of requests. */
 export interface AccessSink {
-  /** Whether entries are looked at; if not, only `count` hears of them, which costs a tenth. */
+  /** Whether entries are looked at. */
   readonly wanted: boolean
   take(entries: readonly AccessEntry[]): void
-  /** Requests by the status of their answers, all of them. */
-  count(statuses: ReadonlyMap<number, number>): void
 }
 
 /** Takes one stream of access log messages; only its first says which listener it is of. */
@@ -54,7 +51,6 @@ export function accessReceiver(sink: AccessSink): Receiver {
   let listener = ''
   return {
     message(bytes) {
-      sink.count(countStatuses(bytes))
       if (listener !== '' && !sink.wanted) return
       const message = decode(MESSAGE, bytes)
       listener = text(part(message, 'identifier'), 'log_name') || listener

@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { EnvoyResource } from '../../model/proxy.ts'
 
 /** Where the agent and its Envoy meet, as Cilium has them. */
 export const sockets = (runDir: string) => ({
   xds: `${runDir}/envoy/sockets/xds.sock`,
   admin: `${runDir}/envoy/sockets/admin.sock`,
+})
+
+const RUNTIME = 'agent'
+
+/** Values that Envoy takes while it runs. */
+export const runtimeResource = (values: { readonly [key: string]: number }): EnvoyResource => ({
+  type: 'envoy.service.runtime.v3.Runtime',
+  name: RUNTIME,
+  body: { '@type': 'envoy.service.runtime.v3.Runtime', name: RUNTIME, layer: values },
 })
 
 /**
@@ -55,7 +65,10 @@ export function bootstrap(runDir: string, node: string): object {
     },
     // Regular expressions of policies may be long; the limit of 100 is for those that come from strangers.
     layered_runtime: {
-      layers: [{ name: 'static', static_layer: { re2: { max_program_size: { error_level: 1_000_000 } } } }],
+      layers: [
+        { name: 'static', static_layer: { re2: { max_program_size: { error_level: 1_000_000 } } } },
+        { name: 'agent', rtds_layer: { name: RUNTIME, rtds_config: service } },
+      ],
     },
     stats_config: {
       stats_matcher: {

@@ -15,6 +15,8 @@ export interface EnvoyControl {
   problem(key: string): string | undefined
   /** Rows of `table` as resources; a row is done when Envoy has acknowledged all of it. */
   target(name: string, key: (row: EnvoyRow) => string): Target<EnvoyRow>
+  /** Gives Envoy a resource of which nobody asks whether it has it. */
+  give(resource: EnvoyResource): void
   /** Resolves once Envoy has answered for the rows, or nobody should wait any longer: it is slow, or there is none. */
   tried(keys: readonly string[]): Promise<void>
   /** Begins to answer Envoy. Whatever it has that is not wanted by then, it loses. */
@@ -123,6 +125,15 @@ export function openEnvoy(options: EnvoyOptions): EnvoyControl {
       if (!done()) waiting.add(done)
     })
 
+  function put(resources: readonly Resource[]): void {
+    for (const r of resources) {
+      const there = wanted.get(r.type) ?? new Map<string, Resource>()
+      there.set(r.name, r)
+      wanted.set(r.type, there)
+    }
+    for (const stream of streams) take(stream.ads.put(resources), stream)
+  }
+
   const outcome = (state: string): Outcome => (state === '' ? { ok: true } : { ok: false, error: state })
 
   let close: (() => Promise<void>) | undefined
@@ -147,13 +158,7 @@ export function openEnvoy(options: EnvoyOptions): EnvoyControl {
       async write(written) {
         const made = written.map((row) => row.resources.map(versioned))
         for (const [i, row] of written.entries()) rows.set(key(row), made[i] as Resource[])
-        const all = made.flat()
-        for (const r of all) {
-          const there = wanted.get(r.type) ?? new Map<string, Resource>()
-          there.set(r.name, r)
-          wanted.set(r.type, there)
-        }
-        for (const stream of streams) take(stream.ads.put(all), stream)
+        put(made.flat())
         return (await Promise.all(made.map(settledState))).map(outcome)
       },
       remove(removed) {
@@ -167,6 +172,7 @@ export function openEnvoy(options: EnvoyOptions): EnvoyControl {
         return removed.map(() => ({ ok: true }))
       },
     }),
+    give: (resource) => put([versioned(resource)]),
     tried: (keys) =>
       new Promise((resolve) => {
         const known = () => {

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { openAdsStream, type Resource } from './ads.ts'
-import { countStatuses } from './count.ts'
 import { DecodeError, decode } from './decode.ts'
 import { encode, type Json } from './encode.ts'
 
@@ -164,29 +163,5 @@ test('whatever comes and goes, Envoy ends with what is wanted', () => {
       assert.deepEqual([...envoy].sort(), [...wanted].sort())
       assert.deepEqual([...ads.held(LISTENER)].sort(), [...wanted].sort())
     }),
-  )
-})
-
-test('requests of an access log are counted by status without being taken apart', () => {
-  const entry = (code?: number) => ({
-    common_properties: { route_name: 'r', upstream_cluster: 'c', sample_rate: 1 },
-    request: { path: '/a', authority: 'h' },
-    ...(code === undefined ? {} : { response: { response_body_bytes: 300, response_code: code } }),
-  })
-  const message = encode('envoy.service.accesslog.v3.StreamAccessLogsMessage', {
-    identifier: { log_name: 'l', node: { id: 'n' } },
-    http_logs: { log_entry: [entry(200), entry(403), entry(200), entry(), entry(503)] },
-  })
-  assert.deepEqual([...countStatuses(message)].sort(), [
-    [0, 1],
-    [200, 2],
-    [403, 1],
-    [503, 1],
-  ])
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
-      countStatuses(bytes)
-    }),
-    { numRuns: 5000 },
   )
 })
