@@ -20,13 +20,13 @@ image: build
 kubernetes-setup: node_modules/.installed
 	@test/kubernetes/setup.sh
 
-kubernetes-up: image kubernetes-setup
+kubernetes-up: kubernetes-setup image
 	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts up --nodes $(NODES) $(if $(filter 0,$(CILIUM)),--bare) $(foreach s,$(SET),--set $(s))
 
 kubernetes-down:
 	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts down
 
-test-kubernetes: image kubernetes-setup
+test-kubernetes: kubernetes-setup image
 	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts test $(if $(ONLY),--only '$(ONLY)')
 
-.PHONY: image kubernetes-setup kubernetes-up kubernetes-down test-kubernetes
+.PHONY: kubernetes-setup image kubernetes-up kubernetes-down test-kubernetes

@@ -15,6 +15,9 @@ export const images = join(built, 'images')
 export const testImage = 'registry.k8s.io/e2e-test-images/agnhost:2.56'
 export const pauseImage = 'registry.k8s.io/pause:3.10.1'
 
+/** Where Go's own archive goes is found too. */
+const goEnvironment = { ...process.env, PATH: `${process.env['PATH']}:/usr/local/go/bin`, CGO_ENABLED: '0' }
+
 /** Compiles a Go package, telling how far it is: the first time takes many minutes. */
 async function compile(name: string, what: string, ldflags: string): Promise<void> {
   const began = performance.now()
@@ -23,7 +26,7 @@ async function compile(name: string, what: string, ldflags: string): Promise<voi
     ['build', '-v', '-trimpath', '-buildvcs=false', '-ldflags', ldflags, '-o', join(built, name), what],
     {
       cwd: source,
-      env: { ...process.env, CGO_ENABLED: '0' },
+      env: goEnvironment,
       stdio: ['ignore', 'inherit', 'pipe'],
     },
   )
@@ -97,7 +100,7 @@ export function buildReference(): string {
     execFileSync(
       'go',
       ['build', '-trimpath', '-buildvcs=false', '-o', path, `github.com/containernetworking/plugins/plugins/${name}`],
-      { cwd: join(import.meta.dirname, 'reference'), env: { ...process.env, CGO_ENABLED: '0' } },
+      { cwd: join(import.meta.dirname, 'reference'), env: goEnvironment },
     )
   }
   return to

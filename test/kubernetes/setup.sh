@@ -19,7 +19,12 @@ if [ -n "$missing" ]; then
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q=2 --no-install-recommends $missing >/dev/null
 fi
 [ "$(id -u)" = 0 ] || { echo 'kubernetes: the cluster needs root' >&2; exit 1; }
-command -v go >/dev/null && go version | grep -qE 'go1\.(2[4-9]|[3-9][0-9])' || {
-  echo 'kubernetes: Go 1.24 or newer is needed to build Kubernetes: https://go.dev/dl' >&2
-  exit 1
-}
+PATH=$PATH:/usr/local/go/bin
+case $(go version 2>/dev/null || true) in
+  *go1.2[4-9]* | *go1.[3-9][0-9]*) ;;
+  *)
+    echo "kubernetes: Kubernetes is built with Go 1.24 or newer; here is $(go version 2>/dev/null || echo none)." >&2
+    echo 'kubernetes: unpack an archive of https://go.dev/dl into /usr/local, or put a newer go into PATH' >&2
+    exit 1
+    ;;
+esac

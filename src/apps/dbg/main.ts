@@ -220,6 +220,17 @@ program
   .option('-v, --verbose', 'accepted for compatibility')
   .action(async (o) => (await import('./monitor.ts')).monitor(agent(), o))
 
+program
+  .command('post-uninstall-cleanup')
+  .description('Removes from this node what outlives the agent')
+  .option('--all-state', 'everything; so does no choice at all')
+  .option('--bpf-state', 'only programs and maps')
+  .option('-f, --force', 'do not ask')
+  .option('--root <dir>', 'where the node’s file system is seen', '/')
+  .action(async (o: import('./cleanup.ts').CleanupOptions) =>
+    (await import('./cleanup.ts')).cleanup(agent(), root(), o),
+  )
+
 shows(program, 'debuginfo', 'All a report needs').action(async (o: Common) =>
   (await import('./debuginfo.ts')).debuginfo(agent(), o.output),
 )

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import type { Table } from '../../table/definition.ts'
 import type { Outcome, Target } from '../../table/target.ts'
 import type { AttachPoint } from './bpf.ts'
@@ -194,7 +194,7 @@ export function attachDevice(program: number, device: number, direction: Directi
 
 /** Ends all attachments of a directory: what uninstalling does. */
 export function detachAll(pins: string): void {
-  for (const name of pinnedLinks(pins).keys()) unpin(`${pins}/${name}`)
+  if (existsSync(pins)) for (const name of pinnedLinks(pins).keys()) unpin(`${pins}/${name}`)
   for (const { device, direction } of filters().filter(({ name }) => name.startsWith(`${pins}/`)))
     removeFilter(device, direction)
 }

@@ -78,7 +78,7 @@ function status(parts: Parts, cilium: State): object {
   const facts = db.get(nodeFacts, 'node')
   for (const gateway of [facts?.gateway4, facts?.gateway6]) if (gateway) allocations[gateway] = 'router'
   const own = db.by(pools, 'node', node.nodeName)
-  const total = (family: 4 | 6) => Object.keys(allocations).filter((a) => a.includes(':') === (family === 6)).length
+  const allocated = (family: 4 | 6) => Object.keys(allocations).filter((a) => a.includes(':') === (family === 6))
   const range = (family: 4 | 6): string =>
     own
       .filter((p) => p.family === family)
@@ -86,7 +86,7 @@ function status(parts: Parts, cilium: State): object {
       .join(', ')
   const ranges = ([4, 6] as const)
     .filter((f) => range(f) !== '')
-    .map((f) => `IPv${f}: ${total(f)} allocated from ${range(f)}`)
+    .map((f) => `IPv${f}: ${allocated(f).length} allocated from ${range(f)}`)
   const nodes = db.all(ciliumNodes)
   const cni = options['write-cni-conf-when-ready'] as string
   return {
@@ -108,7 +108,7 @@ function status(parts: Parts, cilium: State): object {
     },
     'cluster-mesh': { clusters: [], 'num-global-services': 0 },
     controllers: [...controllersOf(scope.health()), ...targets.statuses().map(tableController)],
-    ipam: { status: ranges.join(', '), ipv4: [], ipv6: [], allocations },
+    ipam: { status: ranges.join(', '), ipv4: allocated(4), ipv6: allocated(6), allocations },
     'host-firewall': { mode: 'Disabled' },
     'host-routing': { mode: 'BPF' },
     'attach-mode': datapath.attach === 'tc' ? 'TC' : 'TCX',
