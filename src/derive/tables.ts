@@ -43,7 +43,15 @@ import {
 } from './policy/policies.ts'
 import { peersInUse, programs, ruleNumbers, subjectPrograms, subjects } from './policy/programs.ts'
 import { selections } from './policy/selections.ts'
-import { cellRows, envoyClusters, envoyListeners, proxyPairRows, proxyPorts, wantedListeners } from './proxy/tables.ts'
+import {
+  cellRows,
+  dnsListeners,
+  envoyClusters,
+  envoyListeners,
+  proxyPairRows,
+  proxyPorts,
+  wantedListeners,
+} from './proxy/tables.ts'
 import { endpointRoutes, nodeRoutes } from './routing/tables.ts'
 import {
   backendNumbers,
@@ -85,7 +93,7 @@ export const tables = [
     policyClassRows,
   ],
   ...[policyNumbers, policyRows, policyOverflows],
-  ...[wantedListeners, proxyPorts, cellRows, proxyPairRows, envoyClusters, envoyListeners],
+  ...[wantedListeners, proxyPorts, cellRows, proxyPairRows, envoyClusters, envoyListeners, dnsListeners],
   ...[localOwners, nodeOwners, remoteOwners, ownerShards, ownerRows, ipcacheRows, interfaceRows],
   ...[endpointRoutes, nodeRoutes],
   ...[wantedFrontends, frontends, serviceNumbers, backendNumbers, slotRuns, backendRows, slotRows, serviceRows],

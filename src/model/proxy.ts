@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { DnsRule } from './names.ts'
 
 /** A request header that a rule asks for; on mismatch the request is refused, or this is done to it and it passes. */
 export interface HeaderMatch {
@@ -14,6 +15,21 @@ export interface HttpRule {
   readonly path: string
   readonly host: string
   readonly headers: readonly HeaderMatch[]
+}
+
+/** What a rule asks beyond ports, of one protocol: one of its rules suffices. */
+export type Layer7 =
+  | { readonly kind: 'http'; readonly http: readonly HttpRule[] }
+  | { readonly kind: 'dns'; readonly dns: readonly DnsRule[] }
+
+/** A listener of the DNS proxy: who comes here may ask for the names that any of the rules means. */
+export interface DnsListenerRow {
+  readonly name: string
+  readonly port: number
+  /** Each with the key of the policy's rule. */
+  readonly rules: readonly { readonly rule: string; readonly dns: readonly DnsRule[] }[]
+  /** What those get who ask for another name. */
+  readonly refuse: 'refused' | 'nameError'
 }
 
 /** A resource of Envoy, as its documentation writes it, with `@type` in the body. */

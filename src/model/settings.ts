@@ -36,6 +36,8 @@ export interface Settings {
   /** Label filter patterns beyond the defaults. */
   readonly labels: readonly string[]
   readonly kubeProxyReplacement: boolean
+  /** What queries for names get that no rule allows. */
+  readonly tofqdnsDnsRejectResponseCode: 'refused' | 'nameError'
 }
 
 export const defaultSettings: Settings = {
@@ -61,4 +63,5 @@ export const defaultSettings: Settings = {
   enableNodeSelectorLabels: false,
   labels: [],
   kubeProxyReplacement: true,
+  tofqdnsDnsRejectResponseCode: 'refused',
 }

@@ -25,6 +25,7 @@ import {
   importedRules,
   kernelPolicies,
   kernelTables,
+  learntNames,
   settings as settingsTable,
 } from '../../model/rows.ts'
 import { openDatabase } from '../../table/open.ts'
@@ -126,6 +127,7 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
       kernelTables,
       endpointRequests,
       endpointOptions,
+      learntNames,
       devices,
     ]
     for (const known of [...complete, loadedPrograms]) tx.initialised(known)

@@ -116,6 +116,11 @@ const table: readonly Option[] = [
   duration('bpf-ct-timeout-regular-tcp-syn', 60, 'connections that are not established are forgotten'),
   duration('conntrack-gc-interval', 0, 'between sweeps of the flow table; 0: the agent decides'),
   flag('enable-l7-proxy', true, 'enforce L7 rules, with an Envoy beside the agent'),
+  choice(
+    'tofqdns-dns-reject-response-code',
+    ['refused', 'nameError'],
+    'answer to queries for names that no rule allows',
+  ),
   flag('enable-hubble', false, 'serve flows'),
   flag('debug', false, 'log more'),
 ]
@@ -174,6 +179,7 @@ function nodeSettings(o: OptionValues, nodeName: string): Settings {
     enableNodeSelectorLabels: o['enable-node-selector-labels'] as boolean,
     labels: o['labels'] as readonly string[],
     kubeProxyReplacement: o['kube-proxy-replacement'] as boolean,
+    tofqdnsDnsRejectResponseCode: o['tofqdns-dns-reject-response-code'] as Settings['tofqdnsDnsRejectResponseCode'],
   }
 }
 

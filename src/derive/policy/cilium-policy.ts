@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { canonicalAddress, canonicalPrefix } from '../../base/ip.ts'
 import { namespaceLabelsKey, podNamespaceKey } from '../../model/labels.ts'
-import type { HttpRule } from '../../model/proxy.ts'
+import type { Layer7 } from '../../model/proxy.ts'
+import { checkDnsPorts, dnsPorts, parseDns, parseNames } from './dns.ts'
 import { entityNames, entityPeers } from './entities.ts'
 import { checkHttpPorts, parseHttp } from './http.ts'
 import { inNamespace, parseCidr, parseExcept } from './network-policy.ts'
@@ -109,8 +110,8 @@ const keysOf: {
     closed: ['fromGroups'],
   },
   egress: {
-    peers: ['toEndpoints', 'toEntities', 'toCIDR', 'toCIDRSet', 'toNodes', 'toServices'],
-    closed: ['toGroups', 'toFQDNs'],
+    peers: ['toEndpoints', 'toEntities', 'toCIDR', 'toCIDRSet', 'toNodes', 'toServices', 'toFQDNs'],
+    closed: ['toGroups'],
   },
 }
 
@@ -139,7 +140,8 @@ function parseRule(
   if (filled.length > 1) problem(at, `${filled[0]} can not go with ${filled[1]}`, 'make it a rule of its own')
   const closed = keys.closed.filter((name) => has(at, name)).map((name) => child(at, name))
   for (const f of closed) warning(f, 'not enforced yet: fails closed')
-  for (const q of elements(child(at, 'toFQDNs'))) fields(q, ['matchName', 'matchPattern'])
+  if (action === 'deny' && !isAbsent(child(at, 'toFQDNs')))
+    problem(child(at, 'toFQDNs'), 'names can not be denied', 'allow those that are meant, or deny prefixes (toCIDR)')
   parseAuthentication(child(at, 'authentication'))
   const demanded = elements(child(at, requires)).flatMap((e) => parseSelector(e, endpointLabel))
   if (demanded.length > 0) {
@@ -152,19 +154,19 @@ function parseRule(
   const narrow = given.some((name) => name.endsWith('Endpoints'))
   // A rule with ports that requires, and names nobody, is about those who meet it.
   const who = has(at, requires) && given.length === 0 ? [anyEndpoint] : peers
-  return parsePorts(at, action, given.length > 0).map(({ path, ports, layer7 }): Rule => {
+  return parsePorts(at, direction, action, given.length > 0).map(({ path, ports, layer7 }): Rule => {
     const closing = action === 'allow' && (blocked || layer7 === 'closed')
-    const http = closing || layer7 === 'none' || layer7 === 'closed' ? undefined : layer7
+    const asked = closing || layer7 === 'none' || layer7 === 'closed' ? undefined : layer7
     return {
       key: `${scope.policy}#${path}`,
       policy: scope.policy,
       path,
       direction,
-      action: closing ? 'closed' : http ? 'redirect' : action,
+      action: closing ? 'closed' : asked ? 'redirect' : action,
       peers: blocked ? 'all' : who,
       ports,
       ...(narrow || who !== peers ? { narrowed: true as const } : {}),
-      ...(http ? { http } : {}),
+      ...(asked ? { layer7: asked } : {}),
     }
   })
 }
@@ -187,13 +189,13 @@ interface PortPart {
   readonly path: string
   readonly ports: Rule['ports']
   /** What the ports are asked for beyond themselves; `closed` when that is not enforced yet. */
-  readonly layer7: 'none' | 'closed' | readonly HttpRule[]
+  readonly layer7: 'none' | 'closed' | Layer7
 }
 
 const toPortsFields = ['ports', 'rules', 'terminatingTLS', 'originatingTLS', 'serverNames', 'listener']
 
 /** One part for all plain ports, and one for each toPorts element that asks for more than ports. */
-function parsePorts(at: Field, action: 'allow' | 'deny', hasPeers: boolean): readonly PortPart[] {
+function parsePorts(at: Field, direction: Direction, action: 'allow' | 'deny', hasPeers: boolean): readonly PortPart[] {
   const list = child(at, 'toPorts')
   const icmps = child(at, 'icmps')
   const elementsOfPorts = elements(list)
@@ -211,10 +213,19 @@ function parsePorts(at: Field, action: 'allow' | 'deny', hasPeers: boolean): rea
     const httpAt = child(child(e, 'rules'), 'http')
     const http = has(child(e, 'rules'), 'http') ? parseHttp(httpAt) : undefined
     if (http) checkHttpPorts(e, ports)
+    const dns = has(child(e, 'rules'), 'dns') ? parseDns(child(child(e, 'rules'), 'dns')) : undefined
+    if (dns) checkDnsPorts(e, direction, ports)
+    if (dns && has(child(e, 'rules'), 'http'))
+      problem(
+        child(e, 'rules'),
+        'http can not go with dns: one port speaks one protocol',
+        'make it an element of its own',
+      )
     for (const m of more) warning(m, 'not enforced yet: fails closed')
     if (more.length > 0 || (http === undefined && has(child(e, 'rules'), 'http')))
       layer7.push({ path: e.path, ports, layer7: 'closed' })
-    else if (http) layer7.push({ path: e.path, ports, layer7: http })
+    else if (http) layer7.push({ path: e.path, ports, layer7: { kind: 'http', http } })
+    else if (dns) layer7.push({ path: e.path, ports: dnsPorts(ports), layer7: { kind: 'dns', dns } })
     else plain.push(...ports)
   }
   return plain.length > 0 || layer7.length === 0 ? [{ path: at.path, ports: plain, layer7: 'none' }, ...layer7] : layer7
@@ -222,15 +233,14 @@ function parsePorts(at: Field, action: 'allow' | 'deny', hasPeers: boolean): rea
 
 const layer7Names = ['http', 'kafka', 'dns', 'l7proto', 'l7']
 
-/** What a toPorts element asks for beyond ports and HTTP. */
+/** What a toPorts element asks for beyond ports, HTTP and DNS. */
 function layer7Fields(at: Field): readonly Field[] {
   const rules = child(at, 'rules')
   fields(rules, layer7Names)
   const more = layer7Names
-    .filter((name) => name !== 'http')
+    .filter((name) => name !== 'http' && name !== 'dns')
     .map((name) => child(rules, name))
     .filter((f) => !isAbsent(f))
-  for (const d of elements(child(rules, 'dns'))) fields(d, ['matchName', 'matchPattern'])
   const others = ['terminatingTLS', 'originatingTLS', 'serverNames', 'listener'].map((name) => child(at, name))
   return [...more, ...others.filter((f) => !isAbsent(f))]
 }
@@ -254,7 +264,8 @@ function parsePeers(scope: CiliumScope, at: Field, given: readonly string[]): 'a
       else if (name.endsWith('Nodes')) {
         warning(e, 'means no node unless enable-node-selector-labels is true')
         out.push({ kind: 'nodes', requirements: parseSelector(e, nodeLabel), gated: true })
-      } else if (name === 'toServices') out.push(...parseService(scope, e))
+      } else if (name === 'toFQDNs') out.push(...parseNames(e))
+      else if (name === 'toServices') out.push(...parseService(scope, e))
     }
   }
   return all ? 'all' : out

@@ -305,14 +305,15 @@ function floorOf(
 
 /**
  * Whether an entry might mean an identity of the cluster that is not known yet. Reserved ones always are, and so are those
- * of prefixes and of pods where a prefix draws a line: this node gives them their numbers.
+ * of names, of prefixes and of pods where a prefix draws a line: this node gives them their numbers.
  */
 function mayBeStranger(e: Resolved, known: Known): boolean {
   if (e.entry.peers === 'all') return e.only !== undefined
   return e.entry.peers.some((p) => {
     if (p.kind === 'labels')
       return !p.requirements.some(
-        (r) => r.source === 'reserved' && r.operator !== 'DoesNotExist' && r.operator !== 'NotIn',
+        (r) =>
+          (r.source === 'reserved' || r.source === 'fqdn') && r.operator !== 'DoesNotExist' && r.operator !== 'NotIn',
       )
     return p.kind === 'service' || known.cidrsMeanPods === true
   })

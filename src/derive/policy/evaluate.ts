@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Cell, verdict } from '../../model/datapath.ts'
-import type { HttpRule } from '../../model/proxy.ts'
+import type { Layer7 } from '../../model/proxy.ts'
 import type { Entry, Program } from './program.ts'
 import type { Direction } from './rule.ts'
 
@@ -16,7 +16,8 @@ export interface Redirect {
   /** Says which rules, for whom and for which ports, but not what they ask. */
   readonly key: string
   readonly direction: Direction
-  readonly rules: readonly { readonly rule: string; readonly http: readonly HttpRule[] }[]
+  readonly kind: Layer7['kind']
+  readonly rules: readonly { readonly rule: string; readonly layer7: Layer7 }[]
 }
 
 /** The answers of one program: for any set of entries that match a peer and a port, the cell. */
@@ -51,23 +52,27 @@ export function evaluator(
   const outcomes = said.map(({ entry, rule }) => outcomeOf(entry, rule, program.audit))
   const redirects = new Map<string, Redirect>()
 
-  /** The redirection by all rules that match with the first of them. */
+  /**
+   * The redirection by all rules that match with the first of them. No listener speaks two protocols: rules of another
+   * than the first's allow nothing there.
+   */
   function together(
     covering: readonly number[],
     first: number,
     certain: (entry: number) => boolean,
     staged: boolean,
   ): string {
-    const tier = said[covering[first] as number]?.entry.tier
+    const { tier, layer7 } = (said[covering[first] as number] as Said).entry
+    const kind = layer7?.kind ?? 'http'
     const of = covering
       .slice(first)
       .filter((i) => certain(i) && outcomes[i]?.verdict === verdict.redirect)
       .map((i) => said[i] as Said)
-      .filter(({ entry }) => entry.tier === tier && (staged || entry.mode !== 'staged'))
+      .filter(({ entry }) => entry.tier === tier && (staged || entry.mode !== 'staged') && entry.layer7?.kind === kind)
       .sort((a, b) => (a.scope < b.scope ? -1 : a.scope > b.scope ? 1 : 0))
-    const key = `${program.direction} ${of.map((s) => s.scope).join(' | ')}`
-    const rules = of.map(({ entry }) => ({ rule: entry.rule, http: entry.http ?? [] }))
-    if (!redirects.has(key)) redirects.set(key, { key, direction: program.direction, rules })
+    const key = `${program.direction} ${kind === 'http' ? '' : `${kind} `}${of.map((s) => s.scope).join(' | ')}`
+    const rules = of.flatMap(({ entry: { rule, layer7 } }) => (layer7 ? [{ rule, layer7 }] : []))
+    if (!redirects.has(key)) redirects.set(key, { key, direction: program.direction, kind, rules })
     return key
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { LabelSet } from '../../model/labels.ts'
 import type { NamedPort } from '../../model/pod.ts'
-import type { HttpRule } from '../../model/proxy.ts'
+import type { Layer7 } from '../../model/proxy.ts'
 import type { Settings } from '../../model/settings.ts'
 import { entityPeers } from './entities.ts'
 import type {
@@ -47,7 +47,7 @@ export interface Entry {
   /** Ports by the name the peer gives them; egress only. */
   readonly names: readonly PortName[]
   /** With `redirect`. */
-  readonly http?: readonly HttpRule[]
+  readonly layer7?: Layer7
 }
 
 /** All that decides in one direction for a subject, before anyone asks which identities exist. */
@@ -206,7 +206,7 @@ function entryOf(
         if (own.name === p.name && (p.protocol === 'ANY' || p.protocol === own.protocol))
           ports.push({ space: own.protocol, first: own.port, last: own.port })
   }
-  return { rule: key, action, tier, mode, peers, ports, names, ...(rule.http ? { http: rule.http } : {}) }
+  return { rule: key, action, tier, mode, peers, ports, names, ...(rule.layer7 ? { layer7: rule.layer7 } : {}) }
 }
 
 const narrowed = (peer: Peer & { readonly kind: 'labels' }, wanted: readonly Requirement[]): Peer => ({

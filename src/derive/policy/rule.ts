@@ -2,7 +2,7 @@
 import type { Problem } from '../../base/result.ts'
 import type { PortSpace } from '../../model/datapath.ts'
 import type { PolicyKind } from '../../model/policy.ts'
-import type { HttpRule } from '../../model/proxy.ts'
+import type { Layer7 } from '../../model/proxy.ts'
 
 export type Direction = 'ingress' | 'egress'
 export const directions: readonly Direction[] = ['ingress', 'egress']
@@ -81,8 +81,8 @@ export interface Rule {
   readonly ports: 'all' | readonly Port[]
   /** Its peers come from fromEndpoints / toEndpoints: what fromRequires / toRequires ask narrows them. */
   readonly narrowed?: true
-  /** With `redirect`: what requests are asked for; one rule of the list suffices. */
-  readonly http?: readonly HttpRule[]
+  /** With `redirect`: what requests are asked for. */
+  readonly layer7?: Layer7
 }
 
 /** What fromRequires / toRequires ask of the peers of all rules about the same subject. */

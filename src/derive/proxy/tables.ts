@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { CellsRow } from '../../model/datapath.ts'
-import type { EnvoyRow, ProxyPairRow } from '../../model/proxy.ts'
+import { ruleText } from '../../model/names.ts'
+import type { DnsListenerRow, EnvoyRow, Layer7, ProxyPairRow } from '../../model/proxy.ts'
 import { settings } from '../../model/rows.ts'
 import { allocate, deriveAll, deriveEach } from '../../table/definition.ts'
 import { hash32, numbersByHash } from '../numbers.ts'
@@ -17,7 +18,9 @@ export interface WantedListener {
   readonly side: Side
   /** Short, for Envoy and its log. */
   readonly name: string
-  readonly rules: readonly (readonly HttpEntry[])[]
+  readonly kind: Layer7['kind']
+  /** Of `both`, whose rules are HTTP's, first those of the egress. */
+  readonly rules: readonly Redirect['rules'][]
   /** Of `both`: keys of the two. */
   readonly egress: string
   readonly ingress: string
@@ -51,12 +54,13 @@ export const wantedListeners = deriveAll<WantedListener>(
       }
     const out: WantedListener[] = []
     const of = (direction: Redirect['direction']) =>
-      [...found.values()].filter((f) => f.redirect.direction === direction)
+      [...found.values()].filter((f) => f.redirect.direction === direction && f.redirect.kind === 'http')
     for (const { redirect } of found.values())
       out.push({
         key: redirect.key,
         side: redirect.direction,
         name: nameOf(redirect.direction, redirect.key),
+        kind: redirect.kind,
         rules: [redirect.rules],
         egress: '',
         ingress: '',
@@ -71,6 +75,7 @@ export const wantedListeners = deriveAll<WantedListener>(
           key,
           side: 'both',
           name: nameOf('both', key),
+          kind: 'http',
           rules: [e.redirect.rules, i.redirect.rules],
           egress: e.redirect.key,
           ingress: i.redirect.key,
@@ -171,7 +176,7 @@ export const proxyPairRows = deriveEach<WantedListener, ProxyPairRow>(
 
 /** Where listeners send on to; in Envoy before any listener. */
 export const envoyClusters = deriveAll<EnvoyRow>('envoyClusters', [wantedListeners], { key: (r) => r.key }, (read) =>
-  read.all(wantedListeners).length > 0 ? clusterRows : [],
+  read.all(wantedListeners).some((l) => l.kind === 'http') ? clusterRows : [],
 )
 
 /** What Envoy shall have for each listener. */
@@ -186,12 +191,38 @@ export const envoyListeners = deriveEach<WantedListener, EnvoyRow>(
     const config = read.get(settings, 'settings')
     const port = read.get(proxyPorts, l.key)?.port
     const decidedPort = l.side === 'both' ? read.get(proxyPorts, l.ingress)?.port : port
-    if (!config || !port || !decidedPort) return []
+    if (!config || !port || !decidedPort || l.kind !== 'http') return []
     return [
       listenerRow(
-        { name: l.name, side: l.side, port, decidedPort, rules: l.rules },
+        { name: l.name, side: l.side, port, decidedPort, rules: l.rules.map(httpEntries) },
         { ipv4: config.enableIpv4, ipv6: config.enableIpv6 },
       ),
     ]
+  },
+)
+
+const httpEntries = (rules: Redirect['rules']): readonly HttpEntry[] =>
+  rules.flatMap(({ rule, layer7 }) => (layer7.kind === 'http' ? [{ rule, http: layer7.http }] : []))
+
+/** What the DNS proxy shall have for each listener. */
+export const dnsListeners = deriveEach<WantedListener, DnsListenerRow>(
+  'dnsListeners',
+  wantedListeners,
+  {
+    key: (r) => r.name,
+    columns: [
+      ['LISTENER', (r) => r.name],
+      ['PORT', (r) => String(r.port)],
+      ['RULES', (r) => r.rules.flatMap((e) => e.dns.map(ruleText)).join(' ')],
+    ],
+  },
+  (l, read) => {
+    const config = read.get(settings, 'settings')
+    const port = read.get(proxyPorts, l.key)?.port
+    if (!config || !port || l.kind !== 'dns') return []
+    const rules = l.rules
+      .flat()
+      .flatMap(({ rule, layer7 }) => (layer7.kind === 'dns' ? [{ rule, dns: layer7.dns }] : []))
+    return [{ name: l.name, port, rules, refuse: config.tofqdnsDnsRejectResponseCode }]
   },
 )
