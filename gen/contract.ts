@@ -118,6 +118,7 @@ export const EntryFlags = {
   ENTRY_TO_POD: 2147483648,
   ENTRY_TUNNEL: 1073741824,
   ENTRY_NAT: 536870912,
+  ENTRY_TO_WIRE: 268435456,
 } as const
 
 export const EventFlags = {
@@ -182,6 +183,10 @@ export const OwnerFlags = {
   OWNER_HOST: 2,
   OWNER_NODE: 4,
   OWNER_GATEWAY: 8,
+} as const
+
+export const PacketMark = {
+  MARK_JUDGED: 1024,
 } as const
 
 export const PortSpace = {
@@ -297,12 +302,13 @@ export interface Config {
   readonly hz: number
   readonly tcpPeerNames: number
   readonly socketEvents: number
+  readonly hostFirewall: number
 }
 
 export const configLayout = {
   size: 164,
   /** Offsets of the members, for those who read in place. */
-  at: { nodeIpv4: 0, nodeIpv6: 16, gatewayIpv4: 32, gatewayIpv6: 48, nativeIpv4: 64, nativeIpv6: 80, nativeIpv4Bits: 96, nativeIpv6Bits: 100, wire: 104, tunnel: 108, tunnelPort: 112, tunnelMtu: 114, wireMtu: 116, natPortFirst: 118, natPortLast: 120, masqueradeIpv4: 122, masqueradeIpv6: 123, hostAlwaysAllowed: 124, dualWorld: 125, gatewayMac: 126, podMac: 132, tcpTimeout: 140, synTimeout: 144, anyTimeout: 148, dropEventsPerSecond: 152, hz: 156, tcpPeerNames: 160, socketEvents: 161 },
+  at: { nodeIpv4: 0, nodeIpv6: 16, gatewayIpv4: 32, gatewayIpv6: 48, nativeIpv4: 64, nativeIpv6: 80, nativeIpv4Bits: 96, nativeIpv6Bits: 100, wire: 104, tunnel: 108, tunnelPort: 112, tunnelMtu: 114, wireMtu: 116, natPortFirst: 118, natPortLast: 120, masqueradeIpv4: 122, masqueradeIpv6: 123, hostAlwaysAllowed: 124, dualWorld: 125, gatewayMac: 126, podMac: 132, tcpTimeout: 140, synTimeout: 144, anyTimeout: 148, dropEventsPerSecond: 152, hz: 156, tcpPeerNames: 160, socketEvents: 161, hostFirewall: 162 },
   read: (view: DataView, at: number): Config => ({
     nodeIpv4: addressLayout.read(view, at),
     nodeIpv6: addressLayout.read(view, at + 16),
@@ -332,6 +338,7 @@ export const configLayout = {
     hz: view.getUint32(at + 156, true),
     tcpPeerNames: view.getUint8(at + 160),
     socketEvents: view.getUint8(at + 161),
+    hostFirewall: view.getUint8(at + 162),
   }),
   write: (view: DataView, at: number, value: Config): void => {
     addressLayout.write(view, at, value.nodeIpv4)
@@ -362,9 +369,9 @@ export const configLayout = {
     view.setUint32(at + 156, value.hz, true)
     view.setUint8(at + 160, value.tcpPeerNames)
     view.setUint8(at + 161, value.socketEvents)
+    view.setUint8(at + 162, value.hostFirewall)
     view.setUint8(at + 138, 0)
     view.setUint8(at + 139, 0)
-    view.setUint8(at + 162, 0)
     view.setUint8(at + 163, 0)
   },
 } as const

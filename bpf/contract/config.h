@@ -33,5 +33,6 @@ struct config {
 	__u32 hz;		      /* jiffies per second of the running kernel; 0: 250 */
 	__u8 tcp_peer_names;	      /* getpeername shows the service address for TCP too (700 ns per connect) */
 	__u8 socket_events;	      /* report each translation of a socket */
-	__u16 pad;
+	__u8 host_firewall;	      /* policy holds for the node's own addresses too */
+	__u8 pad;
 };

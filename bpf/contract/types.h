@@ -27,7 +27,7 @@ enum owner_flags {
 struct owner {
 	__u32 identity;
 	__u32 interface; /* host side of the pod's veth, 0 if not local */
-	__u32 policy;	 /* index in cilium_policies, 0: none, nothing passes */
+	__u32 policy;	 /* index in cilium_policies; 0: none, and nothing passes, but to and from the node itself all does */
 	__u16 endpoint;
 	__u16 flags;
 	struct address node; /* node behind which it is reached by tunnel; zero: routed */
@@ -118,6 +118,9 @@ enum proxy_mark {
 	PROXY_ROLE = 0xf00
 };
 
+/* On packets that these programs put on the wire: to_wire has nothing to ask of them. */
+enum packet_mark { MARK_JUDGED = 0x400 };
+
 /* Listeners that carry the rules of both ends, for connections that both ends redirect on one node. */
 struct proxy_pair {
 	__u16 egress;
@@ -165,7 +168,8 @@ enum flow_flags {
 enum entry_flags {
 	ENTRY_TO_POD = 0x80000000, /* egress of the pod's host veth */
 	ENTRY_TUNNEL = 0x40000000,
-	ENTRY_NAT = 0x20000000 /* reply to a masqueraded packet */
+	ENTRY_NAT = 0x20000000, /* reply to a masqueraded packet */
+	ENTRY_TO_WIRE = 0x10000000 /* egress of the node's device: what the node itself sends */
 };
 
 struct flow {

@@ -21,6 +21,7 @@ struct {
 	enum action action;
 	enum flow_flags flow_flags;
 	enum entry_flags entry_flags;
+	enum packet_mark packet_mark;
 	enum event_kind event_kind;
 	enum event_flags event_flags;
 	struct event event;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* What comes from other machines (from_wire, tcx ingress of the node's devices) and what this node itself sends to pods
- * behind tunnels (from_host, tcx egress of cilium_host). */
+/* What comes from other machines (from_wire, tcx ingress of the node's devices), what this node itself sends to pods behind
+ * tunnels (from_host, tcx egress of cilium_host) and, with a host firewall, to other machines (to_wire, tcx egress of its
+ * devices). */
 #include "../steps/packet.h"
 
 #define CALL_TABLE cilium_host_calls
@@ -15,6 +16,9 @@ int wire_unmasquerade(struct __sk_buff *skb);
 int wire_proxy(struct __sk_buff *skb);
 int host_judge(struct __sk_buff *skb);
 int host_masquerade(struct __sk_buff *skb);
+int to_node(struct __sk_buff *skb);
+int of_node(struct __sk_buff *skb);
+int of_node_tunnel(struct __sk_buff *skb);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -33,6 +37,9 @@ struct {
 		[8] = (void *)&wire_unmasquerade,
 		[9] = (void *)&wire_proxy,
 		[10] = (void *)&host_judge,
+		[11] = (void *)&to_node,
+		[12] = (void *)&of_node,
+		[13] = (void *)&of_node_tunnel,
 	},
 };
 
@@ -64,10 +71,12 @@ static __always_inline int handle_wire(struct __sk_buff *skb, const bool v6)
 				call(skb, CALL_DECAPSULATE);
 				return TC_ACT_SHOT;
 			}
-			if (port < config.nat_port_first || port > config.nat_port_last ||
-			    !bpf_map_lookup_elem(&cilium_nat, &key))
+			bool masqueraded = port >= config.nat_port_first && port <= config.nat_port_last &&
+					   bpf_map_lookup_elem(&cilium_nat, &key);
+			if (!masqueraded && !config.host_firewall)
 				return TC_ACT_OK;
-		} else {
+		}
+		if (config.host_firewall || !is_node(side ? &key.a : &key.b, v6)) {
 			verdict = fast(skb, &key, side, tcp_flags, skb->ifindex, 0, DIRECTION_INGRESS);
 			if (verdict >= 0)
 				return verdict;
@@ -108,18 +117,93 @@ int wire_judge(struct __sk_buff *skb)
 	p->direction = DIRECTION_INGRESS;
 	if (!(p->entry & (ENTRY_TUNNEL | ENTRY_NAT)) && is_node(&p->destination, v6)) {
 		if (error)
-			return TC_ACT_OK; /* the node's own affair */
+			return config.host_firewall ? drop(skb, p, error) : TC_ACT_OK; /* the node's own affair */
 		if (relate(skb, p))
 			p->flags |= PACKET_RELATED;
 		else
 			p->inner = 0;
 		if (is_nat_reply(p))
 			call(skb, CALL_UNMASQUERADE);
+		if (config.host_firewall)
+			call(skb, CALL_TO_NODE);
 		return TC_ACT_OK;
 	}
 	if (error)
 		return drop(skb, p, error);
 	return judge(skb, p, WAY_FROM_WIRE);
+}
+
+/* An error about this node's own VXLAN: the kernel learns the MTU from it. */
+static __always_inline bool is_about_tunnel(struct __sk_buff *skb, struct packet *p)
+{
+	return config.tunnel && p->inner && relate(skb, p) && p->quoted.protocol == IPPROTO_UDP &&
+	       p->quoted.destination_port == bpf_htons(config.tunnel_port);
+}
+
+/* For this node itself, where it has a firewall. */
+SEC("tc")
+int to_node(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	int error = parse(skb, p);
+	p->direction = DIRECTION_INGRESS;
+	if (error)
+		return drop(skb, p, error);
+	if (p->flags & PACKET_NEIGHBOUR || is_about_tunnel(skb, p))
+		return TC_ACT_OK;
+	return judge(skb, p, WAY_TO_NODE);
+}
+
+/* What leaves by the wire: what pods send was judged, and is marked; what is forwarded for others is not asked about. */
+SEC("tc")
+int to_wire(struct __sk_buff *skb)
+{
+	bool v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+	struct flow_key key;
+	__u8 tcp_flags;
+
+	if (!config.host_firewall || skb->mark == MARK_JUDGED || (!v6 && skb->protocol != bpf_htons(ETH_P_IP)))
+		return TC_ACT_OK;
+	int side = v6 ? parse_plain(skb, &key, &tcp_flags, true) : parse_plain(skb, &key, &tcp_flags, false);
+	if (side >= 0) {
+		int verdict = fast(skb, &key, side, tcp_flags, skb->ifindex | ENTRY_TO_WIRE, 0, DIRECTION_EGRESS);
+		if (verdict >= 0)
+			return verdict;
+	}
+	call(skb, CALL_OF_NODE);
+	return TC_ACT_SHOT;
+}
+
+SEC("tc")
+int of_node(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	p->entry = skb->ifindex | ENTRY_TO_WIRE;
+	p->tunnel_identity = p->translated = 0;
+	int error = parse(skb, p);
+	if (p->flags & PACKET_NEIGHBOUR || !find_node(p, 0))
+		return TC_ACT_OK;
+	if (error)
+		return drop(skb, p, error);
+	return judge(skb, p, WAY_OF_NODE);
+}
+
+SEC("tc")
+int of_node_tunnel(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	p->entry = skb->ifindex;
+	p->tunnel_identity = p->translated = 0;
+	int error = parse(skb, p);
+	if (error)
+		return drop(skb, p, error);
+	return judge(skb, p, WAY_NODE_TUNNEL);
 }
 
 SEC("tc")
@@ -219,6 +303,17 @@ int from_host(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	if (!p)
 		return TC_ACT_SHOT;
+	bool guarded = config.host_firewall && !is_downstream(role);
+	if (guarded) {
+		struct flow_key key;
+		__u8 tcp_flags;
+		int side = v6 ? parse_plain(skb, &key, &tcp_flags, true) : parse_plain(skb, &key, &tcp_flags, false);
+		if (side >= 0) {
+			int verdict = fast(skb, &key, side, tcp_flags, skb->ifindex, 0, DIRECTION_EGRESS);
+			if (verdict >= 0)
+				return verdict;
+		}
+	}
 	p->tunnel_identity = 0;
 	p->translated = 0;
 	error = parse(skb, p);
@@ -232,6 +327,10 @@ int from_host(struct __sk_buff *skb)
 		if (p->flags & PACKET_NEIGHBOUR || is_multicast(&p->destination, v6) || p->end[1].flags & OWNER_HOST)
 			return TC_ACT_OK;
 		return drop(skb, p, DROP_NO_TUNNEL_ENDPOINT); /* only pods of other nodes are routed here, and this is none */
+	}
+	if (guarded) {
+		call(skb, CALL_NODE_TUNNEL);
+		return TC_ACT_SHOT;
 	}
 	struct address node;
 	p->hop.action = ACTION_TUNNEL;

@@ -16,6 +16,9 @@ enum call {
 	CALL_UNMASQUERADE,
 	CALL_PROXY,
 	CALL_PROXY_JUDGE,
+	CALL_TO_NODE,
+	CALL_OF_NODE,
+	CALL_NODE_TUNNEL,
 	CALLS
 };
 
@@ -32,9 +35,12 @@ static __always_inline int into_pod(struct __sk_buff *skb, __u32 interface)
 	return bpf_redirect_peer(interface, 0);
 }
 
-static __always_inline int to_neighbour(__u32 interface, const struct address *next_hop)
+/* A program at the egress of the wire would ask about it once more: the mark spares it that. No pod can write one. */
+static __always_inline int to_neighbour(struct __sk_buff *skb, __u32 interface, const struct address *next_hop)
 {
 	struct bpf_redir_neigh hop = {};
+	if (config.host_firewall)
+		skb->mark = MARK_JUDGED;
 	if (is_mapped(next_hop)) {
 		hop.nh_family = 2; /* AF_INET */
 		hop.ipv4_nh = next_hop->word[3];
@@ -100,7 +106,7 @@ static __always_inline int act(struct __sk_buff *skb, struct packet *p, const __
 			break;
 		}
 		count_forwarded(ACTION_NEIGHBOUR, direction, skb->len);
-		return to_neighbour(p->hop.out, &p->hop.next_hop);
+		return to_neighbour(skb, p->hop.out, &p->hop.next_hop);
 	case ACTION_TUNNEL:
 		call(skb, CALL_TUNNEL);
 		break;

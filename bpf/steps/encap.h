@@ -112,5 +112,5 @@ static __always_inline int tunnel(struct __sk_buff *skb, struct packet *p, const
 		return drop(skb, p, DROP_WRITE_ERROR);
 	count_forwarded(ACTION_TUNNEL, direction, skb->len);
 	skb->mark = 0;
-	return to_neighbour(hop.out, &hop.next_hop);
+	return to_neighbour(skb, hop.out, &hop.next_hop);
 }

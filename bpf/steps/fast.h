@@ -65,7 +65,7 @@ static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *ke
 		return TC_ACT_OK;
 	case ACTION_NEIGHBOUR:
 		count_forwarded(ACTION_NEIGHBOUR, direction, skb->len);
-		return to_neighbour(flow->out[side & 1], &flow->next_hop);
+		return to_neighbour(skb, flow->out[side & 1], &flow->next_hop);
 	}
 	struct packet *p = packet_slot();
 	if (!p)

@@ -25,3 +25,22 @@ global int find_owner(struct packet *p, __u32 which)
 							: IDENTITY_WORLD_IPV4;
 	return 0;
 }
+
+/* Is that end this node itself? Its link-local addresses are in no table, and are its own all the same. */
+static __always_inline bool find_node(struct packet *p, __u32 which)
+{
+	const struct address *a = which ? &p->destination : &p->source;
+	struct address own;
+
+	find_owner(p, which);
+	if (p->end[which & 1].flags & OWNER_HOST)
+		return true;
+	if (!(p->flags & PACKET_V6) || !is_link_local(a))
+		return false;
+	copy_const(&own, &config.node_ipv6);
+	const struct owner *owner = bpf_map_lookup_elem(&cilium_owners, &own);
+	if (!owner || !(owner->flags & OWNER_HOST))
+		return false;
+	p->end[which & 1] = *owner;
+	return true;
+}

@@ -8,7 +8,11 @@
 #include "policy.h"
 #include "service.h"
 
-enum way { WAY_FROM_POD, WAY_FROM_WIRE, WAY_TO_POD, WAY_FROM_PROXY };
+/* The last three are the node's own packets: from others to it, from it to the wire, from it to pods behind a tunnel. */
+enum way { WAY_FROM_POD, WAY_FROM_WIRE, WAY_TO_POD, WAY_FROM_PROXY, WAY_TO_NODE, WAY_OF_NODE, WAY_NODE_TUNNEL };
+
+#define is_of_node(way) ((way) == WAY_OF_NODE || (way) == WAY_NODE_TUNNEL)
+#define is_nodes(way) ((way) == WAY_TO_NODE || is_of_node(way))
 
 /* Who may have sent it, given where it came in. Returns 0 or a drop code. */
 static __always_inline int check_sender(struct __sk_buff *skb, struct packet *p, const enum way way)
@@ -32,6 +36,10 @@ static __always_inline int check_sender(struct __sk_buff *skb, struct packet *p,
 		const struct owner *known = bpf_map_lookup_elem(&cilium_owners, &p->source);
 		if (known && known->identity == sender->identity)
 			sender->peer = known->peer;
+		return 0;
+	}
+	if (is_of_node(way)) {
+		find_node(p, 0);
 		return 0;
 	}
 	find_owner(p, 0);
@@ -83,7 +91,7 @@ static __always_inline int find_way(struct __sk_buff *skb, struct packet *p, con
 
 	hop->identity = p->end[0].identity;
 	hop->out = 0;
-	if (way == WAY_TO_POD) {
+	if (way == WAY_TO_POD || way == WAY_TO_NODE || way == WAY_OF_NODE) {
 		hop->action = ACTION_STACK;
 		return 0;
 	}
@@ -123,6 +131,15 @@ static __always_inline void expect_replies(struct __sk_buff *skb, struct packet 
 {
 	__u32 side = p->side & 1, other = side ^ 1;
 
+	if (is_nodes(way)) { /* pods behind a tunnel may be answered by another device: the slow path will see */
+		bool tunnel = way == WAY_NODE_TUNNEL, tunnelled = p->entry & ENTRY_TUNNEL;
+		f->action[other] = tunnelled ? ACTION_ROUTE : ACTION_STACK;
+		f->entry[other] = tunnelled	       ? 0
+				  : tunnel	       ? p->hop.out | ENTRY_TUNNEL
+				  : way == WAY_TO_NODE ? skb->ifindex | ENTRY_TO_WIRE
+						       : skb->ifindex;
+		return;
+	}
 	if (way == WAY_FROM_WIRE) {
 		f->entry[other] = p->end[1].interface; /* the first reply finds its way */
 		return;
@@ -206,8 +223,12 @@ static __always_inline int pass_to_service(struct __sk_buff *skb, struct packet 
 	return act(skb, p, DIRECTION_EGRESS);
 }
 
-static __always_inline __u32 observed_at(__u32 action)
+static __always_inline __u32 observed_at(__u32 action, const enum way way)
 {
+	if (way == WAY_TO_NODE)
+		return AT_TO_HOST;
+	if (way == WAY_OF_NODE)
+		return AT_TO_NETWORK;
 	switch (action) {
 	case ACTION_PEER:
 		return AT_TO_ENDPOINT;
@@ -236,7 +257,7 @@ static __always_inline int pass_established(struct __sk_buff *skb, struct packet
 
 /* Last words of a connection: pass, report, forget. */
 static __always_inline int pass_closing(struct __sk_buff *skb, struct packet *p, struct flow *flow,
-					const __u32 direction)
+					const enum way way, const __u32 direction)
 {
 	__u32 side = p->side & 1;
 
@@ -248,7 +269,7 @@ static __always_inline int pass_closing(struct __sk_buff *skb, struct packet *p,
 	p->end[1].endpoint = flow->endpoint[side ^ 1];
 	p->rule[0] = flow->rule[0];
 	p->rule[1] = flow->rule[1];
-	notify(skb, p, EVENT_CLOSE, observed_at(p->hop.action), flow);
+	notify(skb, p, EVENT_CLOSE, observed_at(p->hop.action, way), flow);
 	bpf_map_delete_elem(&cilium_flows, &p->key);
 	return act(skb, p, direction);
 }
@@ -260,13 +281,22 @@ static __always_inline int pass_related(struct __sk_buff *skb, struct packet *p,
 	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
 	__u32 side = p->side & 1;
 
-	if (!flow || !flow->action[side])
+	if (!flow || (!flow->action[side] && !is_of_node(way)))
 		return -1;
-	if (way == WAY_FROM_POD ? flow->entry[side] != p->entry : flow->endpoint[side])
+	if (way == WAY_FROM_POD ? flow->entry[side] != p->entry : !is_of_node(way) && flow->endpoint[side])
 		return -1;
 	if (flow->epoch != current_epoch())
 		return drop_quietly(p); /* its next packet is judged; the error will come again */
 	p->flags |= PACKET_RELATED;
+	if (way == WAY_OF_NODE)
+		return TC_ACT_OK;
+	if (way == WAY_NODE_TUNNEL) {
+		int error;
+		find_owner(p, 1);
+		p->end[0].identity = IDENTITY_HOST;
+		error = find_way(skb, p, 0, false, way);
+		return error ? drop(skb, p, error) : act(skb, p, direction);
+	}
 	load_hop(&p->hop, flow, side);
 	return act(skb, p, direction);
 }
@@ -311,9 +341,19 @@ static __always_inline int find_listener(struct __sk_buff *skb, struct packet *p
 	return 0;
 }
 
+/* What came in for this node itself passes, unless it has a firewall. */
+static __always_inline int into_node(struct __sk_buff *skb, struct packet *p)
+{
+	if (!config.host_firewall || !find_node(p, 1))
+		return TC_ACT_OK;
+	call(skb, CALL_TO_NODE);
+	return drop(skb, p, DROP_MISSED_TAIL_CALL);
+}
+
 static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const enum way way)
 {
-	const __u32 direction = way == WAY_FROM_POD || way == WAY_FROM_PROXY ? DIRECTION_EGRESS : DIRECTION_INGRESS;
+	const __u32 direction =
+		way == WAY_FROM_POD || way == WAY_FROM_PROXY || is_of_node(way) ? DIRECTION_EGRESS : DIRECTION_INGRESS;
 	bool icmp = p->protocol == IPPROTO_ICMP || p->protocol == PROTOCOL_ICMPV6;
 	__u32 now = coarse_clock(), side, opener, reason;
 	int error;
@@ -345,25 +385,28 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 			return pass_established(skb, p, flow, direction);
 		bool closing = p->tcp_flags & TCP_RST || (flow->closing == 3 && !opens(p->protocol, p->tcp_flags));
 		if (closing && flow->epoch == current_epoch() && flow->entry[side] == p->entry && flow->action[side])
-			return pass_closing(skb, p, flow, direction);
+			return pass_closing(skb, p, flow, way, direction);
 	}
 
-	find_owner(p, 1);
+	if (way == WAY_TO_NODE)
+		find_node(p, 1);
+	else
+		find_owner(p, 1);
 	if (way == WAY_FROM_POD && !p->translated && !p->end[1].flags && !in_cluster(p->end[1].identity)) {
 		int passed = pass_to_service(skb, p, flow, now);
 		if (passed >= 0)
 			return passed;
 	}
 	if (way == WAY_FROM_WIRE && !p->tunnel_identity && !(p->end[1].flags & OWNER_LOCAL))
-		return TC_ACT_OK; /* the node's own, or passing through */
+		return into_node(skb, p); /* the node's own, or passing through */
 	error = check_sender(skb, p, way);
 	if (error)
 		return drop(skb, p, error);
 	if (way == WAY_FROM_POD && is_multicast(&p->destination, p->flags & PACKET_V6))
 		return drop_quietly(p);
-	if (way != WAY_FROM_POD && way != WAY_FROM_PROXY && !(p->end[1].flags & OWNER_LOCAL))
+	if (way != WAY_FROM_POD && way != WAY_FROM_PROXY && !is_nodes(way) && !(p->end[1].flags & OWNER_LOCAL))
 		return way == WAY_FROM_WIRE && p->end[1].flags & OWNER_HOST
-			       ? TC_ACT_OK
+			       ? into_node(skb, p)
 			       : drop(skb, p, DROP_STALE_OR_UNROUTABLE);
 	if (way == WAY_FROM_WIRE && p->flags & PACKET_NEIGHBOUR)
 		return drop(skb, p, DROP_FORBIDDEN_ICMPV6);
@@ -398,7 +441,10 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 			count_rule(p->rule[p->direction & 1], skb->len);
 		return drop(skb, p, error);
 	}
-	error = find_listener(skb, p, known ? flow : 0, opener, way);
+	p->hop.proxy_port = 0;
+	error = !is_nodes(way) ? find_listener(skb, p, known ? flow : 0, opener, way)
+				: p->redirect[DIRECTION_EGRESS] || p->redirect[DIRECTION_INGRESS] ? DROP_PROXY_UNSUPPORTED
+										  : 0;
 	if (!error) {
 		if (p->hop.proxy_port && (way == WAY_FROM_POD || way == WAY_FROM_WIRE)) {
 			p->hop.action = ACTION_PROXY;
@@ -460,7 +506,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 	count(f, side, p->tcp_flags, skb->len);
 
 	/* A lone FIN or RST is passed but not remembered: it belongs to a connection that was closed and forgotten. */
-	reason = observed_at(p->hop.action);
+	reason = observed_at(p->hop.action, way);
 	if (known || !(p->tcp_flags & (TCP_FIN | TCP_RST))) {
 		if (bpf_map_update_elem(&cilium_flows, &p->key, f, BPF_ANY))
 			return drop(skb, p, DROP_CT_INSERT_FAILED);

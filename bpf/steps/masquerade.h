@@ -132,7 +132,7 @@ static __always_inline int masquerade(struct __sk_buff *skb, struct packet *p, c
 		return drop(skb, p, DROP_WRITE_ERROR);
 	count_forwarded(ACTION_MASQUERADE, direction, skb->len);
 	skb->mark = 0;
-	return to_neighbour(p->hop.out, &p->hop.next_hop);
+	return to_neighbour(skb, p->hop.out, &p->hop.next_hop);
 }
 
 /* Is this packet to the node a reply to (or an error about) something masqueraded? Then it is sent on to the pod. */

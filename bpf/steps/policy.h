@@ -76,6 +76,12 @@ global int decide(struct packet *p, __u32 policy_id, __u32 direction, __u32 iden
 	}
 }
 
+/* Where the host firewall is on, the node's own addresses have a policy too. */
+static __always_inline bool is_guarded(const struct owner *of)
+{
+	return config.host_firewall && of->flags & OWNER_HOST && of->policy;
+}
+
 /* Both ends of a connection opened by p->end[opener] to `port`. Both are looked up, so that the event names both rules. */
 global int judge_policy(struct packet *p, __u32 opener, __u32 port)
 {
@@ -89,10 +95,13 @@ global int judge_policy(struct packet *p, __u32 opener, __u32 port)
 	p->rule[DIRECTION_EGRESS] = p->rule[DIRECTION_INGRESS] = 0;
 	p->staged[DIRECTION_EGRESS] = p->staged[DIRECTION_INGRESS] = 0;
 	p->redirect[DIRECTION_EGRESS] = p->redirect[DIRECTION_INGRESS] = 0;
-	if (from->flags & OWNER_LOCAL)
+	bool leaves = from->flags & OWNER_LOCAL || is_guarded(from);
+	bool enters = to->flags & OWNER_LOCAL ? !(config.host_always_allowed && from->identity == IDENTITY_HOST)
+					      : is_guarded(to);
+	if (leaves)
 		egress = decide(p, from->policy, DIRECTION_EGRESS, destination, port);
-	if (to->flags & OWNER_LOCAL && !(config.host_always_allowed && from->identity == IDENTITY_HOST))
+	if (enters)
 		ingress = decide(p, to->policy, DIRECTION_INGRESS, source, port);
-	p->direction = egress || !(to->flags & OWNER_LOCAL) ? DIRECTION_EGRESS : DIRECTION_INGRESS;
+	p->direction = egress || !(to->flags & OWNER_LOCAL || is_guarded(to)) ? DIRECTION_EGRESS : DIRECTION_INGRESS;
 	return egress ?: ingress;
 }

@@ -41,7 +41,7 @@ import {
   readImportedRules,
   readNetworkPolicies,
 } from './policy/policies.ts'
-import { peersInUse, programs, ruleNumbers, subjectPrograms, subjects } from './policy/programs.ts'
+import { nodeSubjects, peersInUse, programs, ruleNumbers, subjectPrograms, subjects } from './policy/programs.ts'
 import { selections } from './policy/selections.ts'
 import {
   cellRows,
@@ -80,7 +80,17 @@ export const tables = [
   ],
   ...[networkPolicyConditions, ciliumNetworkPolicyConditions],
   ...[clusterwidePolicyConditions, clusterNetworkPolicyConditions],
-  ...[subjects, subjectPrograms, programs, peersInUse, ruleNumbers, wantedPrefixes, cidrIdentities, selections],
+  ...[
+    nodeSubjects,
+    subjects,
+    subjectPrograms,
+    programs,
+    peersInUse,
+    ruleNumbers,
+    wantedPrefixes,
+    cidrIdentities,
+    selections,
+  ],
   ...[addressLines, localPlaces, remotePlaces, nodePlaces, placeShards, placesWanted, placeIdentities],
   ...[
     decisions,

@@ -31,6 +31,8 @@ export interface Settings {
    * has the address, as Kubernetes says. Otherwise all of them these, as in Cilium; `none` for nobody.
    */
   readonly policyCidrMatchMode: readonly ('nodes' | 'pods' | 'none')[]
+  /** Policies with a nodeSelector hold for this node itself. */
+  readonly enableHostFirewall: boolean
   /** fromNodes and toNodes mean something. */
   readonly enableNodeSelectorLabels: boolean
   /** Label filter patterns beyond the defaults. */
@@ -60,6 +62,7 @@ export const defaultSettings: Settings = {
   allowLocalhost: 'auto',
   policyAuditMode: false,
   policyCidrMatchMode: [],
+  enableHostFirewall: false,
   enableNodeSelectorLabels: false,
   labels: [],
   kubeProxyReplacement: true,

@@ -15,7 +15,7 @@ import {
   policyRows,
   policyTableRows,
 } from '../../src/derive/policy/decisions.ts'
-import { ruleNumbers, subjectKeyOf, subjectPrograms, subjects } from '../../src/derive/policy/programs.ts'
+import { hostSubject, ruleNumbers, subjectKeyOf, subjectPrograms, subjects } from '../../src/derive/policy/programs.ts'
 import { decide } from '../../src/derive/policy/verdict.ts'
 import { tables } from '../../src/derive/tables.ts'
 import { type Cell, type OwnerRow, type PortSpace, verdict } from '../../src/model/datapath.ts'
@@ -284,6 +284,7 @@ function whoIs(world: World, name: string): { readonly identity: number; readonl
   // An address that is no pod's: a node's, or the world's.
   const owner = world.db.get(ownerRows, name)
   if (owner) return { identity: numberOf(owner) }
+  if (name === 'host' && world.db.get(subjects, hostSubject)) return { identity: reserved.host, subject: hostSubject }
   if (name in reserved) return { identity: reserved[name as keyof typeof reserved] }
   const local = world.db.by(endpoints, 'pod', name)[0]
   const ownerOf = (address: string | undefined, identity: number): number => {

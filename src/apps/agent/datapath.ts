@@ -88,6 +88,7 @@ export const nodeAttachments = deriveAll<Attachment>(
     const host = read.by(devices, 'name', HOST_DEVICE)[0]
     return [
       { kind: 'device', device: facts.wire, direction: 'ingress', program: 'from_wire', generation },
+      ...(read.get(settings, 'settings')?.enableHostFirewall ? [{ ...firewallAt(facts), generation }] : []),
       ...(host
         ? [{ kind: 'device', device: host.index, direction: 'egress', program: 'from_host', generation } as const]
         : []),
@@ -99,6 +100,10 @@ export const nodeAttachments = deriveAll<Attachment>(
     ]
   },
 )
+
+/** Where the host firewall sees what the node sends. */
+const firewallAt = (facts: NodeFacts) =>
+  ({ kind: 'device', device: facts.wire, direction: 'egress', program: 'to_wire' }) as const
 
 /** The pair cilium_host and cilium_net: holds the gateway addresses, and is the node's own way into the pod network. */
 export const hostDevices = deriveAll<LinkRow>('hostDevices', [nodeFacts], { key: (d) => d.name }, (read) => {
@@ -151,6 +156,8 @@ export function openDatapath(
     before?.close()
     pods = attachmentTarget(podAttachments, `${places.links}/pods`, programs.byName, attach)
     node = attachmentTarget(nodeAttachments, `${places.links}/node`, programs.byName, attach)
+    // Of the agent before, which may have had a firewall.
+    if (!row.settings.enableHostFirewall) node.remove([{ ...firewallAt(row.facts), generation }])
     generation++
     db.commit((tx) => tx.put(loadedPrograms, { generation, cgroup: places.cgroup }))
   }

@@ -117,6 +117,7 @@ export function configOf(settings: Settings, facts: NodeFacts, options: OptionVa
     hz: kernelHz(),
     tcpPeerNames: 0,
     socketEvents: 0,
+    hostFirewall: Number(settings.enableHostFirewall),
   }
 }
 

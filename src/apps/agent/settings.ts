@@ -78,6 +78,7 @@ const table: readonly Option[] = [
     values: ['nodes', 'pods', 'none'],
     help: 'whom prefixes mean besides the world: nodes, pods, none; empty: ipBlock everybody, rules of Cilium nobody',
   },
+  flag('enable-host-firewall', false, 'policies with a nodeSelector hold for the node itself'),
   flag('enable-node-selector-labels', false, 'fromNodes and toNodes select nodes by their labels'),
   list('labels', 'label patterns that make identities, beside the defaults'),
   flag('kube-proxy-replacement', true, 'translate services'),
@@ -129,7 +130,6 @@ const table: readonly Option[] = [
 const refused: readonly string[] = [
   'enable-wireguard',
   'enable-ipsec',
-  'enable-host-firewall',
   'enable-encryption-strict-mode',
   'enable-ztunnel',
   'enable-l2-announcements',
@@ -176,6 +176,7 @@ function nodeSettings(o: OptionValues, nodeName: string): Settings {
     allowLocalhost: o['allow-localhost'] as Settings['allowLocalhost'],
     policyAuditMode: o['policy-audit-mode'] as boolean,
     policyCidrMatchMode: o['policy-cidr-match-mode'] as Settings['policyCidrMatchMode'],
+    enableHostFirewall: o['enable-host-firewall'] as boolean,
     enableNodeSelectorLabels: o['enable-node-selector-labels'] as boolean,
     labels: o['labels'] as readonly string[],
     kubeProxyReplacement: o['kube-proxy-replacement'] as boolean,

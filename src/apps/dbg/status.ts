@@ -12,7 +12,7 @@ interface Status {
   readonly kvstore?: State
   readonly kubernetes?: State & { readonly 'k8s-api-versions'?: readonly string[] }
   readonly 'kube-proxy-replacement'?: { readonly mode?: string; readonly features?: unknown }
-  readonly 'host-firewall'?: { readonly mode?: string }
+  readonly 'host-firewall'?: { readonly mode?: string; readonly devices?: readonly string[] }
   readonly 'cni-chaining'?: { readonly mode?: string }
   readonly 'cni-file'?: State
   readonly nodeMonitor?: { readonly cpus?: number; readonly pages?: number; readonly lost?: number }
@@ -118,7 +118,7 @@ function lines(s: Status, options: StatusOptions): [string, string][] {
     ['Kubernetes', state(s.kubernetes)],
     ['Kubernetes APIs', `["${(s.kubernetes?.['k8s-api-versions'] ?? []).join('", "')}"]`],
     ['KubeProxyReplacement', s['kube-proxy-replacement']?.mode ?? 'False'],
-    ['Host firewall', s['host-firewall']?.mode ?? 'Disabled'],
+    ['Host firewall', [s['host-firewall']?.mode ?? 'Disabled', ...devicesOf(s['host-firewall']?.devices)].join(' ')],
     ['SRv6', 'Disabled'],
     ['CNI Chaining', s['cni-chaining']?.mode ?? 'none'],
     ['CNI Config file', s['cni-file']?.msg ?? ''],
@@ -160,3 +160,6 @@ function lines(s: Status, options: StatusOptions): [string, string][] {
     ...(options.verbose ? ([['Cluster nodes', String(s.cluster?.nodes?.length ?? 0)]] as [string, string][]) : []),
   ]
 }
+
+const devicesOf = (names: readonly string[] | undefined): readonly string[] =>
+  names === undefined || names.length === 0 ? [] : [`[${names.join(', ')}]`]

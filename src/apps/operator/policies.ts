@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { conditionOf, type PolicyCondition, readPolicy } from '../../derive/policy/policies.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import {
@@ -13,6 +14,7 @@ import {
 } from '../../edge/kube/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../edge/kube/status.ts'
 import { type PolicyKind, type PolicyObject, parsePolicyObject, policyKey } from '../../model/policy.ts'
+import { settings } from '../../model/rows.ts'
 import { deriveEach, type Table, table } from '../../table/definition.ts'
 import type { Outcome, Target } from '../../table/target.ts'
 
@@ -61,8 +63,8 @@ export const policyDeeds: { readonly [Kind in PolicyKind]: Table<PolicyDeed> } =
 }
 
 function deeds(name: string, from: Table<JudgedPolicy>): Table<PolicyDeed> {
-  return deriveEach<JudgedPolicy, PolicyDeed>(name, from, { key: (d) => policyKey(d.policy) }, (j) => {
-    const condition = conditionOf(readPolicy(j.policy, 'default'))
+  return deriveEach<JudgedPolicy, PolicyDeed>(name, from, { key: (d) => policyKey(d.policy) }, (j, read) => {
+    const condition = conditionOf(readPolicy(j.policy, read.get(settings, 'settings')))
     const { said, policy, apiVersion } = j
     if (policy.kind === 'NetworkPolicy')
       return condition.reason === 'Valid' ? [] : [{ policy, apiVersion, condition, since: '' }]

@@ -6,6 +6,8 @@ import { CILIUM_NODES, type KubeObject, NODES, PODS, type Resource } from '../..
 import { systemClock } from '../../edge/runtime/clock.ts'
 import { reconciliation } from '../../edge/runtime/reconcile.ts'
 import type { HealthScope } from '../../edge/runtime/scope.ts'
+import * as rows from '../../model/rows.ts'
+import { defaultSettings } from '../../model/settings.ts'
 import type { Database } from '../../table/database.ts'
 import type { Table } from '../../table/definition.ts'
 import { openDatabase } from '../../table/open.ts'
@@ -22,7 +24,9 @@ export type Log = (message: string, fields?: object) => void
 export function runLeader(kube: Kube, settings: OperatorSettings, scope: HealthScope, log: Log): Database {
   const { cidrGrants, nodeRepairs } = derivedTables(settings)
   const ofPolicies = [...Object.values(judgedPolicies), ...Object.values(policyDeeds)]
-  const db = openDatabase([claims, nodes, agents, cidrGrants, nodeRepairs, ...ofPolicies])
+  const db = openDatabase([rows.settings, claims, nodes, agents, cidrGrants, nodeRepairs, ...ofPolicies])
+
+  db.commit((tx) => tx.put(rows.settings, { ...defaultSettings, ...settings.policy }))
 
   const watch = <Row>(
     name: string,

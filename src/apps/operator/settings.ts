@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fail, ok, type Result } from '../../base/result.ts'
+import type { ReadSettings } from '../../derive/policy/policies.ts'
 import { collectOptions, type Option, type OptionSources, optionsHelp } from '../../model/options.ts'
 import { type Pool, parsePool } from './pools.ts'
 
@@ -32,6 +33,8 @@ const options: readonly Option[] = [
   { kind: 'list', name: 'cluster-pool-ipv6-cidr', initial: ['fd00::/104'], help: 'prefixes cut into pieces for nodes' },
   { kind: 'number', name: 'cluster-pool-ipv6-mask-size', initial: 120, from: 1, to: 128, help: 'size of a piece' },
   { kind: 'text', name: 'operator-api-serve-addr', initial: 'localhost:9234', help: 'address of /healthz' },
+  { kind: 'text', name: 'cluster-name', initial: 'default', help: 'name of the cluster' },
+  { kind: 'switch', name: 'enable-host-firewall', initial: false, help: 'agents enforce policies for nodes' },
   { kind: 'switch', name: 'skip-crd-creation', initial: false, help: 'leave the CustomResourceDefinitions alone' },
   { kind: 'text', name: 'crds-dir', initial: '', help: 'directory of the CustomResourceDefinitions' },
   { kind: 'duration', name: 'identity-gc-interval', initial: 900, help: 'between collections of identities; 0: never' },
@@ -70,6 +73,8 @@ export interface OperatorSettings {
   /** One list of pools for each family that gets addresses from the operator. */
   readonly pools: readonly (readonly Pool[])[]
   readonly apiAddress: string
+  /** What policies mean depends on these. */
+  readonly policy: ReadSettings
   readonly createCrds: boolean
   readonly crdsDir: string
   readonly identityGcInterval: number
@@ -107,6 +112,10 @@ export function readSettings(sources: OptionSources): Result<OperatorSettings> {
     namespace: v['k8s-namespace'] as string,
     pools,
     apiAddress: v['operator-api-serve-addr'] as string,
+    policy: {
+      clusterName: v['cluster-name'] as string,
+      enableHostFirewall: v['enable-host-firewall'] as boolean,
+    },
     createCrds: !v['skip-crd-creation'],
     crdsDir: v['crds-dir'] as string,
     identityGcInterval: v['identity-gc-interval'] as number,

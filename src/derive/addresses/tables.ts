@@ -8,13 +8,13 @@ import type { NodeAddress } from '../../model/node.ts'
 import { ciliumEndpoints, ciliumNodes, devices, endpointSlices, nodes, settings } from '../../model/rows.ts'
 import type { Settings } from '../../model/settings.ts'
 import { deriveAll, deriveEach, type Read } from '../../table/definition.ts'
-import { endpoints } from '../endpoints/tables.ts'
+import { endpointNumbers, endpoints, hostAttachment } from '../endpoints/tables.ts'
 import { pools } from '../ipam/tables.ts'
 import { hash32 } from '../numbers.ts'
 import { type CidrIdentity, cidrIdentities } from '../policy/cidrs.ts'
 import { policyNumbers } from '../policy/numbers.ts'
 import { placeIdentities, placeKey, placeOf } from '../policy/places.ts'
-import { subjectKeyOf } from '../policy/programs.ts'
+import { hostSubject, subjectKeyOf } from '../policy/programs.ts'
 
 const ownerColumns = [
   ['ADDRESS', (o: OwnerRow) => o.address],
@@ -146,8 +146,15 @@ export const ownerRows = deriveEach<string, OwnerRow>('owners', ownerShards, sha
   const out = new Map<string, OwnerRow>()
   for (const { owner: o } of read.by(remoteOwners, 'shard', shard)) out.set(o.address, o)
   for (const table of [localOwners, nodeOwners]) for (const o of read.by(table, 'shard', shard)) out.set(o.address, o)
-  return [...out.values()].map((o) => atItsPlace(o, read))
+  return [...out.values()].map((o) => atItsPlace(guarded(o, read), read))
 })
+
+/** The node's own addresses have a policy where it has a firewall. */
+function guarded(o: OwnerRow, read: Read): OwnerRow {
+  if ((o.flags & ownerFlag.host) === 0 || !read.get(settings, 'settings')?.enableHostFirewall) return o
+  const policy = read.get(policyNumbers, hostSubject)?.policy ?? 0
+  return { ...o, policy, endpoint: read.get(endpointNumbers, hostAttachment)?.id ?? 0 }
+}
 
 function atItsPlace(o: OwnerRow, read: Read): OwnerRow {
   const place = placeOf(o.address, (o.flags & (ownerFlag.node | ownerFlag.host)) !== 0, read)

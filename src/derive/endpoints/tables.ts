@@ -13,7 +13,10 @@ export interface EndpointNumber {
   readonly id: number
 }
 
-/** Endpoint ids, unique on the node. */
+/** Stands for the node itself where endpoints are named by their attachment. */
+export const hostAttachment = 'host'
+
+/** Endpoint ids, unique on the node. The node itself has one. */
 export const endpointNumbers = allocate<EndpointRequest, EndpointNumber>(
   'endpointNumbers',
   endpointRequests,
@@ -27,7 +30,7 @@ export const endpointNumbers = allocate<EndpointRequest, EndpointNumber>(
       known.set(attachment(r), r.held.id)
       used.add(r.held.id)
     }
-    const numbers = numbersByHash(wanted.map(attachment), known, 1, 65535)
+    const numbers = numbersByHash([hostAttachment, ...wanted.map(attachment)], known, 1, 65535)
     return [...numbers].map(([key, id]) => before.get(key) ?? { attachment: key, id })
   },
 )

@@ -17,6 +17,8 @@ export interface CiliumScope {
   /** '' for CiliumClusterwideNetworkPolicy. */
   readonly namespace: string
   readonly clusterName: string
+  /** Policies for nodes are enforced. */
+  readonly hostFirewall: boolean
 }
 
 const specFields = [
@@ -67,8 +69,19 @@ function parseSpec(scope: CiliumScope, at: Field): readonly PolicySpec[] {
     warning(at, 'says nothing: it has no rule', 'ingress: [{}] denies everything that comes in')
   const said = { key: `${scope.policy}#${at.path}`, tier: 'normal', priority: 0, enforce, rules, demands } as const
   if (isAbsent(nodes)) return [{ ...said, subject: subjectOf(scope, endpoints) }]
-  warning(nodes, 'policies for nodes are not enforced: this datapath has no host firewall')
-  return [{ ...said, subject: parseSelector(nodes, nodeLabel), ofNodes: true }]
+  if (!scope.hostFirewall) warning(nodes, 'not enforced: enable-host-firewall is off', 'set hostFirewall.enabled=true')
+  return [{ ...said, rules: rules.map((r) => ofNode(at, r)), subject: parseSelector(nodes, nodeLabel), ofNodes: true }]
+}
+
+/** No proxy stands between a node and its packets. */
+function ofNode(at: Field, rule: Rule): Rule {
+  if (!rule.layer7) return rule
+  const where = { ...at, path: rule.path }
+  if (rule.layer7.kind === 'http')
+    problem(where, 'a policy for nodes has no HTTP rules', 'leave rules out, or select the pods')
+  else warning(where, 'what a node asks of DNS is not checked: fails closed', 'allow the port without rules')
+  const { layer7, ...rest } = rule
+  return { ...rest, action: 'closed' }
 }
 
 /** What says nothing about packets: labels, a description, a text for the log. */

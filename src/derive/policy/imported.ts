@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { fail, ok, type Problem, type Result } from '../../base/result.ts'
 import { list, object, text } from '../../model/json.ts'
 import { importedPrefix, type PolicyObject } from '../../model/policy.ts'
+import { defaultSettings } from '../../model/settings.ts'
 import { readPolicy } from './policies.ts'
 
 /*
@@ -73,7 +75,7 @@ export function readRules(
       continue
     }
     const row = importedRule(rule, digest)
-    for (const p of readPolicy(row, clusterName).problems)
+    for (const p of readPolicy(row, { ...defaultSettings, clusterName }).problems)
       problems.push({ ...p, field: `[${i}]${p.field.replace(/^spec/, '')}` })
     rows.set(row.name, row)
   }

@@ -18,8 +18,8 @@ const object = (kind: PolicyKind, body: JsonObject): PolicyObject => ({
   deleting: false,
   object: body,
 })
-const cilium = (spec: Json) => readPolicy(object('CiliumNetworkPolicy', { spec }), 'default')
-const kubernetes = (spec: Json) => readPolicy(object('NetworkPolicy', { spec }), 'default')
+const cilium = (spec: Json) => readPolicy(object('CiliumNetworkPolicy', { spec }))
+const kubernetes = (spec: Json) => readPolicy(object('NetworkPolicy', { spec }))
 const messages = (p: { readonly problems: readonly { field: string; message: string }[] }) =>
   p.problems.map((x) => `${x.field}: ${x.message}`)
 
@@ -50,7 +50,7 @@ test('ports are checked where they stand', () => {
 })
 
 test('what can not be enforced yet closes: an allowance allows nobody, a denial denies everybody', () => {
-  const [allow] = cilium({ endpointSelector: {}, egress: [{ toFQDNs: [{ matchName: 'a.b' }] }] }).specs
+  const [allow] = cilium({ endpointSelector: {}, egress: [{ toGroups: [{ aws: {} }] }] }).specs
   assert.deepEqual([allow?.rules[0]?.action, allow?.enforce.egress], ['closed', true])
   const denied = cilium({ endpointSelector: {}, ingressDeny: [{ fromGroups: [{ aws: {} }] }] })
   assert.deepEqual([denied.specs[0]?.rules[0]?.action, denied.specs[0]?.rules[0]?.peers], ['deny', 'all'])
@@ -67,7 +67,6 @@ test('every spec of specs counts, the last one and the first', () => {
         { endpointSelector: {}, wrong: 1 },
       ],
     }),
-    'default',
   )
   assert.match(messages(p)[0] ?? '', /^specs\[1\]\.wrong/)
 })
@@ -93,7 +92,7 @@ test('no object, however odd, makes the reader throw, and one with problems has 
   }))
   fc.assert(
     fc.property(fc.constantFrom<PolicyKind>('NetworkPolicy', 'CiliumNetworkPolicy'), tree, (kind, spec) => {
-      const p = readPolicy(object(kind, { spec }), 'default')
+      const p = readPolicy(object(kind, { spec }))
       assert.ok(p.problems.length === 0 || p.specs.length === 0)
     }),
     { numRuns: 2000 },

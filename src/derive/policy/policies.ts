@@ -8,6 +8,7 @@ import {
   networkPolicies,
   settings,
 } from '../../model/rows.ts'
+import { defaultSettings, type Settings } from '../../model/settings.ts'
 import { allocate, deriveEach, type Table } from '../../table/definition.ts'
 import { parseCiliumPolicy } from './cilium-policy.ts'
 import { parseClusterNetworkPolicy } from './cluster-network-policy.ts'
@@ -16,13 +17,16 @@ import { child, type Field, type Findings, field } from './read.ts'
 import type { Policy, PolicyMode, PolicySpec, Requirement } from './rule.ts'
 import { anchors } from './selector.ts'
 
+/** What an object means depends on these. */
+export type ReadSettings = Pick<Settings, 'clusterName' | 'enableHostFirewall'>
+
 /** Reads one object; what is wrong with it is in `problems`, and then it says nothing. */
-export function readPolicy(object: PolicyObject, clusterName: string): Policy {
+export function readPolicy(object: PolicyObject, config: ReadSettings = defaultSettings): Policy {
   const findings: Findings = { problems: [], warnings: [] }
   const root = field(object.object, '', findings)
   const key = policyKey(object)
   const mode = modeOf(object, findings)
-  const specs = specsOf(object, key, root, clusterName)
+  const specs = specsOf(object, key, root, config)
   return {
     key,
     kind: object.kind,
@@ -36,7 +40,7 @@ export function readPolicy(object: PolicyObject, clusterName: string): Policy {
   }
 }
 
-function specsOf(object: PolicyObject, key: string, root: Field, clusterName: string): readonly PolicySpec[] {
+function specsOf(object: PolicyObject, key: string, root: Field, config: ReadSettings): readonly PolicySpec[] {
   switch (object.kind) {
     case 'NetworkPolicy':
       return parseNetworkPolicy(key, object.namespace, child(root, 'spec'))
@@ -44,7 +48,15 @@ function specsOf(object: PolicyObject, key: string, root: Field, clusterName: st
       return parseClusterNetworkPolicy(key, child(root, 'spec'))
     case 'CiliumNetworkPolicy':
     case 'CiliumClusterwideNetworkPolicy':
-      return parseCiliumPolicy({ policy: key, namespace: object.namespace, clusterName }, root)
+      return parseCiliumPolicy(
+        {
+          policy: key,
+          namespace: object.namespace,
+          clusterName: config.clusterName,
+          hostFirewall: config.enableHostFirewall,
+        },
+        root,
+      )
   }
 }
 
@@ -75,7 +87,7 @@ const readAs = (name: string, source: Table<PolicyObject>): Table<Policy> =>
         ['WARNINGS', (p) => String(p.warnings.length)],
       ],
     },
-    (object, read) => [readPolicy(object, read.get(settings, 'settings')?.clusterName ?? 'default')],
+    (object, read) => [readPolicy(object, read.get(settings, 'settings') ?? defaultSettings)],
   )
 
 /** Objects as read, the invalid ones too: their findings become conditions and events. */
@@ -100,7 +112,10 @@ export const policies = allocate<Policy, Policy>(
   readNetworkPolicies,
   {
     key: (p) => p.key,
-    indexes: { subject: (p) => [...new Set(p.specs.flatMap((s) => (s.ofNodes ? [] : subjectAnchors(s.subject))))] },
+    indexes: {
+      subject: (p) => [...new Set(p.specs.flatMap((s) => (s.ofNodes ? [] : subjectAnchors(s.subject))))],
+      nodes: (p) => (p.specs.some((s) => s.ofNodes) ? [''] : []),
+    },
     columns: [
       ['POLICY', (p) => p.key],
       ['RULES', (p) => String(p.specs.reduce((n, s) => n + s.rules.length, 0))],

@@ -25,6 +25,8 @@ export interface Subject {
   readonly identity: number
   readonly labels: LabelSet
   readonly namedPorts: readonly NamedPort[]
+  /** A node itself: policies with a nodeSelector speak of it, and no others. */
+  readonly ofNode?: true
   /** What policy would drop passes and is reported, for these endpoints alone. */
   readonly audit?: boolean
   /** Policy is switched off for these endpoints. */
@@ -101,7 +103,7 @@ export function selectingOf(subject: Subject, policies: readonly Policy[], setti
   if (settings.enablePolicy !== 'never' && !subject.unenforced)
     for (const policy of policies)
       for (const spec of policy.specs)
-        if (!spec.ofNodes && selectsSubject(spec, subject.labels)) selecting.push({ policy, spec })
+        if (spec.ofNodes === subject.ofNode && selectsSubject(spec, subject.labels)) selecting.push({ policy, spec })
   return selecting
 }
 
@@ -115,7 +117,7 @@ export const programOf = (
 
 /** The same when it is known what selects the subject. Of that its labels decide alone. */
 export function programFrom(
-  subject: Pick<Subject, 'namedPorts' | 'audit'>,
+  subject: Pick<Subject, 'namedPorts' | 'audit' | 'ofNode'>,
   direction: Direction,
   selecting: readonly Selecting[],
   settings: PolicySettings,
@@ -142,7 +144,8 @@ export function programFrom(
       if (those.length > 0)
         add({ ...everybody, rule: defaultDenyRule(direction, those), action: 'default', mode, by: those })
     }
-  if ((enforced || placed.length > 0) && direction === 'ingress' && settings.allowLocalhost !== 'policy')
+  const reachedByHost = direction === 'ingress' && !subject.ofNode && settings.allowLocalhost !== 'policy'
+  if ((enforced || placed.length > 0) && reachedByHost)
     add({
       ...everybody,
       rule: localhostRule,

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import type { Endpoint } from '../../model/endpoint.ts'
-import { anchorsOf } from '../../model/labels.ts'
-import { endpointOptions, settings } from '../../model/rows.ts'
+import { reserved } from '../../model/identity.ts'
+import { anchorsOf, labelSet } from '../../model/labels.ts'
+import type { KubeNode } from '../../model/node.ts'
+import { endpointOptions, nodes, settings } from '../../model/rows.ts'
 import type { Settings } from '../../model/settings.ts'
 import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
-import { endpoints } from '../endpoints/tables.ts'
+import { endpoints, hostAttachment } from '../endpoints/tables.ts'
 import { numbersByHash } from '../numbers.ts'
 import { policies } from './policies.ts'
 import {
@@ -20,9 +22,52 @@ import {
 } from './program.ts'
 import type { Peer, Policy } from './rule.ts'
 
-/** What policy decides for: endpoints with an identity, those that it can not tell apart as one. */
-export const subjects = deriveAll<Subject>('subjects', [endpoints, endpointOptions], { key: (s) => s.key }, (read) => {
+/**
+ * This node as a subject, where it has a firewall; all nodes where no node is one's own, as in questions. With memory: a
+ * Node that is deleted, or away at start, opens nothing.
+ */
+export const nodeSubjects = allocate<KubeNode, Subject>(
+  'nodeSubjects',
+  nodes,
+  { key: (s) => s.key },
+  (wanted, held, read) => {
+    const config = read.get(settings, 'settings')
+    if (!config?.enableHostFirewall) return []
+    const said = wanted
+      .filter((n) => config.nodeName === '' || n.name === config.nodeName)
+      .map((n) => nodeSubject(n, config.nodeName === ''))
+    return said.length > 0 ? said : held
+  },
+  [settings],
+)
+
+/** Key of this node's subject. */
+export const hostSubject = hostAttachment
+export const nodeSubjectKey = (name: string): string => `${hostSubject} ${name}`
+
+const nodeSubject = (node: KubeNode, named: boolean): Subject => ({
+  key: named ? nodeSubjectKey(node.name) : hostSubject,
+  identity: reserved.host,
+  labels: labelSet([
+    ...Object.entries(node.labels).map(([key, value]) => ({ source: 'node', key, value })),
+    { source: 'reserved', key: 'host', value: '' },
+  ]),
+  namedPorts: [],
+  ofNode: true,
+})
+
+/** What policy decides for: endpoints with an identity, those that it can not tell apart as one, and the node itself. */
+const subjectSources = [endpoints, endpointOptions, nodeSubjects] as const
+export const subjects = deriveAll<Subject>('subjects', subjectSources, { key: (s) => s.key }, (read) => {
   const out = new Map<string, Subject>()
+  for (const node of read.all(nodeSubjects)) {
+    const own = read.get(endpointOptions, hostAttachment)
+    out.set(node.key, {
+      ...node,
+      ...(own?.policyAuditMode ? { audit: true } : {}),
+      ...(own?.policyEnforced === false ? { unenforced: true } : {}),
+    })
+  }
   for (const e of read.all(endpoints)) {
     if (e.identity === 0) continue
     const key = subjectKeyOf(e, read)
@@ -70,8 +115,10 @@ export const subjectPrograms = deriveEach<Subject, SubjectPrograms>(
     const config = read.get(settings, 'settings')
     if (!config) return []
     const found = new Map<string, Policy>()
-    for (const anchor of ['', ...new Set(anchorsOf(subject.labels))])
-      for (const policy of read.by(policies, 'subject', anchor)) found.set(policy.key, policy)
+    if (subject.ofNode) for (const policy of read.by(policies, 'nodes', '')) found.set(policy.key, policy)
+    else
+      for (const anchor of ['', ...new Set(anchorsOf(subject.labels))])
+        for (const policy of read.by(policies, 'subject', anchor)) found.set(policy.key, policy)
     const selecting = [...found.values()]
     const both = programsOf(subject, selectingOf(subject, selecting, config), config)
     return [{ subject: subject.key, identity: subject.identity, ...both }]
@@ -83,6 +130,7 @@ interface Made {
   readonly selecting: readonly Selecting[]
   readonly namedPorts: string
   readonly audit: boolean
+  readonly ofNode: boolean
   readonly programs: Pick<SubjectPrograms, 'ingress' | 'egress'>
 }
 /** By settings and the first part that selects; of each only the last few. */
@@ -92,6 +140,7 @@ const remembered = 8
 
 function programsOf(subject: Subject, selecting: readonly Selecting[], config: Settings): Made['programs'] {
   const audit = subject.audit === true
+  const ofNode = subject.ofNode === true
   const namedPorts = subjectKey(0, subject.namedPorts)
   let ofSettings = made.get(config)
   if (!ofSettings) made.set(config, (ofSettings = new WeakMap()))
@@ -100,6 +149,7 @@ function programsOf(subject: Subject, selecting: readonly Selecting[], config: S
   const same = known.find(
     (m) =>
       m.audit === audit &&
+      m.ofNode === ofNode &&
       m.namedPorts === namedPorts &&
       m.selecting.length === selecting.length &&
       m.selecting.every((s, i) => s.spec === selecting[i]?.spec && s.policy === selecting[i]?.policy),
@@ -109,7 +159,7 @@ function programsOf(subject: Subject, selecting: readonly Selecting[], config: S
     ingress: programFrom(subject, 'ingress', selecting, config),
     egress: programFrom(subject, 'egress', selecting, config),
   }
-  ofSettings.set(first, [{ selecting, namedPorts, audit, programs }, ...known.slice(0, remembered - 1)])
+  ofSettings.set(first, [{ selecting, namedPorts, audit, ofNode, programs }, ...known.slice(0, remembered - 1)])
   return programs
 }
 

@@ -195,6 +195,7 @@ function settingsOf({ options }: Objects): Settings {
     enableIpv6: flag('enable-ipv6', d.enableIpv6),
     labels: list('labels'),
     policyCidrMatchMode: list('policy-cidr-match-mode').filter((m) => m === 'nodes' || m === 'pods' || m === 'none'),
+    enableHostFirewall: flag('enable-host-firewall', d.enableHostFirewall),
     enableNodeSelectorLabels: flag('enable-node-selector-labels', d.enableNodeSelectorLabels),
   }
 }

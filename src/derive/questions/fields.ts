@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { type Json, type JsonObject, list, object } from '../../model/json.ts'
 import type { NamedPort } from '../../model/pod.ts'
 import type { PolicyObject } from '../../model/policy.ts'
 import * as rows from '../../model/rows.ts'
+import { defaultSettings, type Settings } from '../../model/settings.ts'
 import { readPolicy } from '../policy/policies.ts'
 import { peerKey } from '../policy/program.ts'
 import { isPortRange, type Rule } from '../policy/rule.ts'
@@ -49,12 +51,12 @@ function partsOf(cluster: Cluster, rule: string): Parts {
   known.set(from, ofObject)
   const before = ofObject.get(path)
   if (before) return before
-  const made = takeApart(from, path, cluster.db.get(rows.settings, 'settings')?.clusterName ?? 'default')
+  const made = takeApart(from, path, cluster.db.get(rows.settings, 'settings') ?? defaultSettings)
   ofObject.set(path, made)
   return made
 }
 
-function takeApart(from: PolicyObject, path: string, clusterName: string): Parts {
+function takeApart(from: PolicyObject, path: string, config: Settings): Parts {
   const at = /^(spec|specs\[(\d+)\])\.(\w+)\[(\d+)\]/.exec(path)
   if (!at) return nothing
   const [whole, , specIndex, listName = '', index] = at
@@ -64,9 +66,7 @@ function takeApart(from: PolicyObject, path: string, clusterName: string): Parts
   const read = (field: string, element: JsonObject): readonly Part[] => {
     // The rest of the rule stays: some kinds ask for all their fields.
     const alone: PolicyObject = { ...from, object: { spec: { ...bare, [listName]: [{ ...rule, ...element }] } } }
-    return readPolicy(alone, clusterName).specs.flatMap((s) =>
-      s.rules.map(({ peers, ports }) => ({ field, peers, ports })),
-    )
+    return readPolicy(alone, config).specs.flatMap((s) => s.rules.map(({ peers, ports }) => ({ field, peers, ports })))
   }
   const each = (name: string, make: (element: Json) => Json): readonly Part[] =>
     list(rule[name]).flatMap((element, i) => read(`${whole}.${name}[${i}]`, { [name]: [make(element)] }))

@@ -32,7 +32,7 @@ export const TC_SHOT = 2
 export const TC_REDIRECT = 7
 
 /** A program of the datapath. */
-export type Program = 'from_pod' | 'to_pod' | 'from_wire' | 'from_host'
+export type Program = 'from_pod' | 'to_pod' | 'from_wire' | 'from_host' | 'to_wire'
 
 export interface Result {
   readonly value: number
@@ -105,6 +105,7 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
     hz: 0,
     tcpPeerNames: 0,
     socketEvents: 0,
+    hostFirewall: 0,
     ...settings,
   }
   const constants = new Uint8Array(configLayout.size)

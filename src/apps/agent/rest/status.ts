@@ -109,7 +109,9 @@ function status(parts: Parts, cilium: State): object {
     'cluster-mesh': { clusters: [], 'num-global-services': 0 },
     controllers: [...controllersOf(scope.health()), ...targets.statuses().map(tableController)],
     ipam: { status: ranges.join(', '), ipv4: allocated(4), ipv6: allocated(6), allocations },
-    'host-firewall': { mode: 'Disabled' },
+    'host-firewall': node.enableHostFirewall
+      ? { mode: 'Enabled', devices: db.all(nodeFacts).map((f) => f.wireName) }
+      : { mode: 'Disabled' },
     'host-routing': { mode: 'BPF' },
     'attach-mode': datapath.attach === 'tc' ? 'TC' : 'TCX',
     'kernel-fallbacks': datapath.fallbacks,

@@ -41,10 +41,7 @@ export function findingsOf(files: Manifests, around: Manifests | undefined): rea
       out.push({ severity, ...found.place(field), policy, field, message, ...(fix === undefined ? {} : { fix }) })
     if (isRule(found.object)) {
       // What `policy import` takes: the same as the `spec` of an object, written without it.
-      const rule = readPolicy(
-        importedRule(found.object, () => String(rules++)),
-        'default',
-      )
+      const rule = readPolicy(importedRule(found.object, () => String(rules++)))
       const bare = (field: string) => field.replace(/^spec\.?/, '')
       for (const p of rule.problems) add('error', rule.key, bare(p.field), p.message, p.fix)
       for (const p of rule.warnings) add('warning', rule.key, bare(p.field), p.message, p.fix)
@@ -79,7 +76,7 @@ export function findingsOf(files: Manifests, around: Manifests | undefined): rea
           `is also at ${placeText(before.place('metadata.name'))}: the later one counts`,
         )
       written.set(key, found)
-      const read = readPolicy(policy, 'default')
+      const read = readPolicy(policy)
       // The first problem of a field is the one to mend; others follow from it.
       const told = new Set<string>()
       for (const p of read.problems) {

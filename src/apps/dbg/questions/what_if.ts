@@ -26,7 +26,7 @@ export function whatIf(
     throw new Error(`${at ? placeText(at.place(p.field)) : ''}: ${problemText(p)}`)
   }
   for (const policy of objects.policies) {
-    const [problem] = readPolicy(policy, 'default').problems
+    const [problem] = readPolicy(policy).problems
     const at = added.found.find((f) => isPolicy(f.object, policy))
     if (problem) throw new Error(`${at ? `${placeText(at.place(problem.field))}: ` : ''}${problemText(problem)}`)
   }
