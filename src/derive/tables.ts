@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { sources } from '../model/rows.ts'
-import { ipcacheRows, localOwners, nodeOwners, ownerRows, ownerShards, remoteOwners } from './addresses/tables.ts'
+import {
+  ipcacheRows,
+  localOwners,
+  nameOwners,
+  nodeOwners,
+  ownerRows,
+  ownerShards,
+  prefixOwners,
+  remoteOwners,
+} from './addresses/tables.ts'
 import { endpointNumbers, endpoints } from './endpoints/tables.ts'
 import { endpointIdentities, identityClaims, wantedIdentities } from './identity/tables.ts'
 import { interfaceRows } from './interfaces/tables.ts'
@@ -19,6 +28,15 @@ import {
   policyRows,
   policyTableRows,
 } from './policy/decisions.ts'
+import {
+  addressShards,
+  namedAddresses,
+  nameIdentities,
+  nameSelectors,
+  nameSetShards,
+  prefixLengths,
+  wantedNameSets,
+} from './policy/names.ts'
 import { policyOverflows } from './policy/overflow.ts'
 import {
   addressLines,
@@ -80,17 +98,9 @@ export const tables = [
   ],
   ...[networkPolicyConditions, ciliumNetworkPolicyConditions],
   ...[clusterwidePolicyConditions, clusterNetworkPolicyConditions],
-  ...[
-    nodeSubjects,
-    subjects,
-    subjectPrograms,
-    programs,
-    peersInUse,
-    ruleNumbers,
-    wantedPrefixes,
-    cidrIdentities,
-    selections,
-  ],
+  ...[nodeSubjects, subjects, subjectPrograms, programs, peersInUse, ruleNumbers, wantedPrefixes, cidrIdentities],
+  ...[nameSelectors, prefixLengths, addressShards, namedAddresses, nameSetShards, wantedNameSets, nameIdentities],
+  selections,
   ...[addressLines, localPlaces, remotePlaces, nodePlaces, placeShards, placesWanted, placeIdentities],
   ...[
     decisions,
@@ -104,7 +114,17 @@ export const tables = [
   ],
   ...[policyNumbers, policyRows, policyOverflows],
   ...[wantedListeners, proxyPorts, cellRows, proxyPairRows, envoyClusters, envoyListeners, dnsListeners],
-  ...[localOwners, nodeOwners, remoteOwners, ownerShards, ownerRows, ipcacheRows, interfaceRows],
+  ...[
+    localOwners,
+    nodeOwners,
+    remoteOwners,
+    ownerShards,
+    ownerRows,
+    prefixOwners,
+    nameOwners,
+    ipcacheRows,
+    interfaceRows,
+  ],
   ...[endpointRoutes, nodeRoutes],
   ...[wantedFrontends, frontends, serviceNumbers, backendNumbers, slotRuns, backendRows, slotRows, serviceRows],
   ...[endpointStatus, ciliumEndpointObjects],

@@ -43,8 +43,10 @@ export const reservedNumber = (labels: LabelSet): number =>
 export const isReserved = (number: number): boolean => number > 0 && number < 100
 /** Numbers that every node of the cluster agrees on, one CiliumIdentity object each. */
 export const clusterIdentities = { first: 256, last: 65535 } as const
-/** Numbers that only this node knows: CIDRs. */
+/** Numbers that only this node knows: prefixes, and addresses by their names. */
 export const localIdentities = { first: 0x01000001, last: 0x01ffffff } as const
+export const prefixNumbers = { first: localIdentities.first, last: 0x017fffff } as const
+export const nameNumbers = { first: 0x01800000, last: localIdentities.last } as const
 export const isLocalIdentity = (number: number): boolean =>
   number >= localIdentities.first && number <= localIdentities.last
 

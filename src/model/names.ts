@@ -12,6 +12,9 @@ export const normalName = (name: string): string => (name.endsWith('.') ? name.s
 /** `matchName` or `matchPattern`, as a label `fqdn:<text>` has it. */
 export const ruleText = (rule: DnsRule): string => ('matchName' in rule ? rule.matchName : rule.matchPattern)
 
+/** The rule of a `ruleText`. */
+export const nameRule = (text: string): DnsRule => (text.includes('*') ? { matchPattern: text } : { matchName: text })
+
 /** Longest text of a rule, as the schema has it. */
 const longest = 255
 const nameShape = /^[-a-zA-Z0-9_]+(\.[-a-zA-Z0-9_]+)*\.?$/

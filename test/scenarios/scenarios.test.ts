@@ -19,6 +19,7 @@ import { type Answer, connection, openWorld, type World } from './world.ts'
  * Scenarios are text: a title, then sections. `REWRITE=1` writes what came out into the expected sections; read the diff.
  *   -- apply --        objects, YAML          -- settings --   options, YAML
  *   -- delete --       KIND NAMESPACE/NAME    -- verdicts --   FROM -> TO PORT/PROTOCOL: expected
+ *   -- names --        ADDRESS NAME…, all that are known now
  *   -- conditions --   what each policy object is told      -- table NAME --   a table, printed
  */
 const here = import.meta.dirname
@@ -53,6 +54,13 @@ function step(world: World, name: string, body: string): string {
         .filter((o) => o),
     )
   else if (name === 'settings') world.configure(parseYaml(body) as Partial<Settings>)
+  else if (name === 'names')
+    world.learnt(
+      lines
+        .filter((l) => l)
+        .map((l) => l.split(' '))
+        .map(([address = '', ...names]) => ({ address, names: names.sort() })),
+    )
   else if (name === 'delete')
     for (const line of lines.filter((l) => l)) {
       const [kind, key] = line.split(' ') as [string, string]

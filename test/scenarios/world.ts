@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
 import { contains, parseAddress, prefix } from '../../src/base/ip.ts'
-import { ownerRows } from '../../src/derive/addresses/tables.ts'
+import { ipcacheRows, ownerRows } from '../../src/derive/addresses/tables.ts'
 import { endpoints } from '../../src/derive/endpoints/tables.ts'
 import { identityClaims } from '../../src/derive/identity/tables.ts'
 import { identityLabels } from '../../src/derive/labels/tables.ts'
-import { cidrIdentities } from '../../src/derive/policy/cidrs.ts'
 import {
   decisions,
   policyCellRows,
@@ -21,6 +20,7 @@ import { tables } from '../../src/derive/tables.ts'
 import { type Cell, type OwnerRow, type PortSpace, verdict } from '../../src/model/datapath.ts'
 import { reserved } from '../../src/model/identity.ts'
 import { type LabelSet, labelSetKey } from '../../src/model/labels.ts'
+import type { LearntAddress } from '../../src/model/names.ts'
 import { parseCiliumNode, parseNode } from '../../src/model/node.ts'
 import { type Pod, parseNamespace, parsePod } from '../../src/model/pod.ts'
 import { type PolicyKind, parseCidrGroup, parsePolicyObject } from '../../src/model/policy.ts'
@@ -39,6 +39,8 @@ export interface World {
   apply(objects: readonly unknown[]): void
   remove(kind: string, key: string): void
   configure(settings: Partial<Settings>): void
+  /** From now on exactly these addresses are known by names. */
+  learnt(addresses: readonly LearntAddress[]): void
   /** Called after every single write into the kernel's maps. */
   onWrite: () => void
 }
@@ -87,6 +89,10 @@ export function openWorld(): World {
     configure(settings) {
       config = { ...config, ...settings }
       db.commit((tx) => tx.put(rows.settings, config))
+      settle()
+    },
+    learnt(addresses) {
+      db.commit((tx) => tx.replace(rows.learntNames, addresses))
       settle()
     },
   }
@@ -300,12 +306,12 @@ function whoIs(world: World, name: string): { readonly identity: number; readonl
   if (remote) return { identity: ownerOf(remote.addresses[0], remote.identity) }
   const address = parseAddress(name)
   assert(address, `nobody is called ${name}`)
-  const inside = world.db.all(cidrIdentities).filter((i) => contains(prefix(i.prefix), address))
-  const best = inside.sort((a, b) => prefix(b.prefix).length - prefix(a.prefix).length)[0]
+  const inside = world.db.all(ipcacheRows).filter((o) => contains(prefix(o.address), address))
+  const best = inside.sort((a, b) => prefix(b.address).length - prefix(a.address).length)[0]
   const config = world.db.get(rows.settings, 'settings')
   const dual = config?.enableIpv4 && config.enableIpv6
   const world_ = !dual ? reserved.world : name.includes(':') ? reserved['world-ipv6'] : reserved['world-ipv4']
-  return { identity: best?.number ?? world_ }
+  return { identity: best?.identity ?? world_ }
 }
 
 const words = ['none', 'allow', 'deny', 'redirect', 'audit']

@@ -12,6 +12,7 @@ import { endpointNumbers, endpoints, hostAttachment } from '../endpoints/tables.
 import { pools } from '../ipam/tables.ts'
 import { hash32 } from '../numbers.ts'
 import { type CidrIdentity, cidrIdentities } from '../policy/cidrs.ts'
+import { addressShard, addressShards, type NamedAddress, namedAddresses, nameIdentities } from '../policy/names.ts'
 import { policyNumbers } from '../policy/numbers.ts'
 import { placeIdentities, placeKey, placeOf } from '../policy/places.ts'
 import { hostSubject, subjectKeyOf } from '../policy/programs.ts'
@@ -162,7 +163,23 @@ function atItsPlace(o: OwnerRow, read: Read): OwnerRow {
   return peer === 0 ? o : { ...o, peer }
 }
 
-/** cilium_ipcache: prefixes with an identity of their own. */
-export const ipcacheRows = deriveEach<CidrIdentity, OwnerRow>('ipcache', cidrIdentities, shape, (i) => [
+const ofIpcache = { ...shape, indexes: { shard: (o: OwnerRow) => [addressShard(o.address)] } }
+
+export const prefixOwners = deriveEach<CidrIdentity, OwnerRow>('prefixOwners', cidrIdentities, ofIpcache, (i) => [
   owner(i.prefix, { identity: i.number }),
 ])
+
+/** Addresses that rules mean by their names. */
+export const nameOwners = deriveEach<NamedAddress, OwnerRow>('nameOwners', namedAddresses, ofIpcache, (a, read) => {
+  const identity = read.get(nameIdentities, a.set)?.number
+  const prefix = `${a.address}/${a.address.includes(':') ? 128 : 32}`
+  return identity === undefined ? [] : [owner(prefix, { identity })]
+})
+
+/** cilium_ipcache: prefixes and addresses outside the cluster with an identity of their own. */
+export const ipcacheRows = deriveEach<string, OwnerRow>('ipcache', addressShards, shape, (shard, read) => {
+  const out = new Map<string, OwnerRow>()
+  // An address with names whose prefix a rule names too: its identity says both.
+  for (const table of [prefixOwners, nameOwners]) for (const o of read.by(table, 'shard', shard)) out.set(o.address, o)
+  return [...out.values()]
+})

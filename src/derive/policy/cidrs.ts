@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalAddress, isIpv4Prefix, parsePrefix } from '../../base/ip.ts'
-import { type Identity, localIdentities } from '../../model/identity.ts'
+import { canonicalAddress, parsePrefix } from '../../base/ip.ts'
+import { type Identity, prefixNumbers } from '../../model/identity.ts'
 import { labelSet } from '../../model/labels.ts'
 import { ciliumNodes, endpointSlices, nodes, settings } from '../../model/rows.ts'
+import type { Settings } from '../../model/settings.ts'
 import { allocate, deriveAll } from '../../table/definition.ts'
 import { numbersByHash } from '../numbers.ts'
 import { blockSources, blocksOf } from './places.ts'
@@ -25,17 +26,14 @@ export const wantedPrefixes = deriveAll<WantedPrefix>(
   (read) => {
     const config = read.get(settings, 'settings')
     if (!config) return []
-    const dual = config.enableIpv4 && config.enableIpv6
     const out = new Map<string, WantedPrefix>()
     const want = (prefix: string, extra: readonly string[] = []) => {
-      const parsed = parsePrefix(prefix)
       // All addresses of a family are the world itself.
-      if (!parsed || prefix.endsWith('/0')) return
-      const world = !dual ? 'world' : isIpv4Prefix(parsed) ? 'world-ipv4' : 'world-ipv6'
+      if (!parsePrefix(prefix) || prefix.endsWith('/0')) return
       const before = out.get(prefix)?.labels ?? []
       out.set(prefix, {
         prefix,
-        labels: labelSet([...before, `cidr:${prefix.replaceAll(':', '-')}`, `reserved:${world}`, ...extra]),
+        labels: labelSet([...before, `cidr:${prefix.replaceAll(':', '-')}`, prefixWorld(prefix, config), ...extra]),
       })
     }
     for (const { peer } of read.all(peersInUse))
@@ -54,6 +52,10 @@ export const wantedPrefixes = deriveAll<WantedPrefix>(
     return [...out.values()]
   },
 )
+
+/** Label of the world that a prefix is part of. */
+export const prefixWorld = (prefix: string, config: Settings): string =>
+  `reserved:${!config.enableIpv4 || !config.enableIpv6 ? 'world' : prefix.includes(':') ? 'world-ipv6' : 'world-ipv4'}`
 
 /** Node-local identities of prefixes. */
 export interface CidrIdentity extends Identity {
@@ -76,8 +78,8 @@ export const cidrIdentities = allocate<WantedPrefix, CidrIdentity>(
     const numbers = numbersByHash(
       wanted.map((w) => w.prefix),
       new Map(held.map((h) => [h.prefix, h.number])),
-      localIdentities.first,
-      localIdentities.last,
+      prefixNumbers.first,
+      prefixNumbers.last,
     )
     return wanted.flatMap(({ prefix, labels }) => {
       const number = numbers.get(prefix)

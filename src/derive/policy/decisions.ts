@@ -8,6 +8,7 @@ import { cidrIdentities } from './cidrs.ts'
 import { classRows, type MembersPart, membersParts } from './classes.ts'
 import { pageColumns } from './columns.ts'
 import { compile, type Decision, type Known } from './decision.ts'
+import { nameIdentities } from './names.ts'
 import { policyNumbers } from './numbers.ts'
 import { placeIdentities } from './places.ts'
 import { type Program, peerKey } from './program.ts'
@@ -50,6 +51,7 @@ export const knownFrom = (read: Read): Known => ({
     ...numbers(reservedIdentities),
     ...numbers(read.all(ciliumIdentities)),
     ...numbers(read.all(cidrIdentities)),
+    ...numbers(read.all(nameIdentities)),
     ...numbers(read.all(placeIdentities)),
   ],
   named: ({ name, protocol }) =>

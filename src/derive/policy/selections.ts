@@ -5,6 +5,7 @@ import { podNamespaceKey } from '../../model/labels.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import { deriveEach, type Read } from '../../table/definition.ts'
 import { cidrIdentities } from './cidrs.ts'
+import { nameIdentities } from './names.ts'
 import { type Block, blocksOf, placeIdentities, servicesOf } from './places.ts'
 import { peersInUse } from './programs.ts'
 import type { Peer, Requirement } from './rule.ts'
@@ -68,7 +69,8 @@ function addLabelled(requirements: readonly Requirement[], read: Read, into: Set
   const candidates = [
     reservedIdentities,
     ...(where ? where.map((anchor) => read.by(ciliumIdentities, 'label', anchor)) : [read.all(ciliumIdentities)]),
-    ...(requirements.some((r) => r.source === 'reserved') ? [read.all(cidrIdentities)] : []),
+    ...(requirements.some((r) => r.source === 'reserved') ? [read.all(cidrIdentities), read.all(nameIdentities)] : []),
+    ...requirements.filter((r) => r.source === 'fqdn').map((r) => read.by(nameIdentities, 'selector', r.key)),
   ]
   const before = asked.get(requirements)
   const answers = candidates.map((list, i) => chosen(requirements, list, before?.[i]))
@@ -95,6 +97,7 @@ function addInside(block: Block, read: Read, into: Set<number>): void {
   }
   if (block.world) {
     for (const i of read.all(cidrIdentities)) if (isIn(i.prefix)) into.add(i.number)
+    for (const i of read.all(nameIdentities)) if (isIn(i.prefix)) into.add(i.number)
     if (block.cidr === '0.0.0.0/0') into.add(reserved.world).add(reserved['world-ipv4'])
     if (block.cidr === '::/0') into.add(reserved.world).add(reserved['world-ipv6'])
   }

@@ -3,6 +3,7 @@ import type { Database } from '../../table/database.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
 import { compile, type Decision, type Known } from '../policy/decision.ts'
 import { knownFrom } from '../policy/decisions.ts'
+import { nameIdentities } from '../policy/names.ts'
 import { placeIdentities } from '../policy/places.ts'
 import { type Program, peerKey } from '../policy/program.ts'
 import { programs, subjectPrograms } from '../policy/programs.ts'
@@ -76,7 +77,11 @@ export function stateOf(cluster: Cluster, db: Database, objects: Objects): Clust
 
 /** Whether a program of both states is compiled to the same: rows that a derivation left alone are the same objects. */
 export function unchanged(before: Cluster, after: Cluster): (program: Program) => boolean {
-  const prefixes = (c: Cluster): readonly unknown[] => [...c.db.all(cidrIdentities), ...c.db.all(placeIdentities)]
+  const prefixes = (c: Cluster): readonly unknown[] => [
+    ...c.db.all(cidrIdentities),
+    ...c.db.all(nameIdentities),
+    ...c.db.all(placeIdentities),
+  ]
   const [old, now] = [prefixes(before), prefixes(after)]
   if (old.length !== now.length || now.some((row, i) => row !== old[i])) return () => false
   const others = new Set<string>()

@@ -4,6 +4,7 @@ import { type LabelSet, podNamespaceKey } from '../../model/labels.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
 import { compile } from '../policy/decision.ts'
+import { nameIdentities } from '../policy/names.ts'
 import { type Entry, localhostRule, peerKey, rangesText } from '../policy/program.ts'
 import { ruleNumbers } from '../policy/programs.ts'
 import type { Direction, Peer, Requirement } from '../policy/rule.ts'
@@ -184,6 +185,7 @@ export function labelsOf({ db }: Cluster, { group, identity }: Party): LabelSet 
   const known =
     db.get(ciliumIdentities, String(identity)) ??
     db.by(cidrIdentities, 'number', String(identity))[0] ??
+    db.by(nameIdentities, 'number', String(identity))[0] ??
     reservedIdentities.find((i) => i.number === identity)
   return known?.labels ?? []
 }

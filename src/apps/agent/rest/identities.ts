@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { endpoints } from '../../../derive/endpoints/tables.ts'
 import { cidrIdentities } from '../../../derive/policy/cidrs.ts'
+import { nameIdentities } from '../../../derive/policy/names.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import { type Identity, reservedIdentities } from '../../../model/identity.ts'
 import { labelSetKey } from '../../../model/labels.ts'
@@ -9,7 +10,12 @@ import { ciliumIdentities } from '../../../model/rows.ts'
 import type { Parts } from './parts.ts'
 
 export function identityRoutes({ db }: Parts): readonly Route[] {
-  const all = (): readonly Identity[] => [...reservedIdentities, ...db.all(ciliumIdentities), ...db.all(cidrIdentities)]
+  const all = (): readonly Identity[] => [
+    ...reservedIdentities,
+    ...db.all(ciliumIdentities),
+    ...db.all(cidrIdentities),
+    ...db.all(nameIdentities),
+  ]
   return [
     {
       method: 'GET',
