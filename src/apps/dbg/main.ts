@@ -86,16 +86,28 @@ policy
 /** A question about policies: of the live cluster, or with --cluster of manifests and nothing else. */
 const asks = (usage: string, about: string): Command =>
   shows(policy, usage, about).option('--cluster <path...>', 'files or folders of manifests instead of the live cluster')
-asks('explain', 'What policies say of a connection, and why')
+/** Options for the request that goes over the connection. */
+const ofRequest = (command: Command): Command =>
+  command
+    .option('--method <method>', 'of an HTTP request, GET if only its path is given')
+    .option('--path <path>', 'of an HTTP request')
+    .option('--http-host <name>', 'whom an HTTP request asks')
+    .option('--header <line...>', 'of an HTTP request, as in "X-Token: secret"')
+    .option('--dns <name>', 'a name that is asked for; at port 53/UDP if no other is given')
+
+ofRequest(asks('explain', 'What policies say of a connection, and why'))
   .option('--from <party>', 'namespace/pod, workload or service, labels, an address, a prefix or an entity')
   .option('--to <party>', 'the same')
   .option('-p, --port <port>', 'as in 80/TCP, http or 8/ICMP')
-  .option('--questions <file>', 'one question a line as JSON: from, to, port, protocol, icmpType; - is standard input')
+  .option(
+    '--questions <file>',
+    'one question a line as JSON: from, to, port, protocol, icmpType, method, path, host, headers, dns; - is standard input',
+  )
   .action(async (o: import('./questions/commands.ts').ExplainOptions) =>
     (await import('./questions/commands.ts')).explainCommand(o),
   )
 
-asks('what-if', 'Which connections change verdict when policies are added, changed or deleted')
+ofRequest(asks('what-if', 'Which connections change verdict when policies are added, changed or deleted'))
   .option('-f, --file <path...>', 'files or folders of what is added or changed')
   .option('--delete <name...>', 'policies to delete: name, namespace/name or kind/namespace/name')
   .action(async (o: import('./questions/commands.ts').WhatIfOptions) =>

@@ -4,18 +4,13 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { HeaderMatch, HttpRule } from '../../model/proxy.ts'
 import { listenerRow } from './resources.ts'
+import { type HttpRequest, normalPath, routerOf } from './router.ts'
 import { DENIED, type HttpEntry, routesOf } from './routes.ts'
 
 type Headers = Readonly<Record<string, string>>
-interface Asked {
-  readonly method: string
-  readonly path: string
-  readonly host: string
-  readonly headers: Headers
-}
 
 /** What the rules mean, said once more: may the request pass, and with which headers. */
-function reference(rule: HttpRule, asked: Asked): Headers | undefined {
+function reference(rule: HttpRule, asked: HttpRequest): Headers | undefined {
   const whole = (regex: string, text: string) => regex === '' || new RegExp(`^(?:${regex})$`).test(text)
   if (!whole(rule.method, asked.method) || !whole(rule.path, asked.path) || !whole(rule.host, asked.host))
     return undefined
@@ -32,36 +27,7 @@ function reference(rule: HttpRule, asked: Asked): Headers | undefined {
   return out
 }
 
-type Json = { readonly [name: string]: unknown }
-
-/** As much of Envoy's router as the routes use. */
-function routed(routes: readonly Json[], asked: Asked): { readonly name: string; readonly headers: Headers } {
-  const all: Headers = { ...asked.headers, ':method': asked.method, ':path': asked.path, ':authority': asked.host }
-  const route = routes.find((r) => {
-    const match = r['match'] as { readonly prefix?: string; readonly headers?: readonly Json[] }
-    return (
-      match.prefix === '/' &&
-      (match.headers ?? []).every((h) => {
-        const value = all[h['name'] as string]
-        if (value === undefined) return false
-        const how = h['string_match'] as { exact?: string; safe_regex?: { regex: string } } | undefined
-        if (!how) return h['present_match'] === true
-        return how.exact === undefined ? new RegExp(`^(?:${how.safe_regex?.regex})$`).test(value) : how.exact === value
-      })
-    )
-  })
-  assert.ok(route)
-  const headers: Record<string, string> = { ...asked.headers }
-  for (const name of (route['request_headers_to_remove'] ?? []) as readonly string[]) delete headers[name]
-  for (const add of (route['request_headers_to_add'] ?? []) as readonly Json[]) {
-    const { key, value } = add['header'] as { key: string; value: string }
-    headers[key] =
-      add['append_action'] === 'APPEND_IF_EXISTS_OR_ADD' && headers[key] !== undefined
-        ? `${headers[key]},${value}`
-        : value
-  }
-  return { name: route['name'] as string, headers }
-}
+const routed = (routes: Parameters<typeof routerOf>[0], asked: HttpRequest) => routerOf(routes)(asked)
 
 const header: fc.Arbitrary<HeaderMatch> = fc.record({
   name: fc.constantFrom('x-a', 'x-b'),
@@ -78,7 +44,7 @@ const entry: fc.Arbitrary<HttpEntry> = fc.record({
   rule: fc.constantFrom('r', 's'),
   http: fc.array(rule, { maxLength: 3 }),
 })
-const request: fc.Arbitrary<Asked> = fc.record({
+const request: fc.Arbitrary<HttpRequest> = fc.record({
   method: fc.constantFrom('GET', 'PUT', 'POST'),
   path: fc.constantFrom('/a', '/ab', '/b', '/c'),
   host: fc.constantFrom('h.x', 'hax', 'g'),
@@ -135,4 +101,21 @@ test('marks of a listener say its role and its port, and what asks both ends is 
   assert.match(text, new RegExp(`"mark":${10001 * 65536 + 0x800}\\b`))
   const six = JSON.stringify(listenerRow(both, { ipv4: false, ipv6: true }))
   assert.ok(six.includes('::1') && !six.includes('127.0.0.1'))
+})
+
+test('a path is what it means: dots, doubled slashes and escapes do not get around rules', () => {
+  for (const [written, meant] of [
+    ['/a/../b', '/b'],
+    ['/a//b/./c', '/a/b/c'],
+    ['/%61dmin', '/admin'],
+    ['/x/%2e%2e/admin', '/admin'],
+    ['/x/..%2fadmin', '/admin'],
+    ['/x\\admin', '/x/admin'],
+    ['/../..', '/'],
+    ['/a/', '/a/'],
+    ['/a?x=/../b', '/a?x=/../b'],
+    ['/a%c3%a4', '/a%C3%A4'],
+    ['*', '*'],
+  ] as const)
+    assert.equal(normalPath(written), meant, written)
 })

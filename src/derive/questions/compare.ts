@@ -2,11 +2,13 @@
 import type { PolicyObject } from '../../model/policy.ts'
 import * as rows from '../../model/rows.ts'
 import { subjectPrograms } from '../policy/programs.ts'
-import { answerOf, type DecidedBy, openAsking } from './ask.ts'
+import { type Answer, answerOf, openAsking } from './ask.ts'
 import type { Cluster } from './cluster.ts'
 import { stateOf, unchanged } from './judge.ts'
 import { policyTables } from './objects.ts'
 import { everybody, type Named, openReach, type Stretch, somePortsText, stretches } from './reach.ts'
+import type { Request } from './requests.ts'
+import type { DecidedBy } from './sides.ts'
 import { type Party, partyOf, whoIs } from './who.ts'
 
 /** The same cluster with other policies: a fork, so that only what they touch is derived anew. */
@@ -28,10 +30,13 @@ export interface PairChange {
   readonly ports: string
 }
 
+/** `redirect`: what passes is decided request by request. */
+export type Passing = 'allow' | 'deny' | 'redirect'
+
 /** All that changes for one reason. */
 export interface Difference {
-  readonly before: 'allow' | 'deny'
-  readonly after: 'allow' | 'deny'
+  readonly before: Passing
+  readonly after: Passing
   /** The end whose word changes. */
   readonly direction: 'ingress' | 'egress'
   /** What decides there afterwards, and what did before. */
@@ -49,10 +54,13 @@ export interface Comparison {
 
 type Folded = Omit<Difference, 'pairs'> & { readonly pairs: (PairChange & { readonly changed: Stretch[] })[] }
 
-/** Which pairs change verdict between two clusters, folded by the rule that changes it and by workload. */
-export function compare(before: Cluster, after: Cluster): Comparison {
-  const then = openReach(before)
-  const now = openReach(after)
+/**
+ * Which pairs change verdict between two clusters, folded by the rule that changes it and by workload: for connections,
+ * and what is asked of requests, or for one request.
+ */
+export function compare(before: Cluster, after: Cluster, request?: Request): Comparison {
+  const then = openReach(before, request)
+  const now = openReach(after, request)
   const askThen = openAsking(before)
   const askNow = openAsking(after)
   const folded = new Map<string, Folded>()
@@ -79,12 +87,15 @@ export function compare(before: Cluster, after: Cluster): Comparison {
       const [was, is] = [stretches(then, from.a, to.a), stretches(now, from.b, to.b)]
       for (const changed of differing(was, is)) {
         const port = { space: changed.space, number: changed.first }
-        const [first, second] = [answerOf(askThen, from.a, to.a, port), answerOf(askNow, from.b, to.b, port)]
-        const direction =
-          (first.egress.verdict === 'deny') !== (second.egress.verdict === 'deny') ? 'egress' : 'ingress'
+        const first = answerOf(askThen, from.a, to.a, port, request)
+        const second = answerOf(askNow, from.b, to.b, port, request)
+        const other = (end: 'egress' | 'ingress') =>
+          (first[end].verdict === 'deny') !== (second[end].verdict === 'deny') ||
+          (first.verdict.final === second.verdict.final && (changed.was?.[end] ?? '') !== (changed.asks?.[end] ?? ''))
+        const direction = other('egress') ? 'egress' : 'ingress'
         const difference = {
-          before: first.verdict.final,
-          after: second.verdict.final,
+          before: passing(first),
+          after: passing(second),
           direction,
           decidedBy: { ...second[direction].decidedBy, field: '' },
           was: { ...first[direction].decidedBy, field: '' },
@@ -119,6 +130,9 @@ export function compare(before: Cluster, after: Cluster): Comparison {
   }
 }
 
+const passing = ({ verdict, egress, ingress }: Answer): Passing =>
+  verdict.final === 'allow' && [egress, ingress].some((s) => s.verdict === 'redirect') ? 'redirect' : verdict.final
+
 function partyIn(cluster: Cluster, { member, name }: Named): Party | undefined {
   if (!member) {
     const found = whoIs(cluster, name)
@@ -128,16 +142,19 @@ function partyIn(cluster: Cluster, { member, name }: Named): Party | undefined {
   return there && partyOf(cluster, there, name)
 }
 
+type Changed = Stretch & { readonly was?: NonNullable<Stretch['asks']> }
+
 /** The stretches where two differ, with what is true afterwards. */
-function differing(was: readonly Stretch[], is: readonly Stretch[]): readonly Stretch[] {
-  const out: Stretch[] = []
+function differing(was: readonly Stretch[], is: readonly Stretch[]): readonly Changed[] {
+  const out: Changed[] = []
   let i = 0
   for (const s of is) {
     for (;;) {
       const w = was[i]
       if (!w || w.space !== s.space || w.first > s.last) break
       const [first, last] = [Math.max(w.first, s.first), Math.min(w.last, s.last)]
-      if (w.passes !== s.passes) out.push({ ...s, first, last })
+      const asked = w.asks?.egress !== s.asks?.egress || w.asks?.ingress !== s.asks?.ingress
+      if (w.passes !== s.passes || asked) out.push({ ...s, first, last, ...(w.asks ? { was: w.asks } : {}) })
       if (w.last > s.last) break
       i++
     }

@@ -377,3 +377,80 @@ test('a staged policy decides nothing, and the answer says what it would have de
   assert.equal(verdict.final, 'allow')
   assert.equal(`${ingress.would?.verdict} ${ingress.would?.decidedBy.name}`, 'deny staged')
 })
+
+const landing = (http: readonly object[]) =>
+  policy('landing', {
+    endpointSelector: { matchLabels: { app: 'api' } },
+    ingress: [
+      {
+        fromEndpoints: [{ matchLabels: { app: 'web' } }],
+        toPorts: [{ ports: [{ port: '8080', protocol: 'TCP' }], rules: { http } }],
+      },
+    ],
+  })
+
+test('a request is answered by the element that lets it pass, or with those that were asked', () => {
+  const objects = [
+    ...shop,
+    landing([
+      { method: 'GET', path: '/public/.*' },
+      { method: 'POST', path: '/orders', headers: ['X-Token: secret'], host: 'api[.]shop' },
+    ]),
+  ]
+  const to = { from: 'web', to: 'service:front', port: 80 }
+  const at = (more: object) => said(objects, { ...to, ...more })
+  const rule = 'CiliumNetworkPolicy default/landing spec.ingress[0].toPorts[0].rules.http'
+  assert.equal(at({ path: '/public/a' }), `allow: ${rule}[0]`)
+  assert.equal(at({ path: '/public/../admin' }), `deny: ${rule}`)
+  assert.equal(at({ method: 'PUT', path: '/public/a' }), `deny: ${rule}`)
+  const order = { method: 'POST', path: '/orders', host: 'api.shop' }
+  assert.equal(at({ ...order, headers: ['X-Token:  secret'] }), `allow: ${rule}[1]`)
+  const { ingress, verdict } = answer(objects, { ...to, ...order, headers: { 'X-Token': 'guess' } })
+  assert.deepEqual(verdict, { ingress: 'deny', egress: 'allow', final: 'deny' })
+  assert.deepEqual(
+    ingress.request?.asked.map((a) => a.lacks),
+    [['method GET', 'path /public/.*'], ['header x-token: secret']],
+  )
+  assert.equal(answer(objects, to).verdict.ingress, 'redirect', 'a connection alone is not refused')
+  assert.match(said(objects, { ...to, from: 'world', path: '/public/a' }), /deny: .* default deny/)
+  assert.equal(refusal(objects, { ...to, path: 'public' }), "'public' is not a path ('/public')")
+  assert.equal(refusal(objects, { ...to, path: '/', dns: 'a.b' }), 'can not go with dns (ask two questions)')
+})
+
+test('what a rule does to headers of a request is told', () => {
+  const mend = { path: '/', headerMatches: [{ name: 'X-Team', value: 'shop', mismatch: 'REPLACE' }] }
+  const found = answer([...shop, landing([mend])], { from: 'web', to: 'api', port: 8080, headers: { 'X-Team': 'x' } })
+  assert.deepEqual(found.ingress.request?.changes, ['sets header x-team: shop'])
+})
+
+test('names are asked of name servers, each end by its own rules', () => {
+  const dns = policy('names', {
+    endpointSelector: { matchLabels: { app: 'web' } },
+    egress: [
+      {
+        toEndpoints: [{ matchLabels: { app: 'api' } }],
+        toPorts: [{ ports: [{ port: '53', protocol: 'ANY' }], rules: { dns: [{ matchPattern: '*.example.com' }] } }],
+      },
+    ],
+  })
+  const at = (name: string, more: object = {}) => said([...shop, dns], { from: 'web', to: 'api', dns: name, ...more })
+  const rule = 'CiliumNetworkPolicy default/names spec.egress[0].toPorts[0].rules.dns'
+  assert.equal(at('WWW.example.com.'), `allow: ${rule}[0]`)
+  assert.equal(at('example.com'), `deny: ${rule}`)
+  assert.match(at('www.example.com', { port: 80 }), /^deny: .* default deny$/)
+  assert.match(refusal([...shop, dns], { from: 'web', to: 'api', dns: 'a b' }), /'a b' is not a name of the DNS/)
+})
+
+test('what-if tells what is asked of requests anew, and of one request whether it passes', () => {
+  const before = open(...shop, landing([{ path: '/a' }]))
+  const changed = readObjects([landing([{ path: '/b' }])]).policies
+  const pairs = (request?: Parameters<typeof compare>[2]) =>
+    compare(before, withPolicies(before, changed, []), request).differences.map(
+      (d) => `${d.before} -> ${d.after} ${d.direction} ${d.pairs.map((p) => `${p.from} -> ${p.to} ${p.ports}`).join()}`,
+    )
+  const get = (path: string) => ({ kind: 'http', method: 'GET', path, host: '', headers: {} }) as const
+  assert.deepEqual(pairs(), ['redirect -> redirect ingress default/web -> default/api 8080/TCP'])
+  assert.deepEqual(pairs(get('/a')), ['allow -> deny ingress default/web -> default/api 8080/TCP'])
+  assert.deepEqual(pairs(get('/b')), ['deny -> allow ingress default/web -> default/api 8080/TCP'])
+  assert.deepEqual(pairs(get('/c')), [])
+})

@@ -3,9 +3,11 @@ import { type PortSpace, portSpaces, verdict } from '../../model/datapath.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
 import { columnAt } from '../policy/columns.ts'
 import type { Decision } from '../policy/decision.ts'
+import type { Redirect } from '../policy/evaluate.ts'
 import type { Cluster, Group } from './cluster.ts'
 import { judgeOf } from './judge.ts'
 import type { Member } from './objects.ts'
+import { type Request, requestAnswerer, rulesText } from './requests.ts'
 import { identityAt, type Party, partyOf, whoIs } from './who.ts'
 
 /** Ports first to last of one space that one rule decides at each end, and whether both let them pass. */
@@ -16,19 +18,27 @@ export interface Stretch {
   readonly passes: boolean
   /** The cells that decide, as one text. */
   readonly by: string
+  /** What rules beyond ports ask of what passes, at each end; of no meaning when a request was given. */
+  readonly asks?: { readonly egress: string; readonly ingress: string }
 }
 
 /** Who reaches whom in one cluster. Pairs that the tables can not tell apart are worked out once. */
 export interface Reach {
   readonly cluster: Cluster
+  /** What passes is then whatever lets this request pass. */
+  readonly request: Request | undefined
   /** By decision and class of both ends. */
   readonly known: Map<string, readonly Stretch[]>
   readonly numbers: Map<Decision, number>
+  /** By what a redirection asks: whether the request passes. */
+  readonly answers: Map<string, boolean>
   readonly decisions: Map<Group, readonly [egress: Decision | undefined, ingress: Decision | undefined]>
 }
 
-export const openReach = (cluster: Cluster): Reach => ({
+export const openReach = (cluster: Cluster, request?: Request): Reach => ({
   cluster,
+  request,
+  answers: new Map(),
   known: new Map(),
   numbers: new Map(),
   decisions: new Map(),
@@ -41,7 +51,7 @@ export function stretches(reach: Reach, from: Party, to: Party): readonly Stretc
   const key = `${end(reach, egress, to.identity)} ${end(reach, ingress, from.identity)}`
   const known = reach.known.get(key)
   if (known) return known
-  const made = stretchesOf(egress, to.identity, ingress, from.identity)
+  const made = stretchesOf(reach, egress, to.identity, ingress, from.identity)
   reach.known.set(key, made)
   return made
 }
@@ -66,7 +76,16 @@ function end(reach: Reach, decision: Decision | undefined, peer: number): string
   return `${number}.${decision.classes.get(peer) ?? 0}`
 }
 
+function passesRequest({ request, answers }: Reach, redirect: Redirect): boolean {
+  if (!request) return true
+  const key = rulesText(redirect)
+  let passes = answers.get(key)
+  if (passes === undefined) answers.set(key, (passes = requestAnswerer(redirect)(request).by !== undefined))
+  return passes
+}
+
 function stretchesOf(
+  reach: Reach,
   egress: Decision | undefined,
   to: number,
   ingress: Decision | undefined,
@@ -76,11 +95,21 @@ function stretchesOf(
     [egress, to],
     [ingress, from],
   ] as const
-  const judged = (column: (d: Decision) => number): { readonly passes: boolean; readonly by: string } => {
+  const judged = (column: (d: Decision) => number): Pick<Stretch, 'passes' | 'by' | 'asks'> => {
     const cells = sides.map(([d, peer]) => d?.cells[(d.classes.get(peer) ?? 0) * d.columns.entries.length + column(d)])
+    const redirects = cells.map((c, i) =>
+      c?.redirect === undefined ? undefined : sides[i]?.[0]?.redirects.get(c.redirect),
+    )
+    const opens = cells.every(
+      (c, i) => !sides[i]?.[0] || (c && c.verdict !== verdict.none && c.verdict !== verdict.deny),
+    )
+    const by = cells.map((c) => `${c?.verdict}:${c?.rule}${c?.redirect === undefined ? '' : `>${c.redirect}`}`).join()
+    if (redirects.every((r) => r === undefined)) return { passes: opens, by }
+    const [egress = '', ingress = ''] = redirects.map((r) => (r ? rulesText(r) : ''))
     return {
-      passes: cells.every((c, i) => !sides[i]?.[0] || (c && c.verdict !== verdict.none && c.verdict !== verdict.deny)),
-      by: cells.map((c) => `${c?.verdict}:${c?.rule}`).join(),
+      passes: opens && redirects.every((r) => !r || passesRequest(reach, r)),
+      by,
+      ...(reach.request || !opens ? {} : { asks: { egress, ingress } }),
     }
   }
   const out: Stretch[] = []

@@ -10,11 +10,12 @@ import { ruleNumbers } from '../policy/programs.ts'
 import type { Direction, Peer, Requirement } from '../policy/rule.ts'
 import { labelIndex, requirementText, selects } from '../policy/selector.ts'
 import { decide } from '../policy/verdict.ts'
-import { type Answer, type DecidedBy, decidedByRule, type Side, type Word, wordOf } from './ask.ts'
+import type { Answer } from './ask.ts'
 import type { Cluster } from './cluster.ts'
 import { meansIdentity, meansPort } from './fields.ts'
 import { type Judge, judgeOf, knownOf } from './judge.ts'
 import { type Port, portText } from './ports.ts'
+import { type DecidedBy, decidedByKey, type Side, type Word, wordOf } from './sides.ts'
 import type { Party } from './who.ts'
 
 /** A rule that also speaks of the packet, and would decide if those before it did not. */
@@ -85,11 +86,8 @@ const meetsPort = ({ port, named }: Asked, e: Entry): boolean =>
   e.ports === 'all' || meansPort([...e.ports, ...e.names], port, named)
 const meets = (asked: Asked, e: Entry): boolean => meetsPeer(asked, e) && meetsPort(asked, e)
 
-function named({ cluster, peer, port, named }: Asked, key: string): DecidedBy {
-  if (key === localhostRule) return { kind: '', namespace: '', name: '', rule: localhostRule, field: '' }
-  const rule = cluster.db.get(ruleNumbers, key)
-  return decidedByRule(cluster, key, rule?.policies ?? [], rule?.path ?? '', peer.identity, port, named)
-}
+const named = ({ cluster, peer, port, named }: Asked, key: string): DecidedBy =>
+  decidedByKey(cluster, key, peer.identity, port, named)
 
 /** `CiliumNetworkPolicy default/rule1 spec.ingress[0]`, or why no policy decides. */
 export const decidedByText = ({ kind, namespace, name, rule, field }: DecidedBy): string =>

@@ -5,6 +5,7 @@ import { problemText } from '../../../base/result.ts'
 import { type Answer, ask, openAsking, type Question } from '../../../derive/questions/ask.ts'
 import type { Cluster } from '../../../derive/questions/cluster.ts'
 import { decidedByText } from '../../../derive/questions/reasons.ts'
+import { requestFields } from '../../../derive/questions/requests.ts'
 import { list, object, text } from '../../../model/json.ts'
 import { print, printed } from '../output.ts'
 import { type Place, placeText, readManifests } from './manifests.ts'
@@ -30,7 +31,8 @@ export interface Outcome {
   readonly problems: readonly string[]
 }
 
-const fields = ['name', 'from', 'to', 'port', 'protocol', 'icmpType', 'icmpCode', 'expect', 'ingress', 'egress', 'rule']
+const asks = ['port', 'protocol', 'icmpType', 'icmpCode', ...requestFields] as const
+const fields = ['name', 'from', 'to', ...asks, 'expect', 'ingress', 'egress', 'rule']
 
 /** `cases:` of every document of the files. */
 export function readCases(paths: readonly string[]): readonly Case[] {
@@ -48,13 +50,9 @@ export function readCases(paths: readonly string[]): readonly Case[] {
       for (const name of ['expect', 'ingress', 'egress'])
         if (o[name] !== undefined && !['allow', 'deny', 'audit', 'redirect'].includes(text(o[name])))
           throw new Error(`${at(name)}: ${name}: '${o[name]}' is not a verdict (allow or deny)`)
-      const { from, to, port, protocol, icmpType, icmpCode } = o as unknown as Question
-      const given = { port, protocol, icmpType, icmpCode }
-      const question: Question = {
-        from,
-        to,
-        ...Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined)),
-      }
+      const { from, to, port } = o as unknown as Question
+      const given = asks.map((name) => [name, o[name]] as const).filter(([, value]) => value !== undefined)
+      const question: Question = { from, to, ...Object.fromEntries(given) }
       return {
         name: text(o['name']) || `${from} -> ${to} ${port ?? ''}`.trim(),
         place: place(`cases[${i}]`),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The commands that answer questions about policies: options in, printed answers out. */
+import type { AskedRequest } from '../../../derive/questions/requests.ts'
 import type { Agent } from '../agent.ts'
 import { explain, explainPorts } from './explain.ts'
 import { openFrom } from './open.ts'
@@ -9,24 +10,45 @@ export interface Common {
   readonly cluster?: readonly string[]
 }
 
-export interface ExplainOptions extends Common {
+/** The request a question is about, as options. */
+export interface RequestOptions {
+  readonly method?: string
+  readonly path?: string
+  readonly httpHost?: string
+  readonly header?: readonly string[]
+  readonly dns?: string
+}
+
+function requestOptions({ method, path, httpHost, header, dns }: RequestOptions): AskedRequest {
+  return {
+    ...(method === undefined ? {} : { method }),
+    ...(path === undefined ? {} : { path }),
+    ...(httpHost === undefined ? {} : { host: httpHost }),
+    ...(header === undefined ? {} : { headers: header }),
+    ...(dns === undefined ? {} : { dns }),
+  }
+}
+
+export interface ExplainOptions extends Common, RequestOptions {
   readonly from?: string
   readonly to?: string
   readonly port?: string
   readonly questions?: string
 }
 
-export async function explainCommand({ from, to, port, questions, output, cluster }: ExplainOptions): Promise<void> {
+export async function explainCommand(o: ExplainOptions): Promise<void> {
+  const { from, to, port, questions, output, cluster } = o
   if (questions === undefined && (from === undefined || to === undefined))
     throw new Error('policy explain: --from and --to are required, or --questions FILE')
   const opened = await openFrom(cluster ? { cluster } : {})
   if (questions !== undefined) return (await import('./many.ts')).many(opened.cluster, questions)
-  const ends = { from: from ?? '', to: to ?? '' }
-  if (port === undefined) explainPorts(opened.cluster, ends, output)
-  else explain(opened.cluster, { ...ends, port }, output)
+  const ends = { from: from ?? '', to: to ?? '', ...requestOptions(o) }
+  if (port !== undefined) explain(opened.cluster, { ...ends, port }, output)
+  else if (o.dns !== undefined) explain(opened.cluster, ends, output)
+  else explainPorts(opened.cluster, ends, output)
 }
 
-export interface WhatIfOptions extends Common {
+export interface WhatIfOptions extends Common, RequestOptions {
   readonly file?: readonly string[]
   readonly delete?: readonly string[]
 }
@@ -34,7 +56,7 @@ export interface WhatIfOptions extends Common {
 export async function whatIfCommand(o: WhatIfOptions): Promise<void> {
   if (!o.file && !o.delete) throw new Error('policy what-if: -f FILE or --delete NAME is required')
   const { whatIf } = await import('./what_if.ts')
-  whatIf(await openFrom(o), o.file ?? [], o.delete ?? [], o.output)
+  whatIf(await openFrom(o), o.file ?? [], o.delete ?? [], requestOptions(o), o.output)
 }
 
 export async function matrixCommand(o: Common): Promise<void> {

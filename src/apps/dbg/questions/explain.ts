@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { problemText } from '../../../base/result.ts'
-import { type Answer, answerOf, ask, openAsking, type Question, type Side } from '../../../derive/questions/ask.ts'
+import { type Answer, answerOf, ask, openAsking, type Question } from '../../../derive/questions/ask.ts'
 import type { Cluster } from '../../../derive/questions/cluster.ts'
 import { portText } from '../../../derive/questions/ports.ts'
 import { openReach, type Stretch, somePortsText, stretches } from '../../../derive/questions/reach.ts'
 import { decidedByText, labelsOf, type Reasons, reasonsOf } from '../../../derive/questions/reasons.ts'
+import { requestOf, requestText } from '../../../derive/questions/requests.ts'
+import type { Side } from '../../../derive/questions/sides.ts'
 import { type Party, whoIs } from '../../../derive/questions/who.ts'
 import { columns, print, printed } from '../output.ts'
 
@@ -16,9 +18,11 @@ export function explainPorts(cluster: Cluster, question: Question, output: strin
     if (!found.ok) throw new Error(problemText(found.error))
     return found.value.backends?.[0] ?? found.value
   }) as [Party, Party]
+  const request = requestOf(question)
+  if (!request.ok) throw new Error(problemText(request.error))
   const byRule = new Map<string, { readonly answer: Answer; readonly stretches: Stretch[] }>()
-  for (const s of stretches(openReach(cluster), from, to)) {
-    const answer = answerOf(asking, from, to, { space: s.space, number: s.first })
+  for (const s of stretches(openReach(cluster, request.value), from, to)) {
+    const answer = answerOf(asking, from, to, { space: s.space, number: s.first }, request.value)
     const key = JSON.stringify([answer.verdict, answer.egress.key, answer.ingress.key])
     const same = byRule.get(key) ?? { answer, stretches: [] }
     byRule.set(key, same)
@@ -30,7 +34,7 @@ export function explainPorts(cluster: Cluster, question: Question, output: strin
     decidedBy: { ...answer.decidedBy, field: answer.decidedBy.rule },
   }))
   if (printed({ question, ports: rows }, output)) return
-  print(`${from.name} -> ${to.name}`)
+  print(`${from.name} -> ${to.name}${request.value ? ` ${requestText(request.value)}` : ''}`)
   print(columns(rows.map((r) => [`  ${r.verdict.final}`, decidedByText(r.decidedBy), r.ports])))
 }
 
@@ -46,8 +50,9 @@ export function explain(cluster: Cluster, question: Question, output: string | u
 /** The documented form of `-o json`. */
 export function answerJson(cluster: Cluster, question: Question, answer: Answer, reasons: Reasons): unknown {
   const { from, to, port, verdict, decidedBy } = answer
-  const side = ({ verdict, decidedBy, selectedBy, would }: Side) => ({
+  const side = ({ verdict, decidedBy, selectedBy, request, would }: Side) => ({
     ...{ verdict, decidedBy, selectedBy },
+    ...(request ? { request } : {}),
     ...(would ? { would } : {}),
   })
   const party = (p: Party) => ({ kind: p.kind, name: p.name, labels: labelsOf(cluster, p) })
@@ -71,13 +76,14 @@ function notesOf({ from, to, egress, ingress }: Answer): readonly string[] {
   return [
     ...from.notes,
     ...to.notes,
-    ...asked.map((rule) => `${rule} leads to a proxy, which decides each request by the rule's own words`),
+    ...asked.map((rule) => `${rule} leads to a proxy, which decides each request: ask with --method, --path or --dns`),
   ]
 }
 
 function answerText(answer: Answer, { runnersUp, changes }: Reasons): string {
   const { from, to, port, verdict } = answer
-  const lines = [`${from.name} -> ${to.name} ${portText(port)}: ${verdict.final}`]
+  const request = answer.request ? ` ${requestText(answer.request)}` : ''
+  const lines = [`${from.name} -> ${to.name} ${portText(port)}${request}: ${verdict.final}`]
   for (const direction of ['egress', 'ingress'] as const) {
     const own = direction === 'egress' ? from : to
     lines.push(
@@ -86,6 +92,15 @@ function answerText(answer: Answer, { runnersUp, changes }: Reasons): string {
   }
   const section = (title: string, body: readonly string[]) => {
     if (body.length > 0) lines.push('', title, ...body.map((l) => `  ${l}`))
+  }
+  for (const direction of ['egress', 'ingress'] as const) {
+    const { request, verdict } = answer[direction]
+    if (!request) continue
+    section(
+      verdict === 'allow' ? `What the ${direction} rules ask:` : `What the ${direction} rules ask, and it has not:`,
+      request.asked.map(({ field, asks, lacks }) => `${field}: ${verdict === 'allow' ? asks : lacks.join(', ')}`),
+    )
+    section('What is done to the request:', request.changes)
   }
   section(
     'Other rules that speak of it:',
@@ -102,7 +117,8 @@ function answerText(answer: Answer, { runnersUp, changes }: Reasons): string {
   return lines.join('\n')
 }
 
-function why({ decidedBy, selectedBy }: Side, own: Party, direction: string): string {
+function why({ decidedBy, selectedBy, request, verdict }: Side, own: Party, direction: string): string {
+  if (request && verdict === 'deny') return `no rule lets this request pass: ${decidedByText(decidedBy)}`
   switch (decidedBy.rule) {
     case 'no policy':
       return `no policy selects ${own.name} for ${direction}`

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from 'node:fs'
 import { problemText } from '../../../base/result.ts'
-import { type Answer, ask, openAsking, type Question, type Side } from '../../../derive/questions/ask.ts'
+import { type Answer, ask, openAsking, type Question } from '../../../derive/questions/ask.ts'
 import type { Cluster } from '../../../derive/questions/cluster.ts'
+import type { Side } from '../../../derive/questions/sides.ts'
 
 /** One line of JSON for each line of JSON; a question that can not be answered gets an `error` instead of a verdict. */
 export function many(cluster: Cluster, file: string): void {
@@ -50,8 +51,9 @@ const sides = new WeakMap<Side, string>()
 function sideText(side: Side): string {
   let text = sides.get(side)
   if (text === undefined) {
-    const { verdict, decidedBy, would } = side
-    sides.set(side, (text = JSON.stringify({ verdict, decidedBy, ...(would ? { would } : {}) })))
+    const { verdict, decidedBy, request, would } = side
+    const more = { ...(request ? { request } : {}), ...(would ? { would } : {}) }
+    sides.set(side, (text = JSON.stringify({ verdict, decidedBy, ...more })))
   }
   return text
 }

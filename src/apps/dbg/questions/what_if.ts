@@ -5,6 +5,7 @@ import { openCluster } from '../../../derive/questions/cluster.ts'
 import { type Comparison, compare, type PairChange, withPolicies } from '../../../derive/questions/compare.ts'
 import { isPolicyKind, readObjects } from '../../../derive/questions/objects.ts'
 import { decidedByText } from '../../../derive/questions/reasons.ts'
+import { type AskedRequest, requestOf } from '../../../derive/questions/requests.ts'
 import { type PolicyObject, policyKey } from '../../../model/policy.ts'
 import { print, printed } from '../output.ts'
 import { placeText, readManifests } from './manifests.ts'
@@ -15,8 +16,11 @@ export function whatIf(
   { cluster, manifests }: Opened,
   files: readonly string[],
   deleted: readonly string[],
+  asked: AskedRequest,
   output: string | undefined,
 ): void {
+  const request = requestOf(asked)
+  if (!request.ok) throw new Error(problemText(request.error))
   const added = readManifests(files)
   const [broken] = added.problems
   if (broken) throw new Error(`${placeText(broken)}: ${broken.message}`)
@@ -41,7 +45,7 @@ export function whatIf(
         ]),
         cluster.numbers,
       )
-  const comparison = compare(cluster, after)
+  const comparison = compare(cluster, after, request.value)
   if (printed(comparison, output)) return
   print(comparisonText(comparison))
 }
