@@ -31,7 +31,7 @@ export const acceptedOptions: ReadonlySet<string> = new Set(
     egress-multi-home-ip-rule-compat enable-active-connection-tracking enable-auto-protect-node-port-range
     enable-bandwidth-manager enable-bbr enable-bgp-control-plane enable-bgp-legacy-origin-attribute
     enable-bpf-clock-probe enable-bpf-masquerade enable-bpf-tproxy enable-cilium-api-server-access
-    enable-cilium-endpoint-slice enable-cilium-health-api-server-access enable-custom-calls enable-drift-checker
+    enable-cilium-endpoint-slice enable-cilium-health-api-server-access enable-custom-calls
     enable-dynamic-config enable-egress-gateway enable-encryption-strict-mode enable-endpoint-health-checking
     enable-endpoint-lockdown-on-policy-overflow enable-endpoint-routes enable-envoy-config enable-experimental-lb
     enable-external-ips enable-gateway-api enable-gateway-api-alpn enable-gateway-api-app-protocol

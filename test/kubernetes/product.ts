@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The product on the test cluster, installed as users do: with Helm, from the chart. */
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadImages, nodeNames } from './cluster.ts'
 import { kubectl } from './kubectl.ts'
 import { apiPort, control, dnsAddresses, kubeconfig, pool, root } from './places.ts'
 import { output } from './run.ts'
+
+const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+export const agentImage = `quay.io/cilium/cilium:v${version}`
 
 const chart = join(root, 'charts/cilium')
 const release = ['cilium', '--namespace', 'kube-system']

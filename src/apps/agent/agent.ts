@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Result } from '../../base/result.ts'
 import { backendNumbers, heldServices, serviceNumbers, slotRuns } from '../../derive/services/tables.ts'
 import {
   kernelServices,
@@ -33,6 +34,7 @@ import { openCni } from './cni.ts'
 import { writeCniConf } from './cni_conf.ts'
 import { loadedPrograms, openDatapath } from './datapath.ts'
 import { drainQueue } from './delete_queue.ts'
+import { type Drift, drift, driftText } from './drift.ts'
 import { endpointLog } from './endpoint_log.ts'
 import { flowSweeper, type Sweep } from './flows.ts'
 import { ruleFiles } from './imported.ts'
@@ -61,8 +63,15 @@ export interface Agent {
   close(): Promise<void>
 }
 
+/** How often the configuration is read again, to tell when it has been changed; kubelet takes a minute to bring it. */
+const DRIFT_SECONDS = 30
+
 /** Brings the agent up; resolves when its socket answers, which is before everything is known. */
-export async function startAgent(settings: AgentSettings, log: Log): Promise<Agent> {
+export async function startAgent(
+  settings: AgentSettings,
+  log: Log,
+  reread?: () => Result<AgentSettings>,
+): Promise<Agent> {
   const started = performance.now()
   const { node, options } = settings
   const text = (name: string): string => options[name] as string
@@ -175,6 +184,14 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
     sweeps.last = sweep(clock)
     sweeps.runs++
   })
+  let drifted: Drift = { options: [], problem: '' }
+  if (reread && options['enable-drift-checker'] === true)
+    scope.every('drift checker', DRIFT_SECONDS * 1000, () => {
+      const earlier = driftText(drifted)
+      drifted = drift(settings, reread(), options['ignore-flags-drift-checker'] as string[])
+      const text = driftText(drifted)
+      if (text !== earlier && text !== '') log('warning', text)
+    })
   const parts: Parts = {
     ...{
       version: DAEMON_VERSION,
@@ -191,7 +208,7 @@ export async function startAgent(settings: AgentSettings, log: Log): Promise<Age
       notReady,
       log,
     },
-    ...{ started, calls, sweeps, envoy, requests },
+    ...{ started, calls, sweeps, envoy, requests, drift: () => drifted },
     monitor: openMonitor(db, maps, scope, requests),
     revisions: countRevisions(db, targets),
     endpointLog: endpointLog(db),

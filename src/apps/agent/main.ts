@@ -10,7 +10,8 @@ async function main(): Promise<void> {
   const args = process.argv.slice(2)
   if (args.includes('--help') || args.includes('-h')) return void process.stdout.write(agentHelp())
   if (args[0] === 'version' || args.includes('--version')) return void console.log(`cilium-agent ${VERSION}`)
-  const settings = readSettings({ args, env: process.env, directory: optionDirectory })
+  const read = () => readSettings({ args, env: process.env, directory: optionDirectory })
+  const settings = read()
   if (!settings.ok) {
     console.error(`cilium-agent: ${settings.error.message}`)
     process.exit(1)
@@ -20,7 +21,7 @@ async function main(): Promise<void> {
     log('error', `crash: ${errorText(e)}`, { stack: e.stack })
     process.exit(70)
   })
-  const agent = await startAgent(settings.value, log)
+  const agent = await startAgent(settings.value, log, read)
   for (const name of ['SIGTERM', 'SIGINT'] as const)
     process.once(name, () => {
       log('info', 'stopping', { signal: name })

@@ -7,6 +7,7 @@ import { endpointStatus } from '../../derive/status/tables.ts'
 import { contractCounters } from '../../edge/kernel/map.ts'
 import { dropText } from '../../flow/names.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
+import { driftCount } from './drift.ts'
 import { policyObjects } from './policies.ts'
 import type { Parts } from './rest/parts.ts'
 
@@ -77,6 +78,7 @@ export function collectMetrics(parts: Parts): readonly Metric[] {
     counter('kubernetes_events_received_total', n, { scope: table })
   counter('datapath_conntrack_gc_runs_total', sweeps.runs, { status: 'completed' })
   gauge('datapath_conntrack_gc_entries', sweeps.last.flows, { status: 'alive' })
+  gauge('drift_checker_config_delta', driftCount(parts.drift()))
   gauge('controllers_failing', scope.health().filter((h) => h.error !== undefined).length)
   gauge('agent_resident_memory_bytes', process.memoryUsage.rss())
   gauge('version', 1, { version: parts.version })

@@ -123,6 +123,8 @@ const table: readonly Option[] = [
     'answer to queries for names that no rule allows',
   ),
   flag('enable-hubble', false, 'serve flows'),
+  flag('enable-drift-checker', true, 'tell when the configuration directory says other than at start'),
+  list('ignore-flags-drift-checker', 'options that may differ from the configuration without being told'),
   flag('debug', false, 'log more'),
 ]
 

@@ -28,6 +28,7 @@ import type { Kube } from '../../edge/kube/client.ts'
 import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
 import type { HealthScope } from '../../edge/runtime/scope.ts'
 import { endpointOptions, importedRules, settings } from '../../model/rows.ts'
+import { PROTOCOL } from '../../protocol/netlink/route.ts'
 import type { Database } from '../../table/database.ts'
 import {
   type Datapath,
@@ -71,8 +72,6 @@ export const policyTables = [cellRows, policyPageRows, policyClassRows, policyTa
 
 /** The kernel's tables of which nothing is written before all sources have spoken: half of the facts may open too much. */
 const complete = { waitInitialised: true } as const
-/** Routes to pods of this node and to other nodes are told apart by their protocol numbers. */
-const ROUTES = { pods: 0xc1, nodes: 0xc2 } as const
 
 export interface Hands {
   readonly db: Database
@@ -100,7 +99,7 @@ export function wire(
   targets.add(datapathConfig, datapath.configTarget)
   targets.add(hostDevices, linkTarget(hostDevices, netlink, HOST_GROUP))
   targets.add(nodeAttachments, datapath.nodeTarget, { after: [datapathConfig, hostDevices] })
-  targets.add(nodeRoutes, routeTarget(nodeRoutes, netlink, ROUTES.nodes), { after: [hostDevices] })
+  targets.add(nodeRoutes, routeTarget(nodeRoutes, netlink, PROTOCOL.OWN_NODES), { after: [hostDevices] })
 
   // Policy: what others refer to comes first, then one store that makes it count.
   targets.add(cellRows, kernel.cellsTarget(cellRows, maps.map('cilium_policy_cells')), complete)
@@ -155,7 +154,7 @@ export function wire(
   // Endpoints: the pair of devices with its programs, the route to it, its file, its object.
   targets.add(podDevices, podDevicesTarget(netlink, datapath.attachPod, goneFrom(db)), { after: [datapathConfig] })
   targets.add(podAttachments, datapath.podTarget, { after: [datapathConfig] })
-  targets.add(endpointRoutes, routeTarget(endpointRoutes, netlink, ROUTES.pods))
+  targets.add(endpointRoutes, routeTarget(endpointRoutes, netlink, PROTOCOL.OWN_PODS))
   targets.add(storedEndpoints, rowFilesTarget(endpointFiles(stateDir), log))
   targets.add(endpointOptions, rowFilesTarget(optionFiles(stateDir), log))
   targets.add(importedRules, rowFilesTarget(ruleFiles(stateDir), log))

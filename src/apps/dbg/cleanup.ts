@@ -5,9 +5,18 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { namesIn, removeAll } from '../../edge/disk/files.ts'
 import { detachAll } from '../../edge/kernel/attachments.ts'
-import { deleteLink, deleteRoute, isMissing, links, openNetlink, routes } from '../../edge/kernel/netlink.ts'
+import {
+  deleteLink,
+  deleteRoute,
+  deleteRule,
+  isMissing,
+  links,
+  openNetlink,
+  routes,
+  rules,
+} from '../../edge/kernel/netlink.ts'
 import type { Link } from '../../protocol/netlink/link.ts'
-import { PROTOCOL, TABLE } from '../../protocol/netlink/route.ts'
+import { PROTOCOL } from '../../protocol/netlink/route.ts'
 import type { Agent } from './agent.ts'
 import { print } from './output.ts'
 
@@ -21,7 +30,7 @@ export interface CleanupOptions {
 
 const WHAT = {
   bpf: 'attached programs, tc filters and maps (pods that still run lose policy, services and their way out)',
-  devices: 'devices and routes (pods that still run lose their network)',
+  devices: 'devices, routes and rules (pods that still run lose their network)',
   cni: 'the CNI configuration and plugin',
   state: '/var/run/cilium and /var/lib/cilium',
 } as const
@@ -81,9 +90,10 @@ function removeDevices(): void {
       } catch (e) {
         if (!isMissing(e)) throw e // with one of a pair its other end goes
       }
-    for (const protocol of [PROTOCOL.OWN, PROTOCOL.OWN_NODES])
-      for (const { prefix } of routes(netlink, { table: TABLE.MAIN, protocol }))
-        deleteRoute(netlink, { prefix, protocol })
+    for (const rule of rules(netlink).filter((r) => r.protocol === PROTOCOL.OWN)) deleteRule(netlink, rule)
+    for (const protocol of [PROTOCOL.OWN, PROTOCOL.OWN_PODS, PROTOCOL.OWN_NODES])
+      for (const { prefix, table, type } of routes(netlink, { protocol }))
+        deleteRoute(netlink, { prefix, protocol, table, type })
   } finally {
     netlink.close()
   }

@@ -50,6 +50,7 @@ interface Status {
   }
   readonly encryption?: { readonly mode?: string }
   readonly cluster?: { readonly ciliumHealth?: State; readonly nodes?: readonly unknown[] }
+  readonly 'unmanaged-pods'?: readonly { readonly pod: string; readonly reason: string }[]
   readonly conditions?: readonly { readonly name: string; readonly message: string }[]
 }
 interface Controller {
@@ -105,6 +106,15 @@ export async function status(agent: Agent, options: StatusOptions): Promise<numb
 const state = (s: State | undefined): string =>
   s === undefined ? 'Disabled' : `${s.state ?? ''}   ${s.msg ?? ''}`.trimEnd()
 
+/** Pods of another plugin by name; those in the node's own network, which are there on purpose, by their number. */
+function unmanaged(pods: readonly { readonly pod: string; readonly reason: string }[], all: boolean): string {
+  const own = pods.filter((p) => /network of the node/.test(p.reason))
+  const foreign = pods.filter((p) => all || !own.includes(p)).map((p) => `${p.pod} (${p.reason})`)
+  return (
+    [...foreign, ...(all || own.length === 0 ? [] : [`${own.length} in the network of the node`])].join(', ') || 'none'
+  )
+}
+
 function lines(s: Status, options: StatusOptions): [string, string][] {
   const controllers = s.controllers ?? []
   const good = controllers.filter((c) => (c.status?.['consecutive-failure-count'] ?? 0) === 0).length
@@ -157,6 +167,7 @@ function lines(s: Status, options: StatusOptions): [string, string][] {
     ],
     ['Hubble', state(s.hubble)],
     ['Encryption', s.encryption?.mode ?? 'Disabled'],
+    ['Unmanaged pods', unmanaged(s['unmanaged-pods'] ?? [], options.verbose ?? false)],
     ...(options.verbose ? ([['Cluster nodes', String(s.cluster?.nodes?.length ?? 0)]] as [string, string][]) : []),
   ]
 }

@@ -102,6 +102,8 @@ export function openKube(access: Access, options: KubeOptions = {}): Kube {
         () => request.destroy(new Error(`${method} ${path}: no answer in ${timeoutMs} ms`)),
         timeoutMs,
       )
+      // A server whose machine died says nothing: probes find that out in half a minute.
+      if (!pooled) request.on('socket', (socket) => socket.setKeepAlive(true, 15_000))
       request.on('error', (e) => {
         clearTimeout(timer)
         reject(e)

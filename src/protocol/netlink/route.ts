@@ -25,7 +25,7 @@ export type RouteType = (typeof types)[number]
 export const TABLE = { DEFAULT: 253, MAIN: 254, LOCAL: 255 } as const
 /** Who made a route: 2 the kernel, 3 and 4 people. Ours are our own, one for each table of routes, so that nobody
  * else's are ever removed. */
-export const PROTOCOL = { KERNEL: 2, BOOT: 3, STATIC: 4, OWN: 201, OWN_NODES: 202 } as const
+export const PROTOCOL = { KERNEL: 2, BOOT: 3, STATIC: 4, OWN: 201, OWN_PODS: 0xc1, OWN_NODES: 0xc2 } as const
 
 /** A route; '' and 0 where the kernel says nothing. */
 export interface Route {

@@ -7,6 +7,7 @@ import type { HealthScope } from '../../../edge/runtime/scope.ts'
 import type { Database } from '../../../table/database.ts'
 import type { Cni } from '../cni.ts'
 import type { Datapath, DatapathPlaces } from '../datapath.ts'
+import type { Drift } from '../drift.ts'
 import type { LogEntry } from '../endpoint_log.ts'
 import type { Sweep } from '../flows.ts'
 import type { Log } from '../log.ts'
@@ -38,6 +39,8 @@ export interface Parts {
   /** Why pods can not be started at present; '' if they can. `withKube` false: leaving out what Kubernetes has yet to say. */
   readonly notReady: (withKube?: boolean) => string
   readonly log: Log
+  /** How the configuration was changed since the start. */
+  readonly drift: () => Drift
   /** performance.now() at the start. */
   readonly started: number
   /** Requests answered by the API server. */

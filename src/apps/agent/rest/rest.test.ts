@@ -11,7 +11,7 @@ import * as rows from '../../../model/rows.ts'
 import { openCni } from '../cni.ts'
 import type { Datapath } from '../datapath.ts'
 import { endpointLog } from '../endpoint_log.ts'
-import { fakeNode } from '../fake_node.ts'
+import { fakeNode, podRow } from '../fake_node.ts'
 import { requestLog } from '../requests.ts'
 import { countRevisions } from '../revisions.ts'
 import { readSettings } from '../settings.ts'
@@ -35,7 +35,7 @@ async function start(t: TestContext) {
     directory: () => ({ ok: true, value: [] }),
   })
   assert.ok(settings.ok)
-  const state = { notReady: '', ill: '' }
+  const state = { notReady: '', ill: '', drift: '' }
   const parts: Parts = {
     version: 'test',
     settings: settings.value,
@@ -64,6 +64,7 @@ async function start(t: TestContext) {
     log: () => {},
     started: 0,
     calls: { ok: 0, failed: 0 },
+    drift: () => ({ options: [], problem: state.drift }),
   }
   const table = [...routes(parts), ...healthRoutes(parts)]
   const ask = async <T = Record<string, never>>(
@@ -305,6 +306,30 @@ test('rows that can not be made so are a warning that names their table', async 
   assert.deepEqual(
     status.conditions.map((c) => c.name),
     ['owners'],
+  )
+})
+
+test('status names pods without an endpoint of ours, and a configuration that was changed', async (t) => {
+  const { ask, add, db, state } = await start(t)
+  await add('a', { app: 'a' })
+  const running = { phase: 'Running', podIPs: ['10.0.0.7'] }
+  db.commit((tx) => {
+    tx.put(rows.pods, { ...podRow('a', { app: 'a' }), ...running })
+    tx.put(rows.pods, { ...podRow('old'), ...running })
+    tx.put(rows.pods, { ...podRow('agent'), ...running, hostNetwork: true })
+    tx.put(rows.pods, podRow('starting'))
+  })
+  state.drift = 'mtu is not a number'
+  const status = await ask<{ 'unmanaged-pods': { pod: string; reason: string }[]; conditions: { name: string }[] }>(
+    '/v1/healthz',
+  )
+  assert.deepEqual(status['unmanaged-pods'], [
+    { pod: 'default/agent', reason: 'in the network of the node' },
+    { pod: 'default/old', reason: 'started before this agent or by another plugin' },
+  ])
+  assert.deepEqual(
+    status.conditions.map((c) => c.name),
+    ['configuration'],
   )
 })
 

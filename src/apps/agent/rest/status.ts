@@ -7,7 +7,9 @@ import { mapInfo } from '../../../edge/kernel/map.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import { endpointName } from '../../../model/endpoint.ts'
 import { object } from '../../../model/json.ts'
-import { ciliumNodes, settings as settingsTable } from '../../../model/rows.ts'
+import { ciliumNodes, pods, settings as settingsTable } from '../../../model/rows.ts'
+import type { Database } from '../../../table/database.ts'
+import { driftText } from '../drift.ts'
 import { nodeFacts } from '../node_facts.ts'
 import { DAEMON_VERSION, VERSION } from '../version.ts'
 import { nodeElement } from './lists.ts'
@@ -153,11 +155,29 @@ function status(parts: Parts, cilium: State): object {
         .map(([name, fd]) => ({ name, size: mapInfo(fd).maxEntries })),
     },
     ...(options['enable-l7-proxy'] === false ? {} : { proxy: proxyStatus(parts) }),
-    conditions: targets
-      .statuses()
-      .filter((s) => s.failed > 0)
-      .map((s) => ({ name: s.table, message: failure(s) })),
+    'unmanaged-pods': unmanagedPods(db),
+    conditions: [
+      ...targets
+        .statuses()
+        .filter((s) => s.failed > 0)
+        .map((s) => ({ name: s.table, message: failure(s) })),
+      ...(driftText(parts.drift()) === '' ? [] : [{ name: 'configuration', message: driftText(parts.drift()) }]),
+    ],
   }
+}
+
+/** Pods of this node that no policy of ours holds for: those in the node's own network, and those of another plugin. */
+export function unmanagedPods(db: Database): readonly { readonly pod: string; readonly reason: string }[] {
+  const ours = new Set(db.all(endpoints).map((e) => `${e.namespace}/${e.podName}`))
+  return db
+    .all(pods)
+    .filter((p) => p.phase === 'Running' && p.podIPs.length > 0)
+    .map((p) => ({ pod: `${p.namespace}/${p.name}`, hostNetwork: p.hostNetwork }))
+    .filter((p) => p.hostNetwork || !ours.has(p.pod))
+    .map((p) => ({
+      pod: p.pod,
+      reason: p.hostNetwork ? 'in the network of the node' : 'started before this agent or by another plugin',
+    }))
 }
 
 /** Redirections with their ports. Envoy is a pod of its own; without one what is redirected is dropped. */

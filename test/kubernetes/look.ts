@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What tests look at: agents, what nodes hold, what is left of the product on a node. */
+import assert from 'node:assert/strict'
+import { inMachine } from './cluster.ts'
+import { items, json, kubectl } from './kubectl.ts'
+import { until } from './run.ts'
+
+interface AgentPod {
+  readonly metadata: { readonly name: string }
+  readonly spec: { readonly nodeName: string }
+}
+/** Name of the agent's pod on a node. */
+export async function agentOn(node: string): Promise<string> {
+  const agents = await items<AgentPod>(['-n', 'kube-system', 'get', 'pods', '-l', 'k8s-app=cilium'])
+  const found = agents.find((a) => a.spec.nodeName === node)
+  assert.ok(found, `an agent runs on ${node}`)
+  return found.metadata.name
+}
+
+/** Output of a program in the agent's container. */
+export const inAgent = async (node: string, command: readonly string[]): Promise<string> =>
+  kubectl(['-n', 'kube-system', 'exec', await agentOn(node), '-c', 'cilium-agent', '--', ...command])
+
+export const agentJson = async <T>(node: string, command: readonly string[]): Promise<T> =>
+  JSON.parse(await inAgent(node, ['cilium-dbg', ...command, '-o', 'json'])) as T
+
+/** Whether the agent of a node answers that it is well; also true while there is no API server. */
+export async function healthy(node: string, path = 'healthz'): Promise<boolean> {
+  try {
+    const answer = await inMachine(node, [
+      ...['curl', '-sfm2', '-H', 'require-k8s-connectivity: false'],
+      `http://127.0.0.1:9879/${path}`,
+    ])
+    return answer.trim() === 'OK'
+  } catch {
+    return false
+  }
+}
+
+const count = (text: string, pattern: RegExp): number => text.split('\n').filter((l) => pattern.test(l)).length
+
+/** What a node holds that grows with pods and must shrink with them. */
+export async function held(node: string): Promise<Readonly<Record<string, number>>> {
+  const maps = [
+    ...['cilium_owners', 'cilium_ipcache', 'cilium_interfaces', 'cilium_policies'],
+    ...['cilium_policy_tables', 'cilium_policy_classes', 'cilium_policy_pages', 'cilium_policy_cells'],
+  ]
+  const entries = await inAgent(node, [
+    'sh',
+    '-c',
+    // Arrays are full from the beginning: what counts in them is what is not zero.
+    `for m in ${maps.join(' ')}; do bpftool -j map dump pinned /sys/fs/bpf/tc/globals/$m 2>/dev/null |
+       jq '[.[] | select(.value | flatten | any(. != "0x00"))] | length'; done`,
+  ])
+  const status = await agentJson<{ ipam: { ipv4: string[]; ipv6: string[] } }>(node, ['status'])
+  const routes = await inMachine(node, ['sh', '-c', 'ip route; ip -6 route'])
+  return {
+    ...Object.fromEntries(maps.map((m, i) => [m, Number(entries.trim().split('\n')[i] ?? -1)])),
+    links: count(await inMachine(node, ['ip', '-o', 'link']), /lxc/),
+    routes: count(routes, /lxc/),
+    addresses: status.ipam.ipv4.length + status.ipam.ipv6.length,
+    pins: (await inAgent(node, ['ls', '/sys/fs/bpf/cilium/links'])).split('\n').length,
+    stored: count(await inMachine(node, ['find', '/var/run/cilium/state', '-path', '*/endpoints/*']), /json/),
+  }
+}
+
+/** What of the product is on a node, by what an administrator would look for. */
+export async function left(node: string): Promise<Readonly<Record<string, string>>> {
+  const seen = await inMachine(node, [
+    'sh',
+    '-c',
+    `show() { echo "== $1"; shift; "$@" 2>/dev/null | sort; }
+     show configuration ls /etc/cni/net.d
+     show plugin ls /opt/cni/bin
+     show devices sh -c "ip -o link | grep -oE '(lxc|cilium)[^:@]*'"
+     show routes sh -c 'ip route; ip -6 route'
+     show rules sh -c 'ip rule; ip -6 rule'
+     show filters sh -c 'for d in /sys/class/net/*; do tc filter show dev \${d##*/} ingress; tc filter show dev \${d##*/} egress; done'
+     show programs sh -c "bpftool net show | grep -oE '^(eth0|cilium|lxc).*'"
+     show pins find /sys/fs/bpf -mindepth 1 -name '*cilium*' -o -name '*.rodata'
+     show state sh -c 'ls -A /run/cilium /var/lib/cilium | grep -v cgroupv2'`,
+  ])
+  return Object.fromEntries(
+    seen
+      .split('== ')
+      .slice(1)
+      .map((part) => [part.slice(0, part.indexOf('\n')), part.slice(part.indexOf('\n') + 1).trim()]),
+  )
+}
+
+/** Waits until no agent's pod is there any more: Helm does not, and it is they who tidy up when they end. */
+export const agentsGone = (): Promise<void> =>
+  until(
+    'agents have ended',
+    async () => (await items(['-n', 'kube-system', 'get', 'pods', '-l', 'k8s-app=cilium'])).length === 0,
+  )
+
+interface NodeObject {
+  readonly spec: { readonly podCIDRs?: readonly string[]; readonly taints?: readonly { readonly key: string }[] }
+  readonly status: {
+    readonly conditions: readonly { readonly type: string; readonly status: string; readonly reason: string }[]
+  }
+}
+export const nodeObject = (node: string): Promise<NodeObject> => json<NodeObject>(['get', 'node', node])
