@@ -86,6 +86,7 @@ export const subjects = deriveAll<Subject>('subjects', subjectSources, { key: (s
 
 /** The subject an endpoint belongs to; one with options of its own shares its policy with its like only. */
 export function subjectKeyOf(e: Endpoint, read: Pick<Read, 'get'>): string {
+  if (e.attachment === hostAttachment) return hostSubject
   const own = read.get(endpointOptions, e.attachment)
   const key = subjectKey(e.identity, e.namedPorts)
   return `${key}${own?.policyAuditMode ? ' audit' : ''}${own?.policyEnforced === false ? ' unenforced' : ''}`

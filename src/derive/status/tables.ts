@@ -33,24 +33,24 @@ export const endpointStatus = deriveEach<Endpoint, EndpointStatus>(
       ['REASON', (s) => s.reason],
     ],
   },
-  (e, read) => {
-    const policy = policyOf(read, e)
-    const of = read.get(subjectPrograms, subjectKeyOf(e, read))
-    const { state, reason } = stateOf(e, policy, read)
-    return [
-      {
-        attachment: e.attachment,
-        id: e.id,
-        state,
-        reason,
-        policy,
-        ingressEnforced: of?.ingress.otherwise === 'deny' || (of?.ingress.entries.length ?? 0) > 0,
-        egressEnforced: of?.egress.otherwise === 'deny' || (of?.egress.entries.length ?? 0) > 0,
-        audit: of?.ingress.audit ?? false,
-      },
-    ]
-  },
+  (e, read) => [statusFrom(e, read)],
 )
+
+export function statusFrom(e: Endpoint, read: Read): EndpointStatus {
+  const policy = policyOf(read, e)
+  const of = read.get(subjectPrograms, subjectKeyOf(e, read))
+  const { state, reason } = stateOf(e, policy, read)
+  return {
+    attachment: e.attachment,
+    id: e.id,
+    state,
+    reason,
+    policy,
+    ingressEnforced: of?.ingress.otherwise === 'deny' || (of?.ingress.entries.length ?? 0) > 0,
+    egressEnforced: of?.egress.otherwise === 'deny' || (of?.egress.entries.length ?? 0) > 0,
+    audit: of?.ingress.audit ?? false,
+  }
+}
 
 function stateOf(e: Endpoint, policy: number, read: Read): { readonly state: EndpointState; readonly reason: string } {
   if (e.problem !== '') return { state: 'invalid', reason: e.problem }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { createHash } from 'node:crypto'
-import { endpoints } from '../../../derive/endpoints/tables.ts'
+import { endpoints, hostAttachment } from '../../../derive/endpoints/tables.ts'
 import { decisions } from '../../../derive/policy/decisions.ts'
 import { subjectKeyOf, subjectPrograms } from '../../../derive/policy/programs.ts'
-import { type EndpointStatus, endpointStatus } from '../../../derive/status/tables.ts'
+import { hostEndpoint } from '../../../derive/status/host.ts'
+import { type EndpointStatus, endpointStatus, statusFrom } from '../../../derive/status/tables.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import { verdict } from '../../../model/datapath.ts'
 import { type Endpoint, gatewayMac, podMac } from '../../../model/endpoint.ts'
@@ -40,14 +41,14 @@ export function endpointRoutes(parts: Parts): readonly Route[] {
       path: '/v1/endpoint',
       handle: ({ query }) => {
         const labels = query.getAll('labels').flatMap((l) => l.split(','))
-        const all = db
-          .all(endpoints)
-          .filter((e) => labels.every((l) => e.labels.some((x) => x === l || x.endsWith(`:${l}`))))
+        const all = [...db.all(endpoints), ...hosts(parts)].filter((e) =>
+          labels.every((l) => e.labels.some((x) => x === l || x.endsWith(`:${l}`))),
+        )
         return { body: all.map((e) => model(parts, e)) }
       },
     },
     get('/v1/endpoint/{id}', (e) => model(parts, e)),
-    get('/v1/endpoint/{id}/healthz', (e) => health(db.get(endpointStatus, e.attachment))),
+    get('/v1/endpoint/{id}/healthz', (e) => health(statusOf(parts, e))),
     get('/v1/endpoint/{id}/log', (e) => parts.endpointLog(e.attachment)),
     get('/v1/endpoint/{id}/labels', (e) => labelConfiguration(e)),
     get('/v1/endpoint/{id}/config', (e) => ({ realized: { options: optionsOf(parts, e) }, immutable: {} })),
@@ -73,7 +74,8 @@ export function endpointRoutes(parts: Parts): readonly Route[] {
 }
 
 /** By number or by one of the prefixes Cilium's clients use. */
-function find({ db }: Parts, id: string): Endpoint {
+function find(parts: Parts, id: string): Endpoint {
+  const { db } = parts
   const colon = id.indexOf(':')
   const [prefix, rest] = colon < 0 ? ['cilium-local', id] : [id.slice(0, colon), id.slice(colon + 1)]
   const one = ((): Endpoint | undefined => {
@@ -95,14 +97,21 @@ function find({ db }: Parts, id: string): Endpoint {
         throw new RestError(400, `no such kind of endpoint identifier: ${prefix}`)
     }
   })()
+  const own = hosts(parts).find((h) => prefix.startsWith('cilium-') && String(h.id) === rest)
+  if (own) return own
   if (!one) throw new RestError(404, `endpoint ${id} not found`)
   return one
 }
 
+const hosts = ({ db }: Parts): readonly Endpoint[] => [hostEndpoint(db)].filter((h) => h !== undefined)
+
+const statusOf = ({ db }: Parts, e: Endpoint): EndpointStatus | undefined =>
+  e.attachment === hostAttachment ? statusFrom(e, db) : db.get(endpointStatus, e.attachment)
+
 /** An endpoint in the form of Cilium's API. */
 export function model(parts: Parts, e: Endpoint): object {
-  const { db, revisions } = parts
-  const status = db.get(endpointStatus, e.attachment)
+  const { revisions } = parts
+  const status = statusOf(parts, e)
   const policy = policyModel(parts, e, status, revisions.realised())
   return {
     id: e.id,
