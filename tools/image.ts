@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `make image`: OCI archives of the product in build/images, without an engine. Arguments name images; all if none. */
+import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { copied, type Entry, file, folder, type Image, imageArchive, layer, link, tree } from './oci.ts'
 import { base, debianPackages, libraries, type Package, program, programPath } from './userland.ts'
@@ -20,7 +21,7 @@ const own = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { ve
 /** The tag of all images. */
 export const imageTag = `v${own.version}`
 
-const node = realpathSync(join(root, 'node_modules/.bin/node'))
+const nodeBinary = realpathSync(join(root, 'node_modules/.bin/node'))
 const libbpf = '/usr/lib/x86_64-linux-gnu/libbpf.so.1'
 const koffi = join(root, 'node_modules/@koromix/koffi-linux-x64/linux_x64/koffi.node')
 
@@ -46,6 +47,8 @@ interface Recipe {
   readonly entrypoint: readonly string[]
   readonly programs: readonly (readonly [name: string, debianPackage: string])[]
   readonly kernel: boolean
+  /** Envoy instead of Node, when it is not our own program that runs. */
+  readonly envoy?: boolean
   readonly ours: () => readonly Entry[]
 }
 
@@ -106,7 +109,47 @@ const recipes: readonly Recipe[] = [
     kernel: false,
     ours: () => [...built('dns.js'), ...launchers('cilium-dns')],
   },
+  {
+    name: 'quay.io/cilium/cilium-envoy',
+    title: 'stock Envoy for layer 7',
+    entrypoint: ['/usr/bin/cilium-envoy'],
+    programs: [],
+    kernel: false,
+    envoy: true,
+    ours: () => launchers('cilium-envoy'),
+  },
 ]
+
+/** The stock Envoy that tools/envoy.sh pins, as a layer and as a line of the bill. */
+function envoyParts(): { entries: readonly Entry[]; packages: readonly Package[]; path: string } {
+  const path = execFileSync(join(root, 'tools/envoy.sh'), {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  }).trim()
+  const version = /envoy-([0-9.]+)\/envoy$/.exec(path)?.[1] ?? 'unknown'
+  return {
+    path,
+    entries: [
+      copied(path, '/usr/bin/envoy'),
+      // Envoy is under the Apache licence too.
+      file('/usr/share/doc/envoy/LICENSE', readFileSync(join(root, 'LICENSE'))),
+    ],
+    packages: [{ name: 'envoy', version, license: 'Apache-2.0' }],
+  }
+}
+
+const hasEnvoy = (): boolean =>
+  spawnSync(join(root, 'tools/envoy.sh'), { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0
+
+/** Node, as a layer and as a line of the bill, with the npm packages that our bundles hold. */
+const nodeParts = (): { entries: readonly Entry[]; packages: readonly Package[]; path: string } => ({
+  path: nodeBinary,
+  entries: [
+    copied(nodeBinary, `${home}/node_modules/.bin/node`),
+    link('/usr/local/bin/node', `${home}/node_modules/.bin/node`),
+  ],
+  packages: [{ name: 'node', version: process.version.slice(1), license: 'MIT' }, ...npmPackages],
+})
 
 /** The bill of materials: a small SPDX document, one package a line of the image. */
 function sbom(recipe: Recipe, packages: readonly Package[]): Uint8Array {
@@ -145,20 +188,19 @@ function sbom(recipe: Recipe, packages: readonly Package[]): Uint8Array {
 
 function make(recipe: Recipe): { image: Image; sbom: Uint8Array } {
   const shell = programPath('dash', 'dash')
+  const runtime = recipe.envoy ? envoyParts() : nodeParts()
   const programs = recipe.programs.map(([name, from]) => programPath(name, from))
   const system = [
     programPath('busybox', 'busybox-static'),
     shell,
     ...programs,
     ...(recipe.kernel ? [libbpf] : []),
-    ...[node, shell, ...programs, ...(recipe.kernel ? [libbpf] : [])].flatMap((p) => libraries(p).map((e) => e.path)),
+    ...[runtime.path, shell, ...programs, ...(recipe.kernel ? [libbpf] : [])].flatMap((p) =>
+      libraries(p).map((e) => e.path),
+    ),
   ]
   const debian = debianPackages(system)
-  const packages = [
-    ...debian.packages,
-    { name: 'node', version: process.version.slice(1), license: 'MIT' },
-    ...npmPackages,
-  ]
+  const packages = [...debian.packages, ...runtime.packages]
   const bill = sbom(recipe, packages)
   const userland = [
     ...base(),
@@ -166,7 +208,7 @@ function make(recipe: Recipe): { image: Image; sbom: Uint8Array } {
     ...program(shell),
     link('/bin/sh', shell),
     ...programs.flatMap((p) => program(p)),
-    ...libraries(node),
+    ...libraries(runtime.path),
     ...(recipe.kernel ? [copied(libbpf, '/lib/x86_64-linux-gnu/libbpf.so.1'), ...libraries(libbpf)] : []),
     ...debian.licences,
     file('/etc/os-release', `NAME="cilium-ts"\nID=cilium-ts\nVERSION_ID=${own.version}\n`),
@@ -187,20 +229,16 @@ function make(recipe: Recipe): { image: Image; sbom: Uint8Array } {
   ]
   const ours = [
     ...recipe.ours(),
-    file(`${home}/package.json`, '{"type":"module"}\n'),
+    ...(recipe.envoy ? [] : [file(`${home}/package.json`, '{"type":"module"}\n')]),
     file('/usr/share/doc/cilium-ts/sbom.spdx.json', bill),
     file(
       '/usr/share/doc/cilium-ts/LICENSE',
       existsSync(join(root, 'LICENSE')) ? readFileSync(join(root, 'LICENSE')) : `${own.license}\n`,
     ),
   ]
-  const nodeFiles = [
-    copied(node, `${home}/node_modules/.bin/node`),
-    link('/usr/local/bin/node', `${home}/node_modules/.bin/node`),
-  ]
   const parts = [
     ['userland', userland],
-    ['node', nodeFiles],
+    [recipe.envoy ? 'envoy' : 'node', runtime.entries],
     ...(recipe.kernel ? ([['koffi', modules]] as const) : []),
     ['ours', ours],
   ] as const
@@ -211,7 +249,7 @@ function make(recipe: Recipe): { image: Image; sbom: Uint8Array } {
       layers: parts.map(([, entries]) => layer(entries, cache)),
       history: parts.map(([name]) => name),
       entrypoint: recipe.entrypoint,
-      env: [`CILIUM_HOME=${home}`],
+      env: recipe.envoy ? ['CILIUM_ENVOY=/usr/bin/envoy'] : [`CILIUM_HOME=${home}`],
       labels: {
         'org.opencontainers.image.title': recipe.title,
         'org.opencontainers.image.version': own.version,
@@ -230,6 +268,11 @@ for (const name of wanted)
   }
 mkdirSync(out, { recursive: true })
 for (const recipe of recipes.filter((r) => wanted.length === 0 || wanted.includes(short(r.name)))) {
+  if (recipe.envoy && wanted.length === 0 && !hasEnvoy()) {
+    console.log(`${recipe.name} is left out: tools/envoy.sh finds no Envoy`)
+    rmSync(join(out, `${short(recipe.name)}.tar`), { force: true })
+    continue
+  }
   const { image, sbom } = make(recipe)
   const tar = imageArchive([image])
   writeFileSync(join(out, `${short(recipe.name)}.tar`), tar)

@@ -84,8 +84,25 @@ export function writeCredentials(nodes: number): void {
   ]
   writeFileSync(at('tokens.csv'), `${tokens.join('\n')}\n`)
   writeFileSync(kubeconfig, userConfig('admin-token'), { mode: 0o600 })
+  writeFileSync(at('audit.json'), JSON.stringify(auditPolicy))
   writeFileSync(at('controllers.conf'), userConfig('controllers-token'))
   writeFileSync(at('scheduler.conf'), userConfig('scheduler-token'))
+}
+
+/** In the control plane's machine: which verbs the product's accounts use (`rbac.ts`). */
+export const auditLog = '/var/log/audit.log'
+const auditPolicy = {
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived'],
+  omitManagedFields: true,
+  rules: [
+    {
+      level: 'Metadata',
+      users: ['cilium', 'cilium-operator', 'cilium-envoy'].map((n) => `system:serviceaccount:kube-system:${n}`),
+    },
+    { level: 'None' },
+  ],
 }
 
 /** A kubeconfig for the bearer of a token. */
@@ -130,6 +147,8 @@ export const controlPrograms = (): readonly (readonly [name: string, command: re
       '--service-account-issuer=https://kubernetes.default.svc',
       `--token-auth-file=${at('tokens.csv')}`,
       '--authorization-mode=Node,RBAC',
+      `--audit-policy-file=${at('audit.json')}`,
+      `--audit-log-path=${auditLog}`,
       `--service-cluster-ip-range=${services}`,
       '--allow-privileged=true',
       '--profiling=false',

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The product on the test cluster, installed as users do: with Helm, from the chart. */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadImages, nodeNames } from './cluster.ts'
 import { kubectl } from './kubectl.ts'
@@ -37,15 +37,31 @@ export const nativeValues: readonly string[] = [
 ]
 const flags = (values: readonly string[]): readonly string[] => values.flatMap((v) => ['--set', v])
 
+/** Whether the image of Envoy could be made; without it L7 is off in the tests. */
+export const hasEnvoy = (): boolean => existsSync(join(root, 'build/images/cilium-envoy.tar'))
+const proxyValues = (): readonly string[] => (hasEnvoy() ? [] : ['l7Proxy=false'])
+
 export const install = (values: readonly string[] = [], version: HelmVersion = '3'): Promise<string> =>
   helm(
-    ['install', ...release.slice(0, 1), chart, ...release.slice(1), ...flags([...clusterValues, ...values])],
+    [
+      'install',
+      ...release.slice(0, 1),
+      chart,
+      ...release.slice(1),
+      ...flags([...clusterValues, ...proxyValues(), ...values]),
+    ],
     version,
   )
 
 export const upgrade = (values: readonly string[] = [], version: HelmVersion = '3'): Promise<string> =>
   helm(
-    ['upgrade', ...release.slice(0, 1), chart, ...release.slice(1), ...flags([...clusterValues, ...values])],
+    [
+      'upgrade',
+      ...release.slice(0, 1),
+      chart,
+      ...release.slice(1),
+      ...flags([...clusterValues, ...proxyValues(), ...values]),
+    ],
     version,
   )
 

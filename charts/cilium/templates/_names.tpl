@@ -20,6 +20,10 @@ app.kubernetes.io/part-of: cilium
 {{ include "cilium.image" (dict "image" .Values.operator.image "suffix" (printf "-generic%s" .Values.operator.image.suffix) "chart" .Chart) }}
 {{- end }}
 
+{{- define "cilium.envoyImage" -}}
+{{ include "cilium.image" (dict "image" .Values.envoy.image "suffix" "" "chart" .Chart) }}
+{{- end }}
+
 {{- define "cilium.apiServer" -}}
 {{- with .Values.k8sServiceHost }}
 - { name: KUBERNETES_SERVICE_HOST, value: {{ . | quote }} }
