@@ -59,11 +59,18 @@ export interface PolicyPageRow {
   readonly column: readonly number[]
 }
 
-/** cilium_policy_classes. */
-export interface ClassRow {
+/** Identity to class, for those that are not of class 0. Every ReadonlyMap is one. */
+export interface Classes extends Iterable<readonly [identity: number, number: number]> {
+  get(identity: number): number | undefined
+  readonly size: number
+  /** The same in parts, where it is kept so: a part that is the same object holds the same members. */
+  readonly parts?: readonly ReadonlyMap<number, number>[]
+}
+
+/** cilium_policy_classes: all entries of one decision table. */
+export interface ClassesRow {
   readonly table: number
-  readonly identity: number
-  readonly class: number
+  readonly classes: Classes
 }
 
 export const verdict = { none: 0, allow: 1, deny: 2, redirect: 3, audit: 4 } as const

@@ -145,7 +145,13 @@ function replaceGiven(derivation: Derivation, rows: readonly Row[], revision: nu
   }
   for (const [i, key] of keys.entries()) writeRow(store, key, changed[i], revision)
   for (const key of gone) if (!seen.has(key)) writeRow(store, key, undefined, revision)
-  derivation.last = { rows, keys: [...last.keys.slice(0, start), ...keys, ...last.keys.slice(end)] }
+  derivation.last = { rows, keys: exchanged(last.keys, start, end, keys) }
+}
+
+/** The list with `keys` in the place of those from `start` to `end`; the same one where they are the same. */
+function exchanged(list: readonly string[], start: number, end: number, keys: readonly string[]): readonly string[] {
+  if (keys.length === end - start && keys.every((key, i) => key === list[start + i])) return list
+  return list.slice(0, start).concat(keys, list.slice(end))
 }
 
 /** The table shall hold these rows; with `keep`, besides those it holds. */

@@ -90,7 +90,8 @@ export function writeRow(store: Store, key: string, row: Row | undefined, revisi
   const earlier = store.changes.get(key)
   const before = earlier ? earlier.before : there
   // A row put back to what it was before this commit has not changed.
-  const after = before !== undefined && row !== undefined && equal(before, row) ? before : row
+  const back = earlier !== undefined && before !== undefined && row !== undefined && equal(before, row)
+  const after = back ? before : row
   if (after !== undefined) Object.freeze(after)
   if (before === after) store.changes.delete(key)
   else store.changes.set(key, change(key, before, after))

@@ -186,7 +186,7 @@ export function measure(size: Size) {
     onePod,
     oneIdentity,
     tables: db.count(decisions),
-    classes: db.count(policyClassRows),
+    classes: db.all(policyClassRows).reduce((sum, row) => sum + row.classes.size, 0),
   }
 }
 

@@ -2,7 +2,7 @@
 import {
   type Cell,
   type CellsRow,
-  type ClassRow,
+  type ClassesRow,
   type KernelPolicy,
   type KernelTable,
   type PolicyPageRow,
@@ -57,8 +57,23 @@ export function putCells(m: Machine, r: CellsRow, after: () => void): void {
   }
 }
 export const putPage = (m: Machine, r: PolicyPageRow): void => void m.pages.set(r.page, r.column)
-export const putClass = (m: Machine, r: ClassRow): void => void m.classes.set(`${r.table} ${r.identity}`, r.class)
-export const dropClass = (m: Machine, r: ClassRow): void => void m.classes.delete(`${r.table} ${r.identity}`)
+/** Entry by entry, those that leave first. */
+export function putClasses(m: Machine, r: ClassesRow, after: () => void): void {
+  for (const key of [...m.classes.keys()]) {
+    const [table, identity] = key.split(' ').map(Number) as [number, number]
+    if (table !== r.table || r.classes.get(identity) !== undefined) continue
+    m.classes.delete(key)
+    after()
+  }
+  for (const [identity, number] of r.classes) {
+    const key = `${r.table} ${identity}`
+    if (m.classes.get(key) === number) continue
+    m.classes.set(key, number)
+    after()
+  }
+}
+export const dropClasses = (m: Machine, r: ClassesRow): void =>
+  putClasses(m, { table: r.table, classes: new Map() }, () => {})
 export const putTable = (m: Machine, r: PolicyTableRow): void => void m.tables.set(r.table, r)
 export const dropTable = (m: Machine, r: PolicyTableRow): void => void m.tables.delete(r.table)
 export const putPolicy = (m: Machine, r: PolicyRow): void => void m.policies.set(r.policy, r)

@@ -274,7 +274,7 @@ function targetsOf(db: Database, kernel: machine.Machine): readonly ((after: () 
   return [
     target(policyCellRows, machine.putCells, () => {}),
     target(policyPageRows, machine.putPage, () => {}),
-    target(policyClassRows, machine.putClass, machine.dropClass),
+    target(policyClassRows, machine.putClasses, machine.dropClasses),
     target(policyTableRows, machine.putTable, machine.dropTable),
     target(policyRows, machine.putPolicy, machine.dropPolicy),
     () => {

@@ -20,6 +20,7 @@ import { backendRows, serviceRows, slotRows } from '../../derive/services/tables
 import { ciliumEndpointObjects } from '../../derive/status/tables.ts'
 import { tables as derivedTables } from '../../derive/tables.ts'
 import type { EnvoyControl } from '../../edge/envoy/control.ts'
+import { classesTarget } from '../../edge/kernel/classes.ts'
 import * as kernel from '../../edge/kernel/contract.ts'
 import { linkTarget, routeTarget } from '../../edge/kernel/devices.ts'
 import type { Netlink } from '../../edge/kernel/netlink.ts'
@@ -104,11 +105,7 @@ export function wire(
   // Policy: what others refer to comes first, then one store that makes it count.
   targets.add(cellRows, kernel.cellsTarget(cellRows, maps.map('cilium_policy_cells')), complete)
   targets.add(policyPageRows, kernel.policyPagesTarget(policyPageRows, maps.map('cilium_policy_pages')), complete)
-  targets.add(
-    policyClassRows,
-    kernel.classesTarget(policyClassRows, maps.map('cilium_policy_classes'), judgeAnew),
-    complete,
-  )
+  targets.add(policyClassRows, classesTarget(policyClassRows, maps.map('cilium_policy_classes'), judgeAnew), complete)
   targets.add(policyTableRows, kernel.policyTablesTarget(policyTableRows, maps.map('cilium_policy_tables')), {
     ...complete,
     after: [cellRows, policyPageRows, policyClassRows],

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ClassRow } from '../../model/datapath.ts'
-
-/** Identity to class, for those that are not of class 0. Every ReadonlyMap is one. */
-export interface Classes extends Iterable<readonly [identity: number, number: number]> {
-  get(identity: number): number | undefined
-  readonly size: number
-}
+import type { Classes } from '../../model/datapath.ts'
 
 export const partCount = 64
 
@@ -23,6 +17,10 @@ export class PartedClasses implements Classes {
 
   get(identity: number): number | undefined {
     return (this.parts[identity % partCount] as Part).get(identity)
+  }
+
+  toJSON(): readonly (readonly [number, number])[] {
+    return [...this]
   }
 
   *[Symbol.iterator](): Iterator<readonly [number, number]> {
@@ -60,52 +58,5 @@ export function reclassed(
     else part.set(identity, number)
     size += part.size
   }
-  for (const at of own) {
-    const rows = rowsOf.get(before.parts[at] as Part)
-    if (rows) rowsOf.set(parts[at] as Part, rows)
-  }
   return new PartedClasses(parts, size)
-}
-
-/** Rows made of a part, by table: the next part starts with those that it shares. */
-const rowsOf = new WeakMap<Part, Map<number, readonly ClassRow[]>>()
-
-/** The rows of a part in a table. Those that a part before it had too are the same objects in the same places. */
-export function classRows(table: number, part: Part): readonly ClassRow[] {
-  const known = rowsOf.get(part)
-  const before = known?.get(table) ?? []
-  const rows: ClassRow[] = []
-  const kept = new Set<number>()
-  for (const row of before) {
-    if (part.get(row.identity) === row.class) {
-      rows.push(row)
-      kept.add(row.identity)
-    }
-  }
-  if (rows.length === part.size && rows.length === before.length) return before
-  for (const [identity, number] of part) if (!kept.has(identity)) rows.push({ table, identity, class: number })
-  rowsOf.set(part, new Map(known).set(table, rows))
-  return rows
-}
-
-/** A part of a table's classes. */
-export interface MembersPart {
-  readonly table: number
-  readonly part: number
-  /** Identity to class. */
-  readonly members: Part
-}
-
-const membersOf = new WeakMap<Part, MembersPart>()
-
-/** The parts of a table's classes; one that stays the same gives the same object. */
-export function membersParts(table: number, classes: Classes): readonly MembersPart[] {
-  const parts = classes instanceof PartedClasses ? classes.parts : partedClasses(classes).parts
-  return parts.map((members, part) => {
-    const known = membersOf.get(members)
-    if (known?.table === table) return known
-    const made = { table, part, members }
-    membersOf.set(members, made)
-    return made
-  })
 }

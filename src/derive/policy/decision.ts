@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Cell, verdict } from '../../model/datapath.ts'
-import { type Classes, type PartedClasses, partedClasses, reclassed } from './classes.ts'
+import { type Cell, type Classes, verdict } from '../../model/datapath.ts'
+import { type PartedClasses, partedClasses, reclassed } from './classes.ts'
 import type { Columns } from './columns.ts'
 import { columnsOf } from './columns.ts'
 import { type Evaluator, evaluator, type Redirect, type Said } from './evaluate.ts'
@@ -31,7 +31,7 @@ export interface Decision {
 export interface Known {
   /** Identities a peer means, ascending. */
   identities(peer: Peer, key?: string): readonly number[]
-  /** Every identity there is; asked only when a denial names its peers. */
+  /** Every identity there is, ascending; asked only when a denial names its peers. */
   all(): readonly number[]
   /** Who has a port of that name, and where. */
   named(
@@ -79,27 +79,41 @@ const made = new WeakMap<Program, Made>()
 
 /** What a program decides now. The last answer is remembered: it costs what has changed since, and is the same. */
 export function compile(program: Program, known: Known): Decision {
-  const asked = ask(program, known)
   const before = made.get(program)
+  const asked = ask(program, known, before?.asked)
   const next = before && sameFrame(before.asked, asked) ? changed(before, asked, known) : undefined
   const now = next ?? anew(program, asked, known)
   made.set(program, now)
   return now.decision
 }
 
-function ask(program: Program, known: Known): Asked {
+/** Entries of a program that names no port: they resolve to the same for ever. */
+const plainEntries = new WeakMap<Program, readonly Resolved[]>()
+
+function entriesOf(program: Program, known: Known): readonly Resolved[] {
+  const plain = plainEntries.get(program)
+  if (plain) return plain
   const entries = program.entries.flatMap((e) => resolve(e, known))
+  if (program.entries.every((e) => e.names.length === 0)) plainEntries.set(program, entries)
+  return entries
+}
+
+function ask(program: Program, known: Known, before: Asked | undefined): Asked {
+  const entries = entriesOf(program, known)
+  const saysTheSame = before?.entries === entries && before.said.every((s) => s.rule === known.ruleNumber(s.entry.rule))
   return {
     entries,
     names: entries
       .filter((e) => e.only)
       .map((e) => `${e.entry.rule} ${JSON.stringify(e.ports)} ${[...(e.only ?? [])].join()}`)
       .join(';'),
-    said: entries.map((e) => ({
-      entry: e.entry,
-      rule: known.ruleNumber(e.entry.rule),
-      scope: e.entry.action === 'redirect' ? scopeOf(e) : '',
-    })),
+    said: saysTheSame
+      ? before.said
+      : entries.map((e) => ({
+          entry: e.entry,
+          rule: known.ruleNumber(e.entry.rule),
+          scope: e.entry.action === 'redirect' ? scopeOf(e) : '',
+        })),
     otherwiseRule: program.otherwiseRule === '' ? 0 : known.ruleNumber(program.otherwiseRule),
     lists: entries.map(({ entry }) =>
       entry.peers === 'all' ? [] : entry.peers.map((p, i) => known.identities(p, keysOf(entry, entry.peers)[i])),
@@ -118,7 +132,7 @@ const sameFrame = (a: Asked, b: Asked): boolean =>
   a.names === b.names &&
   a.otherwiseRule === b.otherwiseRule &&
   a.entries.length === b.entries.length &&
-  a.said.every((s, i) => s.rule === b.said[i]?.rule && s.scope === b.said[i]?.scope)
+  (a.said === b.said || a.said.every((s, i) => s.rule === b.said[i]?.rule && s.scope === b.said[i]?.scope))
 
 function anew(program: Program, asked: Asked, known: Known): Made {
   const { entries, said } = asked
@@ -197,14 +211,15 @@ function anew(program: Program, asked: Asked, known: Known): Made {
 function changed(before: Made, asked: Asked, known: Known): Made | undefined {
   const all = before.all && known.all()
   const touched = new Set<number>()
-  const lists = before.asked.lists.flat()
-  const now = asked.lists.flat()
-  if (lists.length !== now.length) return undefined
-  for (const [i, list] of now.entries()) difference(lists[i] as readonly number[], list, touched)
+  for (const [i, lists] of asked.lists.entries()) {
+    const were = before.asked.lists[i] ?? []
+    if (were.length !== lists.length) return undefined
+    for (let k = 0; k < lists.length; k++)
+      difference(were[k] as readonly number[], lists[k] as readonly number[], touched)
+  }
   if (all && before.all) difference(before.all, all, touched)
   if (touched.size > 64 + before.decision.classes.size / 4) return undefined
   if (touched.size === 0) return { ...before, asked, all }
-  const exists = all && new Set(all)
   const members = [...before.members]
   const changes: (readonly [number, number | undefined])[] = []
   for (const identity of touched) {
@@ -213,7 +228,7 @@ function changed(before: Made, asked: Asked, known: Known): Made | undefined {
       if (before.base[i] || (only && !only.has(identity))) continue
       if (entry.peers === 'all' || (asked.lists[i] ?? []).some((list) => has(list, identity))) state.push(i)
     }
-    const number = state.length === 0 && !exists?.has(identity) ? 0 : classOfMembers(before, state)
+    const number = state.length === 0 && !(all && has(all, identity)) ? 0 : classOfMembers(before, state)
     if (number === undefined) return undefined
     const was = before.decision.classes.get(identity) ?? 0
     if (was === number) continue

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { CellsRow, ClassRow, PolicyPageRow, PolicyRow, PolicyTableRow } from '../../model/datapath.ts'
+import type { CellsRow, ClassesRow, PolicyPageRow, PolicyRow, PolicyTableRow } from '../../model/datapath.ts'
 import { reservedIdentities } from '../../model/identity.ts'
 import { ciliumEndpoints, ciliumIdentities, kernelTables, settings } from '../../model/rows.ts'
 import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 import { endpoints } from '../endpoints/tables.ts'
 import { cidrIdentities } from './cidrs.ts'
-import { classRows, type MembersPart, membersParts } from './classes.ts'
 import { pageColumns } from './columns.ts'
 import { compile, type Decision, type Known } from './decision.ts'
 import { nameIdentities } from './names.ts'
@@ -43,17 +42,28 @@ function numbers(list: readonly { readonly number: number }[]): readonly number[
   return made
 }
 
+let joined: { readonly parts: readonly (readonly number[])[]; readonly whole: readonly number[] } | undefined
+
+/** One list after the other; the last answer is kept, because every program asks for the same. */
+function join(...parts: readonly (readonly number[])[]): readonly number[] {
+  const known = joined
+  if (known?.parts.every((part, i) => part === parts[i])) return known.whole
+  joined = { parts, whole: parts.flat() }
+  return joined.whole
+}
+
 /** What compiling finds in the tables; questions compile parts of programs with it. */
 export const knownFrom = (read: Read): Known => ({
   identities: (peer, key) => read.get(selections, key ?? peerKey(peer))?.identities ?? [],
   // By ranges, so that one list after the other is ascending.
-  all: () => [
-    ...numbers(reservedIdentities),
-    ...numbers(read.all(ciliumIdentities)),
-    ...numbers(read.all(cidrIdentities)),
-    ...numbers(read.all(nameIdentities)),
-    ...numbers(read.all(placeIdentities)),
-  ],
+  all: () =>
+    join(
+      numbers(reservedIdentities),
+      numbers(read.all(ciliumIdentities)),
+      numbers(read.all(cidrIdentities)),
+      numbers(read.all(nameIdentities)),
+      numbers(read.all(placeIdentities)),
+    ),
   named: ({ name, protocol }) =>
     [...read.by(ciliumEndpoints, 'portName', name), ...read.by(endpoints, 'portName', name)].flatMap((e) =>
       e.namedPorts
@@ -133,20 +143,18 @@ export const policyCellRows = deriveEach<TableRow, CellsRow>(
   placedOnly(({ cells, decision }) => [{ first: cells, cells: decision.cells }]),
 )
 
-/** The members of a table's classes in parts: one more identity makes one part anew, and the others are the same objects. */
-export const policyMembers = deriveEach<TableRow, MembersPart>(
-  'policyMembers',
-  policyPlaces,
-  { key: (m) => `${m.table} ${m.part}` },
-  placedOnly(({ table, decision }) => membersParts(table, decision.classes)),
-)
-
-/** cilium_policy_classes */
-export const policyClassRows = deriveEach<MembersPart, ClassRow>(
+/** cilium_policy_classes: one row a table; who writes it sees by its parts what has changed. */
+export const policyClassRows = deriveEach<TableRow, ClassesRow>(
   'policyClasses',
-  policyMembers,
-  { key: (c) => `${c.table} ${c.identity}` },
-  ({ table, members }) => classRows(table, members),
+  policyPlaces,
+  {
+    key: (c) => String(c.table),
+    columns: [
+      ['TABLE', (c) => String(c.table)],
+      ['IDENTITIES', (c) => String(c.classes.size)],
+    ],
+  },
+  placedOnly(({ table, decision: { classes } }) => [{ table, classes }]),
 )
 
 /** cilium_policies: 0 where a decision found no place, which lets nothing pass. */

@@ -123,10 +123,11 @@ export const policies = allocate<Policy, Policy>(
   },
   (wanted, held, read) => {
     const out: Policy[] = []
-    for (const p of [...wanted, ...alsoRead.flatMap((t) => read.all(t))]) {
-      const valid = p.problems.length === 0 ? p : held.find((h) => h.key === p.key)
-      if (valid && valid.uid === p.uid) out.push(valid)
-    }
+    for (const list of [wanted, ...alsoRead.map((t) => read.all(t))])
+      for (const p of list) {
+        const valid = p.problems.length === 0 ? p : held.find((h) => h.key === p.key)
+        if (valid && valid.uid === p.uid) out.push(valid)
+      }
     return out
   },
   alsoRead,

@@ -200,7 +200,8 @@ function namesOf(program: Program): Names {
 /** Distinct peers that programs name. */
 export const peersInUse = deriveAll<PeerInUse>('peersInUse', [programs], { key: (p) => p.key }, (read) => {
   const out = new Map<string, PeerInUse>()
-  for (const program of read.all(programs)) for (const p of namesOf(program).peers) out.set(p.key, p)
+  for (const program of read.all(programs))
+    for (const p of namesOf(program).peers) if (!out.has(p.key)) out.set(p.key, p)
   return [...out.values()]
 })
 
@@ -214,6 +215,9 @@ export interface RuleNumber {
   /** Field path; '' for what no field says. */
   readonly path: string
 }
+
+const sameList = (a: readonly string[], b: readonly string[]): boolean =>
+  a === b || (a.length === b.length && a.every((text, i) => text === b[i]))
 
 /** Rule numbers end where the counters' map does; 0 is 'no policy'. */
 const ruleNumberRange = { first: 1, last: 65535 } as const
@@ -230,16 +234,25 @@ export const ruleNumbers = allocate<Program, RuleNumber>(
     ],
   },
   (wanted, held) => {
+    const before = new Map<string, RuleNumber>()
+    for (const rule of held) before.set(rule.key, rule)
     const rules = new Map<string, Omit<RuleNumber, 'number'>>()
-    for (const program of wanted) for (const rule of namesOf(program).rules) rules.set(rule.key, rule)
+    let fresh = false
+    for (const program of wanted)
+      for (const rule of namesOf(program).rules) {
+        if (rules.has(rule.key)) continue
+        rules.set(rule.key, rule)
+        fresh ||= !before.has(rule.key)
+      }
     const { first, last } = ruleNumberRange
-    const before = new Map(held.map((h) => [h.key, h]))
-    const numbers = numbersByHash(rules.keys(), new Map(held.map((h) => [h.key, h.number])), first, last)
+    const numbers = fresh
+      ? numbersByHash(rules.keys(), new Map(held.map((h) => [h.key, h.number])), first, last)
+      : undefined
     // More rules than counters: those without a number share the last one's, and count together.
-    return [...rules].map(([key, rule]) => {
-      const number = numbers.get(key) ?? last
-      const same = before.get(key)
-      const stays = same?.number === number && same.path === rule.path && same.policies.join() === rule.policies.join()
+    return Array.from(rules.values(), (rule) => {
+      const same = before.get(rule.key)
+      const number = (numbers ? numbers.get(rule.key) : same?.number) ?? last
+      const stays = same?.number === number && same.path === rule.path && sameList(same.policies, rule.policies)
       return stays ? same : { ...rule, number }
     })
   },

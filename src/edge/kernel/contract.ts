@@ -159,18 +159,6 @@ export const policyPagesTarget = (
     options,
   )
 
-/** cilium_policy_classes. */
-export const classesTarget = (table: Rows<rows.ClassRow>, fd: number, options?: TargetOptions): Target<rows.ClassRow> =>
-  mapTarget(
-    table,
-    contractMap(maps.cilium_policy_classes, fd),
-    {
-      encode: (row) => [{ table: row.table, identity: row.identity }, row.class],
-      decode: (key, value) => ({ ...key, class: value }),
-    },
-    options,
-  )
-
 /** cilium_policy_cells: runs. */
 export const cellsTarget = (table: Rows<rows.CellsRow>, fd: number, options?: TargetOptions): Target<rows.CellsRow> =>
   rangeTarget(

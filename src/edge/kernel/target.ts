@@ -26,8 +26,12 @@ function refused(error: KernelError, map: BpfMap<never, never>): Outcome {
   return { ok: false, error: error.message }
 }
 
+/** What became of an entry, as the reconciler hears it. */
+export const outcomeOf = <K, V>(error: EntryError, map: BpfMap<K, V>): Outcome =>
+  error ? refused(error, map as unknown as BpfMap<never, never>) : written
+
 const outcomes = <K, V>(map: BpfMap<K, V>, errors: readonly EntryError[], changed?: () => void): Outcome[] => {
-  const all = errors.map((error) => (error ? refused(error, map as unknown as BpfMap<never, never>) : written))
+  const all = errors.map((error) => outcomeOf(error, map))
   if (all.includes(written)) changed?.()
   return all
 }

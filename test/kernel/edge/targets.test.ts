@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { maps } from '../../../gen/contract.ts'
+import { partedClasses, reclassed } from '../../../src/derive/policy/classes.ts'
+import { classesTarget } from '../../../src/edge/kernel/classes.ts'
 import * as kernel from '../../../src/edge/kernel/contract.ts'
 import { type LinkRow, linkTarget, routeTarget } from '../../../src/edge/kernel/devices.ts'
 import { contractMap } from '../../../src/edge/kernel/map.ts'
@@ -135,12 +137,55 @@ conforms<rows.PolicyTableRow>('cilium_policy_tables', (t) => {
   }
 })
 
-conforms<rows.ClassRow>('cilium_policy_classes', (t) => {
+const classesTable = table<rows.ClassesRow>('classes', { key: (row) => String(row.table) })
+
+conforms<rows.ClassesRow>('cilium_policy_classes', (t) => {
   const fd = contractMaps(t).get('cilium_policy_classes')!
-  const classes = table<rows.ClassRow>('classes', { key: (row) => `${row.table}/${row.identity}` })
-  const target = () => kernel.classesTarget(classes, fd)
-  const all = Array.from({ length: 2500 }, (_, i) => ({ table: 1 + (i % 3), identity: i, class: i % 9 }))
-  return { target: target(), again: target, rows: all, changed: (row) => ({ ...row, class: 77 }) }
+  const target = () => classesTarget(classesTable, fd)
+  const classes = (table: number) => new Map(Array.from({ length: 1500 }, (_, i) => [i * table, 1 + (i % 9)] as const))
+  const all = [1, 2, 3].map((table) => ({ table, classes: classes(table) }))
+  const changed = (row: rows.ClassesRow) => ({ ...row, classes: new Map([...row.classes].slice(3)).set(9, 77) })
+  return { target: target(), again: target, rows: all, changed }
+})
+
+test('of classes in parts only entries that changed are written, and those of one who left go', (t) => {
+  const fd = contractMaps(t).get('cilium_policy_classes')!
+  const map = contractMap(maps.cilium_policy_classes, fd)
+  let changes = 0
+  const target = classesTarget(classesTable, fd, { changed: () => changes++ })
+  const before = partedClasses(Array.from({ length: 300 }, (_, i) => [256 + i, 1 + (i % 3)] as const))
+  assert.deepEqual(target.write([{ table: 5, classes: before }]), [{ ok: true }])
+  // Somebody else takes one away: a write that wrote everything would bring it back.
+  assert.ok(map.remove({ table: 5, identity: 300 }))
+  const after = reclassed(before, [
+    [257, 7],
+    [258, undefined],
+    [9000, 1],
+  ])
+  assert.deepEqual(target.write([{ table: 5, classes: after }]), [{ ok: true }])
+  assert.equal(map.get({ table: 5, identity: 257 }), 7)
+  assert.equal(map.get({ table: 5, identity: 258 }), undefined)
+  assert.equal(map.get({ table: 5, identity: 9000 }), 1)
+  assert.equal(map.get({ table: 5, identity: 300 }), undefined)
+  assert.equal(changes, 2)
+  assert.deepEqual(target.remove([{ table: 5, classes: after }]), [{ ok: true }])
+  assert.deepEqual([...map.entries()], [])
+})
+
+test('a table whose classes do not all fit is an error that names the map; what fitted is known', (t) => {
+  const fd = contractMaps(t, { cilium_policy_classes: 100 }).get('cilium_policy_classes')!
+  const map = contractMap(maps.cilium_policy_classes, fd)
+  const target = classesTarget(classesTable, fd)
+  const classes = (count: number) => new Map(Array.from({ length: count }, (_, i) => [256 + i, 1] as const))
+  const [small, large] = target.write([
+    { table: 1, classes: classes(60) },
+    { table: 2, classes: classes(60) },
+  ]) as readonly { readonly ok: boolean; readonly error?: string }[]
+  assert.equal(small?.ok, true)
+  assert.match(large?.error ?? '', /cilium_policy_classes is full/)
+  assert.deepEqual(target.remove([{ table: 1, classes: classes(60) }]), [{ ok: true }])
+  assert.deepEqual(target.write([{ table: 2, classes: classes(60) }]), [{ ok: true }])
+  assert.equal([...map.entries()].length, 60)
 })
 
 conforms<rows.ServiceRow>('cilium_services', (t) => {
@@ -240,11 +285,15 @@ test('what the kernel holds of policy is read back: tables of each number, cells
   await kernel
     .policyTablesTarget(tables, fds.get('cilium_policy_tables')!)
     .write([{ table: 5, cells: 40, columns: 3, other: 0, page }])
-  const classes = table<rows.ClassRow>('classes', { key: (row) => `${row.table} ${row.identity}` })
-  await kernel.classesTarget(classes, fds.get('cilium_policy_classes')!).write([
-    { table: 5, identity: 300, class: 2 },
-    { table: 5, identity: 301, class: 1 },
-    { table: 6, identity: 301, class: 7 },
+  await classesTarget(classesTable, fds.get('cilium_policy_classes')!).write([
+    {
+      table: 5,
+      classes: new Map([
+        [300, 2],
+        [301, 1],
+      ]),
+    },
+    { table: 6, classes: new Map([[301, 7]]) },
   ])
   assert.deepEqual(kernel.kernelTables(fds.get('cilium_policy_tables')!, fds.get('cilium_policy_classes')!), [
     { table: 5, cells: 40, count: 9, pages: [0, 1, 2, 3, 4, 9] },

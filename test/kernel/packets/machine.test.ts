@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Drop } from '../../../gen/contract.ts'
 import { type PortSpace, verdict } from '../../../src/model/datapath.ts'
-import { judge, openMachine, putCells, putClass, putPage, putPolicy, putTable } from '../../scenarios/machine.ts'
+import { judge, openMachine, putCells, putClasses, putPage, putPolicy, putTable } from '../../scenarios/machine.ts'
 import { devices, enterNamespace, openNode, TC_REDIRECT, TC_SHOT, type TestNode } from './node.ts'
 import { ethernet, icmp, icmpv6, ip, type Segment, tcp, udp } from './packet.ts'
 
@@ -84,12 +84,13 @@ test('the kernel decides as the model does, with the same rules', () => {
     }))
     putCells(machine, { first, cells } as Parameters<typeof putCells>[1], () => {})
     for (const [index, cell] of cells.entries()) node.rows.cells.put(first + index, cell)
+    const members = new Map<number, number>()
     for (let identity = 1000; identity < 1000 + IDENTITIES; identity++) {
       if (next(3) === 0) continue // of no class: class 0
-      const member = { table, identity, class: next(classes) }
-      putClass(machine, member)
-      node.rows.classes.put({ table, identity }, member.class)
+      members.set(identity, next(classes))
+      node.rows.classes.put({ table, identity }, members.get(identity) as number)
     }
+    putClasses(machine, { table, classes: members }, () => {})
     putTable(machine, row)
     node.rows.tables.put(table, { cells: first, columns: WIDTH, other: row.other, page })
   }
