@@ -324,6 +324,86 @@ test('ipBlock means whoever has the address: pods of equal labels are told apart
   assert.equal(matrixOf(open(...objects, block)).parties.filter((p) => p.pods > 0).length, 4)
 })
 
+test('an address is asked as it is written, and a pod whose addresses policies tell apart says so', () => {
+  const block = {
+    kind: 'NetworkPolicy',
+    metadata: { name: 'block' },
+    spec: { podSelector: { matchLabels: { app: 'api' } }, ingress: [{ from: [{ ipBlock: { cidr: 'fd00:1::/64' } }] }] },
+  }
+  const dual = { ...pod('a', { app: 'x' }), status: { podIPs: [{ ip: '10.0.1.5' }, { ip: 'fd00:1::5' }] } }
+  const objects = [...shop, dual, block]
+  const verdicts = ['a', '10.0.1.5', 'fd00:1::5'].map((from) => said(objects, { from, to: 'api', port: 80 }))
+  assert.deepEqual(
+    verdicts.map((v) => v.split(':')[0]),
+    ['deny', 'deny', 'allow'],
+  )
+  const { from } = answer(objects, { from: 'a', to: 'api', port: 80 })
+  assert.deepEqual(from.notes, [
+    'policies tell the addresses of default/a apart: this is about 10.0.1.5; ask about fd00:1::5 too',
+  ])
+})
+
+test('policy-cidr-match-mode gives the way of Cilium: prefixes mean the world, nodes or pods as it says', () => {
+  const block = {
+    kind: 'NetworkPolicy',
+    metadata: { name: 'block' },
+    spec: { podSelector: { matchLabels: { app: 'api' } }, ingress: [{ from: [{ ipBlock: { cidr: '10.0.0.0/8' } }] }] },
+  }
+  const node = {
+    kind: 'Node',
+    metadata: { name: 'n' },
+    status: { addresses: [{ type: 'InternalIP', address: '10.9.0.1' }] },
+  }
+  const verdicts = (mode: string) => {
+    const config = { kind: 'ConfigMap', metadata: { name: 'cilium-config' }, data: { 'policy-cidr-match-mode': mode } }
+    const objects = [...shop, at('a', { app: 'x' }, '10.0.1.5'), node, block, config]
+    return ['a', '10.9.0.1', '10.8.0.1'].map((from) => answer(objects, { from, to: 'api', port: 80 }).verdict.final)
+  }
+  assert.deepEqual(verdicts(''), ['allow', 'allow', 'allow'])
+  assert.deepEqual(verdicts('none'), ['deny', 'deny', 'allow'])
+  assert.deepEqual(verdicts('nodes'), ['deny', 'allow', 'allow'])
+  assert.deepEqual(verdicts('nodes pods'), ['allow', 'allow', 'allow'])
+})
+
+test('policies for nodes answer for a node by its name, its address and its pods, where nodes have a firewall', () => {
+  const node = {
+    kind: 'Node',
+    metadata: { name: 'n1', labels: { role: 'db' } },
+    status: { addresses: [{ type: 'InternalIP', address: '192.168.0.1' }] },
+  }
+  const onNode = {
+    kind: 'Pod',
+    metadata: { name: 'agent' },
+    spec: { hostNetwork: true, nodeName: 'n1', containers: [{ name: 'c' }] },
+  }
+  const guard = {
+    kind: 'CiliumClusterwideNetworkPolicy',
+    metadata: { name: 'guard' },
+    spec: {
+      nodeSelector: { matchLabels: { role: 'db' } },
+      ingress: [{ fromEndpoints: [{ matchLabels: { app: 'web' } }] }],
+    },
+  }
+  const config = { kind: 'ConfigMap', metadata: { name: 'cilium-config' }, data: { 'enable-host-firewall': 'true' } }
+  const objects = [...shop, node, onNode, guard]
+  for (const to of ['node:n1', '192.168.0.1', 'agent']) {
+    const by = (from: string, ...more: object[]) => said([...objects, ...more], { from, to, port: 5432 })
+    assert.equal(by('web', config), 'allow: CiliumClusterwideNetworkPolicy guard spec.ingress[0].fromEndpoints[0]')
+    assert.equal(by('api', config), 'deny: CiliumClusterwideNetworkPolicy guard default deny')
+    assert.match(by('api'), /^allow/)
+  }
+  assert.equal(
+    refusal(objects, { from: 'node:n2', to: 'api', port: 80 }),
+    "'node:n2': there is no such node (there is n1)",
+  )
+  const idle = (labels: object, ...more: object[]) =>
+    idleRules(open(...shop, { ...node, metadata: { name: 'n1', labels } }, guard, ...more)).map(
+      (i) => `${i.field} ${i.message}`,
+    )
+  assert.deepEqual(idle({ role: 'db' }, config), [])
+  assert.deepEqual(idle({ role: 'web' }, config), ['spec.nodeSelector selects no node'])
+})
+
 test('rules of tiers and groups of prefixes are named as the others are', () => {
   const admin = {
     kind: 'ClusterNetworkPolicy',

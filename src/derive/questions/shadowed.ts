@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Cell, portSpaces } from '../../model/datapath.ts'
 import { podNamespaceKey } from '../../model/labels.ts'
+import { settings } from '../../model/rows.ts'
 import { columnAt } from '../policy/columns.ts'
 import type { Decision } from '../policy/decision.ts'
 import { policies } from '../policy/policies.ts'
 import { type Entry, type Program, peerKey } from '../policy/program.ts'
-import { programs, ruleNumbers } from '../policy/programs.ts'
+import { nodeSubjects, programs, ruleNumbers } from '../policy/programs.ts'
 import type { Policy, PolicySpec, Requirement, Rule } from '../policy/rule.ts'
 import { selections } from '../policy/selections.ts'
 import { labelIndex, requirementText, selects } from '../policy/selector.ts'
@@ -55,15 +56,18 @@ function idleOfSpec(
   spec: PolicySpec,
   uses: ReadonlyMap<string, readonly Use[]>,
 ): readonly Idle[] {
-  const subjects = [...cluster.groups.values()].filter((g) => g.members.length > 0)
+  if (spec.ofNodes && !cluster.db.get(settings, 'settings')?.enableHostFirewall) return []
+  const subjects = spec.ofNodes
+    ? cluster.db.all(nodeSubjects)
+    : [...cluster.groups.values()].filter((g) => g.members.length > 0)
   if (!subjects.some((g) => selects(spec.subject, labelIndex(g.labels)))) {
     const path = spec.key.slice(spec.key.indexOf('#') + 1)
     const selector = { NetworkPolicy: 'podSelector', ClusterNetworkPolicy: 'subject' } as {
       readonly [kind: string]: string
     }
-    const field = `${path}.${selector[policy.kind] ?? 'endpointSelector'}`
-    const fix = missing(cluster, spec.subject)
-    const message = `selects no pod${policy.namespace === '' ? '' : ` of namespace ${policy.namespace}`}`
+    const field = `${path}.${spec.ofNodes ? 'nodeSelector' : (selector[policy.kind] ?? 'endpointSelector')}`
+    const fix = spec.ofNodes ? undefined : missing(cluster, spec.subject)
+    const message = `selects no ${spec.ofNodes ? 'node' : 'pod'}${policy.namespace === '' ? '' : ` of namespace ${policy.namespace}`}`
     return [{ policy: policy.key, field, reason: 'subject', by: [], message, ...(fix === undefined ? {} : { fix }) }]
   }
   return spec.rules.flatMap((rule) => idleRule(cluster, rule, uses.get(rule.key) ?? []))

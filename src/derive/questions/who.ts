@@ -18,6 +18,7 @@ import * as rows from '../../model/rows.ts'
 import type { Service } from '../../model/service.ts'
 import { ownerRows } from '../addresses/tables.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
+import { nodeSubjectKey, nodeSubjects } from '../policy/programs.ts'
 import { addImagined, type Cluster, type Group } from './cluster.ts'
 import type { Member } from './objects.ts'
 
@@ -38,11 +39,12 @@ export interface Party {
 
 /**
  * Who is meant: `namespace/name` of a pod, a workload or a service (`name` alone is in `default`), `[namespace/]key=value,…`
- * for a pod that would have these labels, an entity, an address or a prefix.
+ * for a pod that would have these labels, `node:name`, an entity, an address or a prefix.
  */
 export function whoIs(cluster: Cluster, text: string): Result<Party> {
   const name = text.trim()
   if (name === '') return wrong(text, 'empty')
+  if (name.startsWith('node:')) return namedNode(cluster, name.slice('node:'.length))
   if (name.startsWith('reserved:')) return entity(name.slice('reserved:'.length))
   if (name === 'world') return entity(name, worldOf(cluster, anywhere))
   if (name in reserved && name !== 'unknown') return entity(name)
@@ -75,19 +77,40 @@ function podParty(cluster: Cluster, key: string): Party | undefined {
   if (member) return partyOf(cluster, member, key)
   const onHost = cluster.objects.members.find((m) => m.pod.hostNetwork && rows.pods.key(m.pod) === key)
   if (!onHost) return undefined
+  const note = `${key} uses the network of its node: policies see the node, here as remote-node (host on its own node)`
+  return { ...nodeParty(cluster, onHost.pod.nodeName, onHost.pod.hostIP), kind: 'pod', name: key, notes: [note] }
+}
+
+/** A node as one end. Policies for nodes decide for it where nodes have a firewall. */
+function nodeParty(cluster: Cluster, node: string, address: string | undefined): Party {
+  const subject = cluster.db.get(nodeSubjects, nodeSubjectKey(node))
   return {
-    kind: 'pod',
-    name: key,
-    identity: reserved['remote-node'],
-    notes: [`${key} uses the network of its node: policies see the node, here as remote-node (host on its own node)`],
+    kind: 'entity',
+    name: `node:${node}`,
+    identity: identityAt(cluster, address, reserved['remote-node']),
+    ...(subject ? { group: { ...subject, namespace: '', members: [] } } : {}),
+    notes: subject ? [] : ['policies for nodes are not asked: enable-host-firewall is off'],
   }
 }
 
+function namedNode(cluster: Cluster, name: string): Result<Party> {
+  const node = cluster.objects.nodes.find((n) => n.name === name)
+  if (node) return ok(nodeParty(cluster, name, node.addresses.find((a) => a.type === 'InternalIP')?.address))
+  const there = cluster.objects.nodes.map((n) => n.name).slice(0, 6)
+  return wrong(`node:${name}`, 'there is no such node', there.length > 0 ? `there is ${there.join(', ')}` : undefined)
+}
+
 /** A pod as one end. Where a rule means addresses, it is known as who it is at its address. */
-export function partyOf(cluster: Cluster, member: Member, name: string): Party {
+export function partyOf(cluster: Cluster, member: Member, name: string, asked?: string): Party {
   const group = cluster.ofPod.get(rows.pods.key(member.pod))
-  const identity = identityAt(cluster, member.pod.podIPs[0], group?.identity ?? 0)
-  return { kind: 'pod', name, identity, ...(group ? { group } : {}), notes: [] }
+  const at = (address: string | undefined) => identityAt(cluster, address, group?.identity ?? 0)
+  const address = asked ?? member.pod.podIPs[0]
+  const others = member.pod.podIPs.filter((a) => at(a) !== at(address))
+  const notes =
+    others.length === 0
+      ? []
+      : [`policies tell the addresses of ${name} apart: this is about ${address}; ask about ${others.join(', ')} too`]
+  return { kind: 'pod', name, identity: at(address), ...(group ? { group } : {}), notes }
 }
 
 /** The number under which decision tables know an identity at an address. */
@@ -143,14 +166,14 @@ function addressParty(cluster: Cluster, wanted: Prefix): Party {
   const name = wanted.length === 128 ? printPrefix(wanted).replace(/\/[0-9]+$/, '') : printPrefix(wanted)
   if (wanted.length === 128) {
     const pod = cluster.objects.members.find((m) => m.pod.podIPs.includes(name) && !m.pod.hostNetwork)
-    if (pod) return partyOf(cluster, pod, rows.pods.key(pod.pod))
+    if (pod) return partyOf(cluster, pod, rows.pods.key(pod.pod), name)
     const service = cluster.objects.services.find((s) => s.clusterIPs.includes(name))
     const party = service && serviceParty(cluster, rows.services.key(service))
     if (party) return party
     const node = cluster.objects.nodes.find((n) => n.addresses.some((a) => a.address === name))
     if (node) {
       const notes = [`${name} is an address of node ${node.name}: policies see remote-node (host on the node itself)`]
-      return { kind: 'entity', name, identity: identityAt(cluster, name, reserved['remote-node']), notes }
+      return { ...nodeParty(cluster, node.name, name), name, notes }
     }
   }
   let best: { readonly number: number; readonly length: number } | undefined
