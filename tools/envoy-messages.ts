@@ -41,6 +41,8 @@ const roots: Readonly<Record<string, string>> = {
   'envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext':
     'envoy/extensions/transport_sockets/tls/v3/tls.proto',
   'envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext': 'envoy/extensions/transport_sockets/tls/v3/tls.proto',
+  'envoy.extensions.transport_sockets.tls.v3.Secret': 'envoy/extensions/transport_sockets/tls/v3/secret.proto',
+  'envoy.extensions.filters.network.rbac.v3.RBAC': 'envoy/extensions/filters/network/rbac/v3/rbac.proto',
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions':
     'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
 }
@@ -51,6 +53,8 @@ const left = new Set([
   'envoy.config.core.v3.HealthCheck',
   'envoy.config.route.v3.RateLimit',
   'envoy.config.core.v3.GrpcService.GoogleGrpc',
+  'google.api.expr.v1alpha1.Expr',
+  'google.api.expr.v1alpha1.CheckedExpr',
 ])
 
 interface Message {

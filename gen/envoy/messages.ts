@@ -178,6 +178,17 @@ xds.type.matcher.v3.StringMatcher exact,1,s prefix,2,s suffix,3,s safe_regex,5,x
 ~config.listener.v3.ListenerFilterChainMatchPredicate.MatchSet rules,1,[~config.listener.v3.ListenerFilterChainMatchPredicate
 ~config.listener.v3.QuicProtocolOptions quic_protocol_options,1,~config.core.v3.QuicProtocolOptions idle_timeout,2,#Duration crypto_handshake_timeout,3,#Duration enabled,4,~config.core.v3.RuntimeFeatureFlag packets_to_read_to_connection_count_ratio,5,#UInt32Value crypto_stream_config,6,~config.core.v3.TypedExtensionConfig proof_source_config,7,~config.core.v3.TypedExtensionConfig connection_id_generator_config,8,~config.core.v3.TypedExtensionConfig server_preferred_address_config,9,~config.core.v3.TypedExtensionConfig send_disable_active_migration,10,#BoolValue connection_debug_visitor_config,11,~config.core.v3.TypedExtensionConfig
 ~config.listener.v3.UdpListenerConfig downstream_socket_config,5,~config.core.v3.UdpSocketConfig quic_options,7,~config.listener.v3.QuicProtocolOptions udp_packet_packet_writer_config,8,~config.core.v3.TypedExtensionConfig
+~config.rbac.v3.Permission and_rules,1,~config.rbac.v3.Permission.Set or_rules,2,~config.rbac.v3.Permission.Set any,3,b header,4,~config.route.v3.HeaderMatcher url_path,10,~type.matcher.v3.PathMatcher destination_ip,5,~config.core.v3.CidrRange destination_port,6,i destination_port_range,11,~type.v3.Int32Range metadata,7,~type.matcher.v3.MetadataMatcher not_rule,8,~config.rbac.v3.Permission requested_server_name,9,~type.matcher.v3.StringMatcher matcher,12,~config.core.v3.TypedExtensionConfig uri_template,13,~config.core.v3.TypedExtensionConfig
+~config.rbac.v3.Permission.Set rules,1,[~config.rbac.v3.Permission
+~config.rbac.v3.Policy permissions,1,[~config.rbac.v3.Permission principals,2,[~config.rbac.v3.Principal
+~config.rbac.v3.Principal and_ids,1,~config.rbac.v3.Principal.Set or_ids,2,~config.rbac.v3.Principal.Set any,3,b authenticated,4,~config.rbac.v3.Principal.Authenticated source_ip,5,~config.core.v3.CidrRange direct_remote_ip,10,~config.core.v3.CidrRange remote_ip,11,~config.core.v3.CidrRange header,6,~config.route.v3.HeaderMatcher url_path,9,~type.matcher.v3.PathMatcher metadata,7,~type.matcher.v3.MetadataMatcher filter_state,12,~type.matcher.v3.FilterStateMatcher not_id,8,~config.rbac.v3.Principal
+~config.rbac.v3.Principal.Authenticated principal_name,2,~type.matcher.v3.StringMatcher
+~config.rbac.v3.Principal.Set ids,1,[~config.rbac.v3.Principal
+~config.rbac.v3.RBAC action,1,~config.rbac.v3.RBAC.Action policies,2,{~config.rbac.v3.Policy audit_logging_options,3,~config.rbac.v3.RBAC.AuditLoggingOptions
+~config.rbac.v3.RBAC.Action ALLOW=0 DENY=1 LOG=2
+~config.rbac.v3.RBAC.AuditLoggingOptions audit_condition,1,~config.rbac.v3.RBAC.AuditLoggingOptions.AuditCondition logger_configs,2,[~config.rbac.v3.RBAC.AuditLoggingOptions.AuditLoggerConfig
+~config.rbac.v3.RBAC.AuditLoggingOptions.AuditCondition NONE=0 ON_DENY=1 ON_ALLOW=2 ON_DENY_AND_ALLOW=3
+~config.rbac.v3.RBAC.AuditLoggingOptions.AuditLoggerConfig audit_logger,1,~config.core.v3.TypedExtensionConfig is_optional,2,b
 ~config.route.v3.ClusterSpecifierPlugin extension,1,~config.core.v3.TypedExtensionConfig is_optional,2,b
 ~config.route.v3.CorsPolicy allow_origin_string_match,11,[~type.matcher.v3.StringMatcher allow_methods,2,s allow_headers,3,s expose_headers,4,s max_age,5,s allow_credentials,6,#BoolValue filter_enabled,9,~config.core.v3.RuntimeFractionalPercent shadow_enabled,10,~config.core.v3.RuntimeFractionalPercent allow_private_network_access,12,#BoolValue forward_not_matching_preflights,13,#BoolValue
 ~config.route.v3.Decorator operation,1,s propagate,2,#BoolValue
@@ -274,6 +285,8 @@ xds.type.matcher.v3.StringMatcher exact,1,s prefix,2,s suffix,3,s safe_regex,5,x
 ~extensions.filters.network.http_connection_manager.v3.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder header_value_extractor,1,~extensions.filters.network.http_connection_manager.v3.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder.HeaderValueExtractor
 ~extensions.filters.network.http_connection_manager.v3.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder.HeaderValueExtractor name,1,s element_separator,2,s index,3,i element,4,~extensions.filters.network.http_connection_manager.v3.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder.HeaderValueExtractor.KvElement
 ~extensions.filters.network.http_connection_manager.v3.ScopedRoutes.ScopeKeyBuilder.FragmentBuilder.HeaderValueExtractor.KvElement separator,1,s key,2,s
+~extensions.filters.network.rbac.v3.RBAC rules,1,~config.rbac.v3.RBAC matcher,6,xds.type.matcher.v3.Matcher shadow_rules,2,~config.rbac.v3.RBAC shadow_matcher,7,xds.type.matcher.v3.Matcher shadow_rules_stat_prefix,5,s stat_prefix,3,s enforcement_type,4,~extensions.filters.network.rbac.v3.RBAC.EnforcementType
+~extensions.filters.network.rbac.v3.RBAC.EnforcementType ONE_TIME_ON_FIRST_BYTE=0 CONTINUOUS=1
 ~extensions.filters.network.tcp_proxy.v3.TcpProxy stat_prefix,1,s cluster,2,s weighted_clusters,10,~extensions.filters.network.tcp_proxy.v3.TcpProxy.WeightedCluster on_demand,14,~extensions.filters.network.tcp_proxy.v3.TcpProxy.OnDemand metadata_match,9,~config.core.v3.Metadata idle_timeout,8,#Duration downstream_idle_timeout,3,#Duration upstream_idle_timeout,4,#Duration access_log,5,[~config.accesslog.v3.AccessLog max_connect_attempts,7,#UInt32Value hash_policy,11,[~type.v3.HashPolicy tunneling_config,12,~extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig max_downstream_connection_duration,13,#Duration access_log_flush_interval,15,#Duration flush_access_log_on_connected,16,b access_log_options,17,~extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions
 ~extensions.filters.network.tcp_proxy.v3.TcpProxy.OnDemand odcds_config,1,~config.core.v3.ConfigSource resources_locator,2,s timeout,3,#Duration
 ~extensions.filters.network.tcp_proxy.v3.TcpProxy.TcpAccessLogOptions access_log_flush_interval,1,#Duration flush_access_log_on_connected,2,b
@@ -292,8 +305,10 @@ xds.type.matcher.v3.StringMatcher exact,1,s prefix,2,s suffix,3,s safe_regex,5,x
 ~extensions.transport_sockets.tls.v3.CommonTlsContext.CombinedCertificateValidationContext default_validation_context,1,~extensions.transport_sockets.tls.v3.CertificateValidationContext validation_context_sds_secret_config,2,~extensions.transport_sockets.tls.v3.SdsSecretConfig validation_context_certificate_provider,3,~extensions.transport_sockets.tls.v3.CommonTlsContext.CertificateProvider validation_context_certificate_provider_instance,4,~extensions.transport_sockets.tls.v3.CommonTlsContext.CertificateProviderInstance
 ~extensions.transport_sockets.tls.v3.DownstreamTlsContext common_tls_context,1,~extensions.transport_sockets.tls.v3.CommonTlsContext require_client_certificate,2,#BoolValue require_sni,3,#BoolValue session_ticket_keys,4,~extensions.transport_sockets.tls.v3.TlsSessionTicketKeys session_ticket_keys_sds_secret_config,5,~extensions.transport_sockets.tls.v3.SdsSecretConfig disable_stateless_session_resumption,7,b disable_stateful_session_resumption,10,b session_timeout,6,#Duration ocsp_staple_policy,8,~extensions.transport_sockets.tls.v3.DownstreamTlsContext.OcspStaplePolicy full_scan_certs_on_sni_mismatch,9,#BoolValue
 ~extensions.transport_sockets.tls.v3.DownstreamTlsContext.OcspStaplePolicy LENIENT_STAPLING=0 STRICT_STAPLING=1 MUST_STAPLE=2
+~extensions.transport_sockets.tls.v3.GenericSecret secret,1,~config.core.v3.DataSource
 ~extensions.transport_sockets.tls.v3.PrivateKeyProvider provider_name,1,s typed_config,3,#Any fallback,4,b
 ~extensions.transport_sockets.tls.v3.SdsSecretConfig name,1,s sds_config,2,~config.core.v3.ConfigSource
+~extensions.transport_sockets.tls.v3.Secret name,1,s tls_certificate,2,~extensions.transport_sockets.tls.v3.TlsCertificate session_ticket_keys,3,~extensions.transport_sockets.tls.v3.TlsSessionTicketKeys validation_context,4,~extensions.transport_sockets.tls.v3.CertificateValidationContext generic_secret,5,~extensions.transport_sockets.tls.v3.GenericSecret
 ~extensions.transport_sockets.tls.v3.SubjectAltNameMatcher san_type,1,~extensions.transport_sockets.tls.v3.SubjectAltNameMatcher.SanType matcher,2,~type.matcher.v3.StringMatcher oid,3,s
 ~extensions.transport_sockets.tls.v3.SubjectAltNameMatcher.SanType SAN_TYPE_UNSPECIFIED=0 EMAIL=1 DNS=2 URI=3 IP_ADDRESS=4 OTHER_NAME=5
 ~extensions.transport_sockets.tls.v3.TlsCertificate certificate_chain,1,~config.core.v3.DataSource private_key,2,~config.core.v3.DataSource pkcs12,8,~config.core.v3.DataSource watched_directory,7,~config.core.v3.WatchedDirectory private_key_provider,6,~extensions.transport_sockets.tls.v3.PrivateKeyProvider password,3,~config.core.v3.DataSource ocsp_staple,4,~config.core.v3.DataSource signed_certificate_timestamp,5,[~config.core.v3.DataSource
@@ -326,10 +341,12 @@ xds.type.matcher.v3.StringMatcher exact,1,s prefix,2,s suffix,3,s safe_regex,5,x
 ~type.http.v3.PathTransformation.Operation.MergeSlashes
 ~type.http.v3.PathTransformation.Operation.NormalizePathRFC3986
 ~type.matcher.v3.DoubleMatcher range,1,~type.v3.DoubleRange exact,2,d
+~type.matcher.v3.FilterStateMatcher key,1,s string_match,2,~type.matcher.v3.StringMatcher
 ~type.matcher.v3.ListMatcher one_of,1,~type.matcher.v3.ValueMatcher
 ~type.matcher.v3.MetadataMatcher filter,1,s path,2,[~type.matcher.v3.MetadataMatcher.PathSegment value,3,~type.matcher.v3.ValueMatcher invert,4,b
 ~type.matcher.v3.MetadataMatcher.PathSegment key,1,s
 ~type.matcher.v3.OrMatcher value_matchers,1,[~type.matcher.v3.ValueMatcher
+~type.matcher.v3.PathMatcher path,1,~type.matcher.v3.StringMatcher
 ~type.matcher.v3.RegexMatchAndSubstitute pattern,1,~type.matcher.v3.RegexMatcher substitution,2,s
 ~type.matcher.v3.RegexMatcher google_re2,1,~type.matcher.v3.RegexMatcher.GoogleRE2 regex,2,s
 ~type.matcher.v3.RegexMatcher.GoogleRE2 max_program_size,1,#UInt32Value

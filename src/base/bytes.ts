@@ -177,6 +177,28 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
+const alphabet64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+
+/** Bytes of text in base 64 (RFC 4648 section 4), with or without padding; undefined when it is none. */
+export function fromBase64(text: string): Uint8Array | undefined {
+  const digits = text.replace(/[\r\n]/g, '').replace(/={1,2}$/, '')
+  if (digits.length % 4 === 1) return undefined
+  const out = new Uint8Array((digits.length * 3) >> 2)
+  let bits = 0
+  let count = 0
+  let at = 0
+  for (const digit of digits) {
+    const value = alphabet64.indexOf(digit)
+    if (value < 0) return undefined
+    bits = ((bits << 6) | value) & 0xffff
+    count += 6
+    if (count < 8) continue
+    count -= 8
+    out[at++] = (bits >> count) & 0xff
+  }
+  return out
+}
+
 /** UTF-8 of the text; a lone surrogate becomes U+FFFD. */
 export function toUtf8(text: string): Uint8Array {
   const out: number[] = []

@@ -94,7 +94,7 @@ export const acceptedOptions: ReadonlySet<string> = new Set(
     node-encryption-opt-out-labels node-labels node-port-bind-protection node-port-range nodeport-addresses
     nodes-gc-interval operator-api-serve-addr operator-prometheus-serve-addr packetization-layer-pmtud-mode
     policy-accounting policy-audit-mode policy-cidr-match-mode policy-default-local-cluster policy-queue-size
-    policy-secrets-namespace policy-secrets-only-from-secrets-namespace pprof pprof-address pprof-port
+    policy-secrets-only-from-secrets-namespace pprof pprof-address pprof-port
     preallocate-bpf-maps prepend-iptables-chains procfs prometheus-serve-addr proxy-admin-port
     proxy-cluster-max-connections proxy-cluster-max-requests proxy-connect-timeout proxy-gid
     proxy-idle-timeout-seconds proxy-initial-fetch-timeout proxy-max-active-downstream-connections

@@ -7,6 +7,35 @@ export interface HeaderMatch {
   /** '' asks for the header, whatever its value. */
   readonly value: string
   readonly mismatch: '' | 'LOG' | 'ADD' | 'DELETE' | 'REPLACE'
+  /** Where the value is to be found; `value` counts where it is not. */
+  readonly secret?: SecretRef
+}
+
+/** A Secret of Kubernetes, as a policy names it. */
+export interface SecretRef {
+  readonly namespace: string
+  readonly name: string
+}
+
+/** What one side of TLS shows and whom it believes: keys of a secret; '' is the usual one, if it is there. */
+export interface TlsContext {
+  readonly secret: SecretRef
+  /** Usually `ca.crt`. */
+  readonly trustedCA: string
+  /** Usually `tls.crt`. */
+  readonly certificate: string
+  /** Usually `tls.key`. */
+  readonly privateKey: string
+}
+
+/** What a rule says of TLS. */
+export interface TlsRule {
+  /** Names that clients may ask for, in small letters; `*.` one more label, `**.` one or more. Empty: asks for nothing. */
+  readonly serverNames: readonly string[]
+  /** TLS of the client ends here, so that HTTP rules can be asked. */
+  readonly terminating?: TlsContext
+  /** To the server goes TLS. */
+  readonly originating?: TlsContext
 }
 
 /** One HTTP rule: all of it must hold. Texts are regular expressions for the whole value; '' asks for nothing. */
@@ -19,7 +48,8 @@ export interface HttpRule {
 
 /** What a rule asks beyond ports, of one protocol: one of its rules suffices. */
 export type Layer7 =
-  | { readonly kind: 'http'; readonly http: readonly HttpRule[] }
+  /** With `tls` and no HTTP rule it is enough to speak TLS to one of its names. */
+  | { readonly kind: 'http'; readonly http: readonly HttpRule[]; readonly tls?: TlsRule }
   | { readonly kind: 'dns'; readonly dns: readonly DnsRule[] }
 
 /** A listener of the DNS proxy: who comes here may ask for the names that any of the rules means. */
@@ -44,6 +74,8 @@ export interface EnvoyResource {
 export interface EnvoyRow {
   readonly key: string
   readonly resources: readonly EnvoyResource[]
+  /** Why some of it is left out, and closed: secrets that are not there. */
+  readonly missing?: string
 }
 
 /** A value that Envoy is told while it runs: percent of the requests that pass of which it tells. */

@@ -9,6 +9,7 @@ import type { LearntAddress } from './names.ts'
 import type { CiliumNode, Device, KubeNode } from './node.ts'
 import type { Namespace, Pod } from './pod.ts'
 import { type CidrGroup, type PolicyObject, policyKey } from './policy.ts'
+import type { PolicySecret } from './secret.ts'
 import type { EndpointSlice, Service } from './service.ts'
 import type { Settings } from './settings.ts'
 
@@ -179,6 +180,12 @@ export const devices = table<Device>('devices', {
   ],
 })
 
+/** Secrets of the namespace from which policies take theirs. */
+export const policySecrets = table<PolicySecret>('policySecrets', {
+  key: (s) => objectKey(s),
+  columns: [['SECRET', (s) => objectKey(s)]],
+})
+
 /**
  * What the kernel holds of policy now: read at start, written back after each reconciliation. Numbers and ranges that
  * appear here are not given to others.
@@ -202,6 +209,7 @@ export const sources = [
   clusterNetworkPolicies,
   importedRules,
   cidrGroups,
+  policySecrets,
   endpointRequests,
   endpointOptions,
   learntNames,

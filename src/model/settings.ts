@@ -35,6 +35,8 @@ export interface Settings {
   readonly enableHostFirewall: boolean
   /** fromNodes and toNodes mean something. */
   readonly enableNodeSelectorLabels: boolean
+  /** The namespace whose secrets policies may name; '' for none. */
+  readonly policySecretsNamespace: string
   /** Label filter patterns beyond the defaults. */
   readonly labels: readonly string[]
   readonly kubeProxyReplacement: boolean
@@ -64,6 +66,7 @@ export const defaultSettings: Settings = {
   policyCidrMatchMode: [],
   enableHostFirewall: false,
   enableNodeSelectorLabels: false,
+  policySecretsNamespace: 'cilium-secrets',
   labels: [],
   kubeProxyReplacement: true,
   tofqdnsDnsRejectResponseCode: 'refused',

@@ -18,9 +18,10 @@ import {
   NODES,
   PODS,
   type Resource,
+  SECRETS,
   SERVICES,
 } from '../../edge/kube/resource.ts'
-import { isNotFound } from '../../edge/kube/status.ts'
+import { isForbidden, isNotFound } from '../../edge/kube/status.ts'
 import type { HealthScope } from '../../edge/runtime/scope.ts'
 import { parseCiliumEndpoint } from '../../model/endpoint.ts'
 import { parseCiliumIdentity } from '../../model/identity.ts'
@@ -28,6 +29,7 @@ import { parseCiliumNode, parseNode } from '../../model/node.ts'
 import { type Pod, parseNamespace, parsePod } from '../../model/pod.ts'
 import { parseCidrGroup, parsePolicyObject } from '../../model/policy.ts'
 import * as rows from '../../model/rows.ts'
+import { parseSecret } from '../../model/secret.ts'
 import { parseEndpointSlice, parseService } from '../../model/service.ts'
 import type { Database, Transaction } from '../../table/database.ts'
 import type { Table } from '../../table/definition.ts'
@@ -72,6 +74,9 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
     optional: true,
   })
   watch(CILIUM_CIDR_GROUPS, rows.cidrGroups, parseCidrGroup, { optional: true })
+  const secrets = db.get(rows.settings, 'settings')?.policySecretsNamespace
+  if (secrets) watch(SECRETS, rows.policySecrets, parseSecret, { namespace: secrets, mayBeForbidden: true })
+  else db.commit((tx) => tx.initialised(rows.policySecrets))
   watch(CILIUM_IDENTITIES, rows.ciliumIdentities, parseCiliumIdentity)
   watch(CILIUM_ENDPOINTS, rows.ciliumEndpoints, parseCiliumEndpoint)
   watch(CILIUM_NODES, rows.ciliumNodes, parseCiliumNode)
@@ -92,7 +97,12 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
     resource: Resource,
     into: Table<Row>,
     parse: (o: unknown) => Result<Row>,
-    options: { readonly fieldSelector?: string; readonly optional?: boolean } = {},
+    options: {
+      readonly fieldSelector?: string
+      readonly namespace?: string
+      readonly optional?: boolean
+      readonly mayBeForbidden?: boolean
+    } = {},
   ): void {
     const parsed = (object: KubeObject): Row | undefined => {
       const result = parse(object)
@@ -110,6 +120,7 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
         {
           resource,
           backoffMs: [100, 5_000],
+          ...(options.namespace ? { namespace: options.namespace } : {}),
           ...(options.fieldSelector ? { fieldSelector: options.fieldSelector } : {}),
         },
         {
@@ -137,7 +148,8 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
           health(error) {
             // A kind that the cluster does not know has no objects; it may come to know it later.
             const absent = options.optional === true && error !== undefined && isNotFound(error)
-            if (absent)
+            // Without the right to read them there are none: what needs them stays closed, and says so.
+            if (absent || (options.mayBeForbidden && isForbidden(error)))
               commit((tx) => {
                 tx.replace(into, [])
                 tx.initialised(into)

@@ -10,6 +10,7 @@ import { parseCiliumPorts, parseIcmps } from './ports.ts'
 import { child, elements, type Field, fields, flagOf, isAbsent, problem, textOf, warning } from './read.ts'
 import type { Demand, Direction, Peer, PolicySpec, Port, Requirement, Rule } from './rule.ts'
 import { parseSelector, sortedRequirements } from './selector.ts'
+import { httpWith, parseListener, parseTls } from './tls.ts'
 
 /** Where a spec belongs to: what its selectors mean depends on it. */
 export interface CiliumScope {
@@ -167,7 +168,7 @@ function parseRule(
   const narrow = given.some((name) => name.endsWith('Endpoints'))
   // A rule with ports that requires, and names nobody, is about those who meet it.
   const who = has(at, requires) && given.length === 0 ? [anyEndpoint] : peers
-  return parsePorts(at, direction, action, given.length > 0).map(({ path, ports, layer7 }): Rule => {
+  return parsePorts(at, direction, action, given.length > 0, scope.namespace).map(({ path, ports, layer7 }): Rule => {
     const closing = action === 'allow' && (blocked || layer7 === 'closed')
     const asked = closing || layer7 === 'none' || layer7 === 'closed' ? undefined : layer7
     return {
@@ -208,7 +209,13 @@ interface PortPart {
 const toPortsFields = ['ports', 'rules', 'terminatingTLS', 'originatingTLS', 'serverNames', 'listener']
 
 /** One part for all plain ports, and one for each toPorts element that asks for more than ports. */
-function parsePorts(at: Field, direction: Direction, action: 'allow' | 'deny', hasPeers: boolean): readonly PortPart[] {
+function parsePorts(
+  at: Field,
+  direction: Direction,
+  action: 'allow' | 'deny',
+  hasPeers: boolean,
+  namespace: string,
+): readonly PortPart[] {
   const list = child(at, 'toPorts')
   const icmps = child(at, 'icmps')
   const elementsOfPorts = elements(list)
@@ -224,20 +231,21 @@ function parsePorts(at: Field, direction: Direction, action: 'allow' | 'deny', h
     const ports = parseCiliumPorts(child(e, 'ports'))
     const more = layer7Fields(e)
     const httpAt = child(child(e, 'rules'), 'http')
-    const http = has(child(e, 'rules'), 'http') ? parseHttp(httpAt) : undefined
-    if (http) checkHttpPorts(e, ports)
+    const http = has(child(e, 'rules'), 'http') ? parseHttp(httpAt, namespace) : undefined
+    const tls = parseTls(e, namespace, http !== undefined)
+    if (http || tls) checkHttpPorts(e, ports)
     const dns = has(child(e, 'rules'), 'dns') ? parseDns(child(child(e, 'rules'), 'dns')) : undefined
     if (dns) checkDnsPorts(e, direction, ports)
-    if (dns && has(child(e, 'rules'), 'http'))
+    if (dns && (has(child(e, 'rules'), 'http') || tls))
       problem(
         child(e, 'rules'),
         'http can not go with dns: one port speaks one protocol',
         'make it an element of its own',
       )
     for (const m of more) warning(m, 'not enforced yet: fails closed')
-    if (more.length > 0 || (http === undefined && has(child(e, 'rules'), 'http')))
-      layer7.push({ path: e.path, ports, layer7: 'closed' })
-    else if (http) layer7.push({ path: e.path, ports, layer7: { kind: 'http', http } })
+    parseListener(child(e, 'listener'))
+    if (more.length > 0 || !isAbsent(child(e, 'listener'))) layer7.push({ path: e.path, ports, layer7: 'closed' })
+    else if (http || tls) layer7.push({ path: e.path, ports, layer7: httpWith(http, tls) })
     else if (dns) layer7.push({ path: e.path, ports: dnsPorts(ports), layer7: { kind: 'dns', dns } })
     else plain.push(...ports)
   }
@@ -254,8 +262,7 @@ function layer7Fields(at: Field): readonly Field[] {
     .filter((name) => name !== 'http' && name !== 'dns')
     .map((name) => child(rules, name))
     .filter((f) => !isAbsent(f))
-  const others = ['terminatingTLS', 'originatingTLS', 'serverNames', 'listener'].map((name) => child(at, name))
-  return [...more, ...others.filter((f) => !isAbsent(f))]
+  return more
 }
 
 /** No peer field at all is everybody; a field with an empty list is nobody. */

@@ -1,32 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 import { RE2JS } from 're2js'
-import type { HeaderMatch, HttpRule } from '../../model/proxy.ts'
-import { child, elements, type Field, fields, isAbsent, problem, textOf, warning } from './read.ts'
+import type { HeaderMatch, HttpRule, SecretRef } from '../../model/proxy.ts'
+import { child, elements, type Field, fields, isAbsent, problem, textOf } from './read.ts'
 import type { Port } from './rule.ts'
 import { isPortRange } from './rule.ts'
 
 const mismatches = ['', 'LOG', 'ADD', 'DELETE', 'REPLACE'] as const
 
-/** `rules.http` of a toPorts element. Undefined when some of it can not be enforced yet: then all of it stays closed. */
-export function parseHttp(at: Field): readonly HttpRule[] | undefined {
-  let whole = true
-  const rules = elements(at).map((e): HttpRule => {
+/** The rule that asks for nothing. */
+export const everyRequest: HttpRule = { method: '', path: '', host: '', headers: [] }
+
+/** `rules.http` of a toPorts element of a policy in `namespace`. */
+export const parseHttp = (at: Field, namespace: string): readonly HttpRule[] =>
+  elements(at).map((e) => {
     fields(e, ['method', 'path', 'host', 'headers', 'headerMatches'])
-    const headers = elements(child(e, 'headers')).map(parseHeader)
-    for (const m of elements(child(e, 'headerMatches'))) {
-      const match = parseMatch(m)
-      if (match) headers.push(match)
-      else whole = false
-    }
     return {
       method: regex(child(e, 'method')),
       path: regex(child(e, 'path')),
       host: regex(child(e, 'host')),
-      headers,
+      headers: [
+        ...elements(child(e, 'headers')).map(parseHeader),
+        ...elements(child(e, 'headerMatches')).map((m) => parseMatch(m, namespace)),
+      ],
     }
   })
-  return whole ? rules : undefined
-}
 
 /** HTTP is spoken over TCP, on ports that are named. */
 export function checkHttpPorts(at: Field, ports: readonly Port[]): void {
@@ -64,7 +61,15 @@ function parseHeader(at: Field): HeaderMatch {
   return { name: name.toLowerCase(), value: value.trim(), mismatch: '' }
 }
 
-function parseMatch(at: Field): HeaderMatch | undefined {
+/** The secret that a field names; without a namespace it is that of the policy. */
+export function parseSecretRef(at: Field, namespace: string): SecretRef {
+  fields(at, ['namespace', 'name'])
+  const name = textOf(child(at, 'name'))
+  if (name === '') problem(child(at, 'name'), 'required')
+  return { namespace: textOf(child(at, 'namespace')) || namespace || 'default', name }
+}
+
+function parseMatch(at: Field, namespace: string): HeaderMatch {
   fields(at, ['name', 'value', 'secret', 'mismatch'])
   const nameAt = child(at, 'name')
   const name = textOf(nameAt)
@@ -73,9 +78,7 @@ function parseMatch(at: Field): HeaderMatch | undefined {
   const known = mismatches.find((m) => m === mismatch)
   if (known === undefined)
     problem(child(at, 'mismatch'), `'${mismatch}' is not an action`, 'one of: LOG, ADD, DELETE, REPLACE')
-  if (!isAbsent(child(at, 'secret'))) {
-    warning(child(at, 'secret'), 'secrets are not read yet: fails closed', 'give the value')
-    return undefined
-  }
-  return { name: name.toLowerCase(), value: textOf(child(at, 'value')), mismatch: known ?? '' }
+  const match = { name: name.toLowerCase(), value: textOf(child(at, 'value')), mismatch: known ?? '' }
+  const secret = child(at, 'secret')
+  return isAbsent(secret) ? match : { ...match, secret: parseSecretRef(secret, namespace) }
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type EnvoyResource, type EnvoyRow, proxyRole, requestsToldKey } from '../../model/proxy.ts'
-import { type HttpEntry, routesOf } from './routes.ts'
+import { fromBase64, fromUtf8 } from '../../base/bytes.ts'
+import { type EnvoyResource, type EnvoyRow, proxyRole, requestsToldKey, type TlsContext } from '../../model/proxy.ts'
+import { CLUSTER, clusterBody, extension, keepCase } from './clusters.ts'
+import { routesOf, withSecrets } from './routes.ts'
+import { type Chain, chainsOf, type Layer7Entry, materialOf, namesOf, type SecretOf } from './tls.ts'
 
 /** Which side's rules a listener carries; `both` for connections whose two ends are on this node. */
 export type Side = 'ingress' | 'egress' | 'both'
@@ -12,23 +15,15 @@ export interface ListenerSpec {
   readonly port: number
   /** The port that the kernel's cell names for sockets to the server: of the ingress listener, for `both`. */
   readonly decidedPort: number
-  readonly rules: readonly (readonly HttpEntry[])[]
+  readonly rules: readonly (readonly Layer7Entry[])[]
 }
 
 type Json = { readonly [name: string]: unknown }
 
 const LISTENER = 'envoy.config.listener.v3.Listener'
 const ROUTES = 'envoy.config.route.v3.RouteConfiguration'
-const CLUSTER = 'envoy.config.cluster.v3.Cluster'
-const extension = (type: string, config: Json = {}): Json => ({ '@type': `envoy.extensions.${type}`, ...config })
 const ads = { ads: {}, resource_api_version: 'V3' }
 
-/**
- * Source ports of connections to servers. Not those that pods' kernels take (32768 and up), and not the same for both
- * sides: at a server's node the client's proxy and its own must not meet in one port.
- */
-const sourcePorts = { ingress: [20001, 24999], egress: [25000, 29999] } as const
-const IP_LOCAL_PORT_RANGE = 51
 const SO_MARK = 36
 
 const roles = {
@@ -39,8 +34,17 @@ const roles = {
 
 const clusterOf = (side: Side): 'ingress' | 'egress' => (side === 'egress' ? 'egress' : 'ingress')
 
-/** What a listener needs: itself, and its routes as a resource of their own, so that rules change under connections. */
-export function listenerRow(l: ListenerSpec, families: { readonly ipv4: boolean; readonly ipv6: boolean }): EnvoyRow {
+/**
+ * What a listener needs: itself, and its routes and secrets as resources of their own, so that they change under
+ * connections. What a secret is missing for is left out, and closed.
+ */
+export function listenerRow(
+  l: ListenerSpec,
+  families: { readonly ipv4: boolean; readonly ipv6: boolean },
+  secretOf: SecretOf = () => undefined,
+): EnvoyRow {
+  const chains = chainsOf(l.rules)
+  const parts = partsOf(l, chains, secretOf)
   const role = roles[l.side]
   const [first, ...more] = [...(families.ipv4 ? ['127.0.0.1'] : []), ...(families.ipv6 ? ['::1'] : [])].map(
     (address) => ({ socket_address: { address, port_value: l.port } }),
@@ -53,6 +57,7 @@ export function listenerRow(l: ListenerSpec, families: { readonly ipv4: boolean;
     transparent: true,
     socket_options: [{ level: 1, name: SO_MARK, int_value: l.port * 65536 + role.down, state: 'STATE_PREBIND' }],
     listener_filters: [
+      ...(chains.length === 1 && chains[0]?.match === undefined ? [] : [inspector]),
       {
         name: 'envoy.filters.listener.original_dst',
         typed_config: extension('filters.listener.original_dst.v3.OriginalDst'),
@@ -64,31 +69,123 @@ export function listenerRow(l: ListenerSpec, families: { readonly ipv4: boolean;
         }),
       },
     ],
-    filter_chains: [{ filters: [{ name: 'http', typed_config: connections(l) }] }],
-  }
-  const routes: Json = {
-    '@type': ROUTES,
-    name: l.name,
-    virtual_hosts: [{ name: l.name, domains: ['*'], routes: routesOf(l.rules, clusterOf(l.side)) }],
-    request_headers_to_remove: ['x-forwarded-proto', 'x-envoy-external-address'],
+    filter_chains: parts.chains.length > 0 ? parts.chains : [nothing],
   }
   return {
     key: l.name,
-    resources: [
-      { type: LISTENER, name: l.name, body: listener },
-      { type: ROUTES, name: l.name, body: routes },
-    ],
+    resources: [{ type: LISTENER, name: l.name, body: listener }, ...parts.resources],
+    ...(parts.missing.length > 0 ? { missing: [...new Set(parts.missing)].join('; ') } : {}),
   }
 }
 
-const keepCase = {
-  header_key_format: {
-    stateful_formatter: {
-      name: 'preserve_case',
-      typed_config: extension('http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig'),
-    },
-  },
+const inspector = {
+  name: 'envoy.filters.listener.tls_inspector',
+  typed_config: extension('filters.listener.tls_inspector.v3.TlsInspector'),
 }
+const rbac = (names: readonly string[]): Json => ({
+  name: 'envoy.filters.network.rbac',
+  typed_config: extension('filters.network.rbac.v3.RBAC', {
+    stat_prefix: 'names.',
+    rules: {
+      policies: {
+        names: {
+          permissions: names.map((n) => ({ requested_server_name: { safe_regex: { regex: namesOf(n) } } })),
+          principals: [{ any: true }],
+        },
+      },
+    },
+  }),
+})
+/** Takes no connection: a listener must have a chain. */
+const nothing: Json = { name: 'nothing', filter_chain_match: { application_protocols: ['nothing'] }, filters: [] }
+
+interface Parts {
+  readonly chains: readonly Json[]
+  readonly resources: readonly EnvoyResource[]
+  readonly missing: readonly string[]
+}
+
+function partsOf(l: ListenerSpec, chains: readonly Chain[], secretOf: SecretOf): Parts {
+  const resources: EnvoyResource[] = []
+  const missing: string[] = []
+  const out: Json[] = []
+  const clusters = new Map<string, string | undefined>()
+  /** The cluster that speaks TLS to servers, made when first asked for; undefined when something is missing for it. */
+  const originating = (context: TlsContext): string | undefined => {
+    const id = JSON.stringify(context)
+    if (clusters.has(id)) return clusters.get(id)
+    const name = `${l.name} tls ${clusters.size}`
+    const material = materialOf(name, context, false, secretOf)
+    if (typeof material === 'string') missing.push(material)
+    else {
+      const body = clusterBody(name, clusterOf(l.side), { common: material.common, checked: material.checked })
+      resources.push(...material.secrets, { type: CLUSTER, name, body })
+    }
+    clusters.set(id, typeof material === 'string' ? undefined : name)
+    return clusters.get(id)
+  }
+  const asked = (e: Layer7Entry): readonly Layer7Entry[] => {
+    const http = withSecrets(e.http, (ref) => {
+      const value = Object.values(secretOf(ref)?.data ?? {})
+      const bytes = value.length === 1 ? fromBase64(value[0] as string) : undefined
+      if (!bytes) missing.push(`secret ${ref.namespace}/${ref.name} is missing, or does not hold one value`)
+      return bytes && fromUtf8(bytes)
+    })
+    if (!e.tls?.originating) return [{ ...e, http }]
+    const cluster = originating(e.tls.originating)
+    return cluster === undefined ? [] : [{ ...e, http, cluster }]
+  }
+  for (const c of chains) {
+    const match = c.match ? { filter_chain_match: c.match } : {}
+    if (c.kind === 'names') {
+      const tcp = extension('filters.network.tcp_proxy.v3.TcpProxy', {
+        stat_prefix: l.side,
+        cluster: clusterOf(l.side),
+        idle_timeout: '86400s',
+      })
+      const filters = [...c.lists.map(rbac), { name: 'tcp', typed_config: tcp }]
+      out.push({ name: c.name, ...match, filters })
+      continue
+    }
+    const socket = c.tls ? materialOf(`${l.name} ${c.name}`, c.tls, true, secretOf) : undefined
+    if (typeof socket === 'string') {
+      missing.push(socket)
+      continue
+    }
+    const name = c.name === '' ? l.name : `${l.name} ${c.name}`
+    const routes = routesOf(
+      c.lists.map((list) => list.flatMap(asked)),
+      clusterOf(l.side),
+    )
+    if (socket) resources.push(...socket.secrets)
+    resources.push({
+      type: ROUTES,
+      name,
+      body: {
+        '@type': ROUTES,
+        name,
+        virtual_hosts: [{ name: l.name, domains: ['*'], routes }],
+        request_headers_to_remove: ['x-forwarded-proto', 'x-envoy-external-address'],
+      },
+    })
+    const filters = [...(c.names ? [rbac(c.names)] : []), { name: 'http', typed_config: connections(l, name) }]
+    out.push({
+      ...(c.name === '' ? {} : { name: c.name }),
+      ...match,
+      filters,
+      ...(socket ? { transport_socket: downstreamTls(socket.common, socket.checked) } : {}),
+    })
+  }
+  return { chains: out, resources, missing }
+}
+
+const downstreamTls = (common: Json, checked: boolean): Json => ({
+  name: 'envoy.transport_sockets.tls',
+  typed_config: extension('transport_sockets.tls.v3.DownstreamTlsContext', {
+    common_tls_context: { ...common, alpn_protocols: ['h2', 'http/1.1'] },
+    ...(checked ? { require_client_certificate: true } : {}),
+  }),
+})
 
 /** Telling of a request costs a quarter of passing it: while nobody listens only refusals are told. */
 const told: Json = {
@@ -109,7 +206,7 @@ const told: Json = {
   },
 }
 
-const connections = (l: ListenerSpec): Json =>
+const connections = (l: ListenerSpec, routes: string): Json =>
   extension('filters.network.http_connection_manager.v3.HttpConnectionManager', {
     stat_prefix: l.side,
     codec_type: 'AUTO',
@@ -123,7 +220,7 @@ const connections = (l: ListenerSpec): Json =>
     merge_slashes: true,
     path_with_escaped_slashes_action: 'UNESCAPE_AND_REDIRECT',
     upgrade_configs: [{ upgrade_type: 'websocket' }],
-    rds: { route_config_name: l.name, config_source: ads },
+    rds: { route_config_name: routes, config_source: ads },
     http_filters: [
       {
         name: 'envoy.filters.http.router',
@@ -146,30 +243,3 @@ const connections = (l: ListenerSpec): Json =>
       },
     ],
   })
-
-/** Where listeners send what passes: to where the client wanted, in the client's name. */
-export const clusterRows: readonly EnvoyRow[] = (['ingress', 'egress'] as const).map((name): EnvoyRow => {
-  const [low, high] = sourcePorts[name]
-  const body: Json = {
-    '@type': CLUSTER,
-    name,
-    type: 'ORIGINAL_DST',
-    lb_policy: 'CLUSTER_PROVIDED',
-    connect_timeout: '2s',
-    cleanup_interval: '60s',
-    // A connection to the server lives and dies with one from a client: rules asked when it began hold for it.
-    connection_pool_per_downstream_connection: true,
-    upstream_bind_config: {
-      source_address: { address: '0.0.0.0', port_value: 0 },
-      socket_options: [{ level: 0, name: IP_LOCAL_PORT_RANGE, int_value: high * 65536 + low, state: 'STATE_PREBIND' }],
-    },
-    typed_extension_protocol_options: {
-      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': extension('upstreams.http.v3.HttpProtocolOptions', {
-        common_http_protocol_options: { idle_timeout: '60s' },
-        use_downstream_protocol_config: { http_protocol_options: keepCase, http2_protocol_options: {} },
-      }),
-    },
-  }
-  const resource: EnvoyResource = { type: CLUSTER, name, body }
-  return { key: `cluster ${name}`, resources: [resource] }
-})

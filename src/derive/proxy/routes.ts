@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { HeaderMatch, HttpRule } from '../../model/proxy.ts'
+import type { HeaderMatch, HttpRule, SecretRef } from '../../model/proxy.ts'
 
 /** A rule of a policy with what it asks of requests. */
 export interface HttpEntry {
   /** Key of the rule. */
   readonly rule: string
   readonly http: readonly HttpRule[]
+  /** Where requests go that pass by it, if not to the listener's own. */
+  readonly cluster?: string
 }
 
 type Json = { readonly [name: string]: unknown }
@@ -26,25 +28,26 @@ interface Variant {
  * those of both ends of a connection, it must match one of each.
  */
 export function routesOf(lists: readonly (readonly HttpEntry[])[], cluster: string): readonly Json[] {
-  let ways: readonly { readonly name: string; readonly variant: Variant }[] = [
-    { name: '', variant: { headers: [], add: [], remove: [] } },
+  let ways: readonly { readonly name: string; readonly variant: Variant; readonly to: string }[] = [
+    { name: '', variant: { headers: [], add: [], remove: [] }, to: cluster },
   ]
   for (const entries of lists) {
-    const next = entries.flatMap(({ rule, http }) =>
-      http.flatMap((h, i) => variants(h).map((variant) => ({ name: `${rule}.rules.http[${i}]`, variant }))),
+    const next = entries.flatMap(({ rule, http, cluster: to = cluster }) =>
+      http.flatMap((h, i) => variants(h).map((variant) => ({ name: `${rule}.rules.http[${i}]`, variant, to }))),
     )
     ways = ways.flatMap((way) =>
-      next.map(({ name, variant }) => ({
+      next.map(({ name, variant, to }) => ({
+        to,
         name: way.name === '' ? name : `${way.name} & ${name}`,
         variant: join(way.variant, variant),
       })),
     )
   }
   return [
-    ...ways.map(({ name, variant: { headers, add, remove } }) => ({
+    ...ways.map(({ name, to, variant: { headers, add, remove } }) => ({
       name,
       match: { prefix: '/', ...(headers.length > 0 ? { headers } : {}) },
-      route: { cluster, timeout: '0s' },
+      route: { cluster: to, timeout: '0s' },
       ...(add.length > 0 ? { request_headers_to_add: add } : {}),
       ...(remove.length > 0 ? { request_headers_to_remove: remove } : {}),
     })),
@@ -69,6 +72,23 @@ const whole = (name: string, regex: string): Json => ({
 const exactly = ({ name, value }: HeaderMatch): Json =>
   value === '' ? { name, present_match: true } : { name, string_match: { exact: value } }
 
+/** The rules with the values that secrets hold; `secretValue` tells that of one. */
+export const withSecrets = (
+  http: readonly HttpRule[],
+  secretValue: (ref: SecretRef) => string | undefined,
+): readonly HttpRule[] =>
+  http.map((rule) =>
+    rule.headers.some((h) => h.secret)
+      ? {
+          ...rule,
+          headers: rule.headers.map((h) => {
+            const value = (h.secret && secretValue(h.secret)) || h.value
+            return h.secret && value !== '' ? { name: h.name, value, mismatch: h.mismatch } : h
+          }),
+        }
+      : rule,
+  )
+
 /** A rule as matchers. A header that is mended on mismatch makes two variants: it matches, or it is mended. */
 function variants(rule: HttpRule): readonly Variant[] {
   const always: Json[] = []
@@ -77,6 +97,12 @@ function variants(rule: HttpRule): readonly Variant[] {
   if (rule.host !== '') always.push(whole(':authority', rule.host))
   let out: readonly Variant[] = [{ headers: always, add: [], remove: [] }]
   for (const h of rule.headers) {
+    // Its secret is not there: nothing matches what is not known, and nothing can be mended with it.
+    if (h.secret && h.value === '') {
+      if (h.mismatch === '' || h.mismatch === 'ADD' || h.mismatch === 'REPLACE') return []
+      if (h.mismatch === 'DELETE') out = out.map((v) => join(v, { headers: [], add: [], remove: [h.name] }))
+      continue
+    }
     const matched = { headers: [exactly(h)], add: [], remove: [] }
     const mended = (action: string): Variant => ({
       headers: [],

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { CellsRow } from '../../model/datapath.ts'
+import { objectKey } from '../../model/meta.ts'
 import { ruleText } from '../../model/names.ts'
 import type { DnsListenerRow, EnvoyRow, Layer7, ProxyPairRow } from '../../model/proxy.ts'
-import { settings } from '../../model/rows.ts'
+import { policySecrets, settings } from '../../model/rows.ts'
 import { allocate, deriveAll, deriveEach } from '../../table/definition.ts'
 import { hash32, numbersByHash } from '../numbers.ts'
 import { policyCellRows, policyPlaces } from '../policy/decisions.ts'
 import type { Redirect } from '../policy/evaluate.ts'
 import type { PlacedTable } from '../policy/tables.ts'
-import { clusterRows, listenerRow, type Side } from './resources.ts'
-import type { HttpEntry } from './routes.ts'
+import { clusterRows } from './clusters.ts'
+import { listenerRow, type Side } from './resources.ts'
+import { changesTls, type Layer7Entry } from './tls.ts'
 
 /** A listener that some cell of a decision table leads to, or that two of them lead to together. */
 export interface WantedListener {
@@ -69,6 +71,8 @@ export const wantedListeners = deriveAll<WantedListener>(
     for (const e of of('egress'))
       for (const i of of('ingress')) {
         if (pairs >= mostPairs || !overlap(e.ports, i.ports)) continue
+        // One pass can not end TLS for one end and ask the other what went through it: such connections are dropped.
+        if (changesTls(httpEntries(e.redirect.rules)) || changesTls(httpEntries(i.redirect.rules))) continue
         pairs++
         const key = `both ${e.redirect.key} && ${i.redirect.key}`
         out.push({
@@ -196,13 +200,26 @@ export const envoyListeners = deriveEach<WantedListener, EnvoyRow>(
       listenerRow(
         { name: l.name, side: l.side, port, decidedPort, rules: l.rules.map(httpEntries) },
         { ipv4: config.enableIpv4, ipv6: config.enableIpv6 },
+        // Secrets of other namespaces are copied to the one that agents may read.
+        ({ namespace, name }) =>
+          config.policySecretsNamespace === ''
+            ? undefined
+            : read.get(
+                policySecrets,
+                objectKey({
+                  namespace: config.policySecretsNamespace,
+                  name: namespace === config.policySecretsNamespace ? name : `${namespace}-${name}`,
+                }),
+              ),
       ),
     ]
   },
 )
 
-const httpEntries = (rules: Redirect['rules']): readonly HttpEntry[] =>
-  rules.flatMap(({ rule, layer7 }) => (layer7.kind === 'http' ? [{ rule, http: layer7.http }] : []))
+const httpEntries = (rules: Redirect['rules']): readonly Layer7Entry[] =>
+  rules.flatMap(({ rule, layer7 }) =>
+    layer7.kind === 'http' ? [{ rule, http: layer7.http, ...(layer7.tls ? { tls: layer7.tls } : {}) }] : [],
+  )
 
 /** What the DNS proxy shall have for each listener. */
 export const dnsListeners = deriveEach<WantedListener, DnsListenerRow>(

@@ -134,6 +134,13 @@ export function openEnvoy(options: EnvoyOptions): EnvoyControl {
     for (const stream of streams) take(stream.ads.put(resources), stream)
   }
 
+  function drop(resources: readonly { readonly type: string; readonly name: string }[]): void {
+    for (const { type, name } of resources) {
+      wanted.get(type)?.delete(name)
+      for (const stream of streams) take(stream.ads.remove(type, [name]), stream)
+    }
+  }
+
   const outcome = (state: string): Outcome => (state === '' ? { ok: true } : { ok: false, error: state })
 
   let close: (() => Promise<void>) | undefined
@@ -157,17 +164,20 @@ export function openEnvoy(options: EnvoyOptions): EnvoyControl {
       equal: () => false,
       async write(written) {
         const made = written.map((row) => row.resources.map(versioned))
-        for (const [i, row] of written.entries()) rows.set(key(row), made[i] as Resource[])
+        for (const [i, row] of written.entries()) {
+          const now = made[i] as Resource[]
+          const before = rows.get(key(row)) ?? []
+          drop(before.filter((b) => !now.some((r) => r.type === b.type && r.name === b.name)))
+          rows.set(key(row), now)
+        }
         put(made.flat())
-        return (await Promise.all(made.map(settledState))).map(outcome)
+        const states = await Promise.all(made.map(settledState))
+        return states.map((state, i) => outcome(state || (written[i]?.missing ?? '')))
       },
       remove(removed) {
         for (const row of removed) {
           rows.delete(key(row))
-          for (const { type, name } of row.resources) {
-            wanted.get(type)?.delete(name)
-            for (const stream of streams) take(stream.ads.remove(type, [name]), stream)
-          }
+          drop(row.resources)
         }
         return removed.map(() => ({ ok: true }))
       },

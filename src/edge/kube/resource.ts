@@ -80,6 +80,7 @@ export const LEASES: Resource = {
   kind: 'Lease',
   namespaced: true,
 }
+export const SECRETS = core('secrets', 'Secret', true)
 export const EVENTS = core('events', 'Event', true)
 export const CRDS: Resource = {
   group: 'apiextensions.k8s.io',

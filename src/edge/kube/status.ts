@@ -37,6 +37,7 @@ export function errorOf(httpCode: number, body: unknown, what: string, retryAfte
   return new KubeError(code, String(status.reason ?? ''), String(status.message ?? `${what}: HTTP ${code}`), wait)
 }
 
+export const isForbidden = (e: unknown): boolean => e instanceof KubeError && e.code === 403
 export const isNotFound = (e: unknown): boolean => e instanceof KubeError && e.code === 404
 export const isAlreadyExists = (e: unknown): boolean =>
   e instanceof KubeError && e.code === 409 && e.reason === 'AlreadyExists'

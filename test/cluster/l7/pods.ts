@@ -18,7 +18,8 @@ export interface Pod {
   readonly addresses: readonly string[]
 }
 
-export async function startPods(lab: Lab): Promise<Pods> {
+/** `more` are further arguments of the servers. */
+export async function startPods(lab: Lab, more: readonly string[] = []): Promise<Pods> {
   const nodes = await lab.nodes()
   const pod = (app: string, node: string, command: readonly string[]) => ({
     apiVersion: 'v1',
@@ -29,7 +30,7 @@ export async function startPods(lab: Lab): Promise<Pods> {
       containers: [{ name: 'c', image: 'debian', command, ports: [{ name: 'web', containerPort: 80 }] }],
     },
   })
-  const server = [join(root, 'node_modules/.bin/node'), join(root, 'test/cluster/l7/server.js'), '80', '50051']
+  const server = [join(root, 'node_modules/.bin/node'), join(root, 'test/cluster/l7/server.js'), '80', '50051', ...more]
   const items = nodes.flatMap((n) => [pod('server', n, server), pod('client', n, ['sleep', 'infinity'])])
   await lab.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
   await lab.ready('app in (client,server)')
@@ -101,6 +102,13 @@ export const httpPolicy = (name: string, direction: 'ingress' | 'egress', http: 
       ],
     },
   })
+}
+
+/** A policy that asks something of one port, `ingress` of servers or `egress` of clients. */
+export const layer7Policy = (name: string, direction: 'ingress' | 'egress', port: string, asks: Http) => {
+  const policy = JSON.parse(httpPolicy(name, direction, [], port))
+  Object.assign(policy.spec[direction][0].toPorts[0], asks)
+  return JSON.stringify(policy)
 }
 
 /** Waits until `holds`, asked again and again; throws what it was at last. */

@@ -2,8 +2,10 @@
 // The server of the L7 tests: HTTP/1.1 and HTTP/2 without TLS on one port each, every address. It answers with what it
 // saw. `/slow?ms=` answers late, `/stream` speaks for as long as it is listened to; gRPC and WebSocket as far as needed.
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
+import https from 'node:https'
 
 const seen = (address, method, url, headers) =>
   `${JSON.stringify({ address: address.replace(/^::ffff:/, ''), method, url, headers })}\n`
@@ -47,4 +49,15 @@ two.on('stream', (stream, headers) => {
   stream.respond({ ':status': 200 })
   stream.end(seen(stream.session.socket.remoteAddress, headers[':method'], headers[':path'], headers))
 })
+// With a folder of a key and certificates also TLS, on port 443.
+const [folder] = process.argv.slice(4)
+if (folder) {
+  const key = readFileSync(`${folder}/server.key`)
+  const cert = readFileSync(`${folder}/server.crt`)
+  const secure = https.createServer({ key, cert }, (request, response) =>
+    response.end(seen(request.socket.remoteAddress, request.method, request.url, request.headers)),
+  )
+  secure.on('tlsClientError', () => {})
+  secure.listen(443, '::')
+}
 two.listen(Number(process.argv[3] ?? 50051), '::')

@@ -2,11 +2,12 @@
 import { maps as contract } from '../../../../gen/contract.ts'
 import { printAddress } from '../../../base/ip.ts'
 import { ipcacheRows, ownerRows } from '../../../derive/addresses/tables.ts'
+import { envoyListeners } from '../../../derive/proxy/tables.ts'
 import { type Frontend, frontendKey, frontends, serviceNumbers } from '../../../derive/services/tables.ts'
 import { contractMap, mapInfo } from '../../../edge/kernel/map.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import type { CiliumNode } from '../../../model/node.ts'
-import { ciliumNodes } from '../../../model/rows.ts'
+import { ciliumNodes, policySecrets } from '../../../model/rows.ts'
 import { collectMetrics } from '../metrics.ts'
 import type { Parts } from './parts.ts'
 
@@ -78,10 +79,14 @@ export function listRoutes(parts: Parts): readonly Route[] {
     get('/v1/statedb/{table}', ({ table }) => {
       const found = db.tables.find((t) => t.name === table)
       if (!found) throw new RestError(404, `no such table: ${table}`)
+      if (holdSecrets.has(found.name)) throw new RestError(403, `table ${table} holds secrets: it is not shown`)
       return db.all(found)
     }),
   ]
 }
+
+/** Not even to root, who finds these where they come from: what is shown is copied, and sent to others. */
+const holdSecrets: ReadonlySet<string> = new Set([policySecrets.name, envoyListeners.name])
 
 /** Which desired table fills which map. */
 const tableOfMap: { readonly [map: string]: string } = {
