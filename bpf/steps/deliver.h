@@ -41,6 +41,14 @@ static __always_inline int to_neighbour(struct __sk_buff *skb, __u32 interface, 
 	struct bpf_redir_neigh hop = {};
 	if (config.host_firewall)
 		skb->mark = MARK_JUDGED;
+
+	/* What the node itself sends has a route already. A packet that has to wait for its neighbour would ask that route
+	 * once more, and go to cilium_host's: it needs the new route, and the mark that led here must not choose it. */
+	if (!skb->ingress_ifindex) {
+		if (!config.host_firewall)
+			skb->mark = 0;
+		return bpf_redirect_neigh(interface, 0, 0, 0);
+	}
 	if (is_mapped(next_hop)) {
 		hop.nh_family = 2; /* AF_INET */
 		hop.ipv4_nh = next_hop->word[3];

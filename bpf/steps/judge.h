@@ -333,8 +333,10 @@ static __always_inline int find_listener(struct __sk_buff *skb, struct packet *p
 	} else {
 		hop->proxy_port = pair.ingress ?: pair.egress;
 	}
-	/* A connection that the proxy has stays there when rules are no longer asked. */
-	if (!hop->proxy_port && known && known->proxy_port && !opens(p->protocol, p->tcp_flags)) {
+	/* What the proxy has stays there when rules are no longer asked, or other ones: a connection, and a datagram's answer. */
+	if (known && known->proxy_port &&
+	    (p->protocol == IPPROTO_TCP ? !hop->proxy_port && !opens(p->protocol, p->tcp_flags)
+					: opener && known->flags & FLOW_UPSTREAM)) {
 		hop->proxy_port = known->proxy_port;
 		hop->upstream = !!(known->flags & FLOW_UPSTREAM);
 	}

@@ -5,6 +5,14 @@
 #pragma once
 #include "judge.h"
 
+static __always_inline struct bpf_sock *look_up(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, const __u32 size,
+						__u8 protocol)
+{
+	if (protocol == IPPROTO_UDP)
+		return bpf_sk_lookup_udp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
+	return bpf_skc_lookup_tcp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
+}
+
 static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const struct packet *p, __u32 listener)
 {
 	struct bpf_sock_tuple tuple = {};
@@ -21,7 +29,7 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const
 			__builtin_memcpy(tuple.ipv6.daddr, &p->destination, 16);
 			tuple.ipv6.dport = p->destination_port;
 		}
-		return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+		return look_up(skb, &tuple, sizeof(tuple.ipv6), p->protocol);
 	}
 	tuple.ipv4.saddr = p->source.word[3];
 	tuple.ipv4.sport = p->source_port;
@@ -32,7 +40,7 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const
 		tuple.ipv4.daddr = p->destination.word[3];
 		tuple.ipv4.dport = p->destination_port;
 	}
-	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	return look_up(skb, &tuple, sizeof(tuple.ipv4), p->protocol);
 }
 
 /* Is it the socket that was meant? Sockets that are not whole, because they are opening or wait out their time, carry
@@ -50,43 +58,59 @@ static __always_inline bool stands_for(struct bpf_sock *sk, const struct hop *ho
 	return hop->upstream ? is_upstream(role) : is_downstream(role);
 }
 
-/* A socket of the connection itself is found again by the kernel, which then remembers the route too: to assign it
- * here would cost a search of the routes for each packet. */
+/* A socket that has the connection, else the one that listens for new ones. 0: there is none. */
+static __always_inline struct bpf_sock *find_stream(struct __sk_buff *skb, const struct packet *p)
+{
+	struct bpf_sock *sk = find_socket(skb, p, 0);
+
+	if (sk && sk->state != BPF_TCP_LISTEN)
+		return sk;
+	if (sk)
+		bpf_sk_release(sk);
+	if (p->hop.upstream || !opens(p->protocol, p->tcp_flags))
+		return 0;
+	sk = find_socket(skb, p, p->hop.proxy_port);
+	if (sk && sk->state != BPF_TCP_LISTEN) {
+		bpf_sk_release(sk);
+		return 0;
+	}
+	return sk;
+}
+
+/* A rule of the node routes it to itself. */
+static __always_inline int to_sockets(struct __sk_buff *skb, const __u32 direction)
+{
+	count_forwarded(ACTION_PROXY, direction, skb->len);
+	skb->mark = PROXY_TO_SOCKET;
+	return TC_ACT_OK;
+}
+
+/* A socket of the connection itself, or one to a server, is found again by the kernel, which then remembers the route
+ * too, and puts fragments together before: to assign it here would cost a search of the routes for each packet. */
 static __always_inline int to_proxy(struct __sk_buff *skb, struct packet *p, const __u32 direction)
 {
+	const bool udp = p->protocol == IPPROTO_UDP;
+	bool listener;
 	struct bpf_sock *sk;
-	bool listener = false;
 	long failed = 0;
 
-	if (p->protocol != IPPROTO_TCP || p->flags & PACKET_FRAGMENT)
+	if (p->flags & PACKET_RELATED) /* the kernel finds the socket by the packet that is quoted */
+		return to_sockets(skb, direction);
+	if (udp ? p->flags & PACKET_FRAGMENT && !p->hop.upstream
+		: p->protocol != IPPROTO_TCP || p->flags & PACKET_FRAGMENT)
 		return drop(skb, p, DROP_PROXY_UNSUPPORTED);
-	sk = find_socket(skb, p, 0);
-	if (sk && sk->state == BPF_TCP_LISTEN) {
-		bpf_sk_release(sk);
-		sk = 0;
-	}
-	if (!sk) {
-		if (p->hop.upstream || !opens(p->protocol, p->tcp_flags))
-			return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
-		sk = find_socket(skb, p, p->hop.proxy_port);
-		if (!sk)
-			return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
-		if (sk->state != BPF_TCP_LISTEN) {
-			bpf_sk_release(sk);
-			return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
-		}
-		listener = true;
-	}
+	sk = udp ? find_socket(skb, p, p->hop.upstream ? 0 : p->hop.proxy_port) : find_stream(skb, p);
+	if (!sk)
+		return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
 	if (!stands_for(sk, &p->hop)) {
 		bpf_sk_release(sk);
 		return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
 	}
+	listener = udp ? !p->hop.upstream : sk->state == BPF_TCP_LISTEN;
 	if (listener)
 		failed = bpf_sk_assign(skb, sk, 0);
 	bpf_sk_release(sk);
 	if (failed)
 		return drop(skb, p, DROP_SOCKET_ASSIGN_FAILED);
-	count_forwarded(ACTION_PROXY, direction, skb->len);
-	skb->mark = PROXY_TO_SOCKET; /* a rule of the node routes it to itself */
-	return TC_ACT_OK;
+	return to_sockets(skb, direction);
 }

@@ -47,6 +47,10 @@ const native = {
   setsockopt: libc.func('int setsockopt(int fd, int level, int option, const void *value, uint length)'),
   send: libc.func('long send(int fd, const void *bytes, size_t length, int flags)'),
   recv: libc.func('long recv(int fd, void *bytes, size_t length, int flags)'),
+  connect: libc.func('int connect(int fd, const void *address, uint length)'),
+  listen: libc.func('int listen(int fd, int backlog)'),
+  recvmmsg: libc.func('int recvmmsg(int fd, void *messages, uint count, int flags, void *timeout)'),
+  sendmmsg: libc.func('int sendmmsg(int fd, void *messages, uint count, int flags)'),
   mount: libc.func('int mount(const char *source, const char *at, const char *type, ulong flags, const char *options)'),
   umount2: libc.func('int umount2(const char *at, int flags)'),
   vsnprintf: libc.func('int vsnprintf(void *buffer, size_t size, const char *format, void *arguments)'),
@@ -146,6 +150,27 @@ export const send = (fd: number, bytes: Uint8Array): number =>
 /** Number of bytes received, or the negated errno (EAGAIN and ENOBUFS are part of ordinary life). */
 export function receiveTry(fd: number, into: Uint8Array, flags: number): number {
   const result = Number(native.recv(fd, into, into.byteLength, flags))
+  return result < 0 ? -koffi.errno() : result
+}
+
+/** What was made of it, or the negated errno: of a socket that does not block EINPROGRESS. */
+export function connectTry(fd: number, address: Uint8Array): number {
+  const result: number = native.connect(fd, address, address.byteLength)
+  return result < 0 ? -koffi.errno() : result
+}
+export const listen = (fd: number, backlog: number): void => void check(native.listen(fd, backlog), 'listen')
+/** The same for one message of a socket that does not block. */
+export function sendTry(fd: number, bytes: Uint8Array): number {
+  const result = Number(native.send(fd, bytes, bytes.byteLength, 0))
+  return result < 0 ? -koffi.errno() : result
+}
+/** Number of messages taken from, or put into, an array of mmsghdr; or the negated errno. */
+export function receiveMessages(fd: number, messages: Uint8Array, count: number, flags: number): number {
+  const result: number = native.recvmmsg(fd, messages, count, flags, null)
+  return result < 0 ? -koffi.errno() : result
+}
+export function sendMessages(fd: number, messages: Uint8Array, count: number, flags: number): number {
+  const result: number = native.sendmmsg(fd, messages, count, flags)
   return result < 0 ? -koffi.errno() : result
 }
 

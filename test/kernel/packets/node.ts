@@ -50,8 +50,13 @@ export interface Table {
   readonly columns?: readonly (readonly [space: number, first: number, last: number])[]
   /** Class of identities; others are class 0. */
   readonly classes?: Readonly<Record<number, number>>
-  /** Cells by class, then column: [verdict, rule, rule by which staged policies would decide]. */
-  readonly cells: readonly (readonly (readonly [verdict: keyof typeof verdicts, rule: number, staged?: number])[])[]
+  /** Cells by class, then column: [verdict, rule, rule by which staged policies would decide, listener of a redirect]. */
+  readonly cells: readonly (readonly (readonly [
+    verdict: keyof typeof verdicts,
+    rule: number,
+    staged?: number,
+    proxyPort?: number,
+  ])[])[]
 }
 
 export type TestNode = ReturnType<typeof openNode>
@@ -221,8 +226,8 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
       const first = nextCell
       for (const row of of.cells) {
         if (row.length !== width) throw new Error(`a class has ${row.length} cells, not ${width}`)
-        for (const [verdict, rule, shadowRule = 0] of row) {
-          const cell: PolicyCell = { rule, shadowRule, verdict: verdicts[verdict], shadowVerdict: 0, proxyPort: 0 }
+        for (const [verdict, rule, shadowRule = 0, proxyPort = 0] of row) {
+          const cell: PolicyCell = { rule, shadowRule, verdict: verdicts[verdict], shadowVerdict: 0, proxyPort }
           cells.put(nextCell++, cell)
         }
       }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program that runs inside the pods of these tests.
-//   serve PORT[@ADDRESS]...  echoes TCP and UDP there; UDP 'whoami' is answered with the asker's address
+//   serve PORT[@ADDRESS]...  echoes TCP and UDP there; UDP 'whoami' is answered with the asker's address, 'much' with 4000
+//                            bytes
 //   ask                      reads questions, a line each: NUMBER VERB HOST PORT BYTES MILLISECONDS, answers NUMBER TEXT
 //     tcp        sends, reads the echo, compares: 'same' and the peer's address as getpeername has it
-//     udp        the same in one datagram; '?' for BYTES asks whoami; ends with the address that answered
+//     udp        the same in one datagram; '?' for BYTES asks whoami, '!' for much, which is counted; ends with the
+//                address that answered
 //     connected  the same from a connected socket
 //   An error is an answer too: its code; 'timeout' if nothing came in time.
 import { createHash, randomBytes } from 'node:crypto'
@@ -12,6 +14,11 @@ import { connect, createServer, isIPv6 } from 'node:net'
 import { createInterface } from 'node:readline'
 
 const code = (error: Error): string => ('code' in error ? String(error.code) : error.message)
+
+function answers(data: Buffer, from: string): Buffer | string {
+  const text = data.toString('latin1')
+  return text === 'whoami' ? from.replace('::ffff:', '') : text === 'much' ? Buffer.alloc(4000, 'x') : data
+}
 
 function serve(wheres: readonly string[]): void {
   let waiting = wheres.length * 2
@@ -24,7 +31,7 @@ function serve(wheres: readonly string[]): void {
       listening,
     )
     const udp = createSocket(isIPv6(host) ? 'udp6' : 'udp4', (data, from) =>
-      udp.send(data.toString() === 'whoami' ? from.address.replace('::ffff:', '') : data, from.port, from.address),
+      udp.send(answers(data, from.address), from.port, from.address),
     )
     udp.bind(Number(port), host, listening)
   }
@@ -42,7 +49,7 @@ function answer(line: string): void {
   }
   let close = (): void => {}
   const timer = setTimeout(() => say('timeout'), Number(patience))
-  const data = size === '?' ? Buffer.from('whoami') : randomBytes(Number(size))
+  const data = size === '?' ? Buffer.from('whoami') : size === '!' ? Buffer.from('much') : randomBytes(Number(size))
   if (verb === 'tcp') {
     const [sent, got] = [createHash('sha1').update(data).digest('hex'), createHash('sha1')]
     let left = data.length
@@ -60,7 +67,9 @@ function answer(line: string): void {
     close = () => socket.close()
     socket.on('error', (error) => say(code(error)))
     socket.on('message', (got, from) =>
-      say(`${size === '?' ? got.toString() : got.equals(data) ? 'same' : 'different'} ${from.address}`),
+      say(
+        `${size === '?' ? got.toString() : size === '!' ? got.length : got.equals(data) ? 'same' : 'different'} ${from.address}`,
+      ),
     )
     if (verb === 'udp') socket.send(data, Number(port), host)
     else socket.connect(Number(port), host, () => socket.send(data))

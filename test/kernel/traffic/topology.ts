@@ -2,6 +2,7 @@
 // Two nodes of network namespaces with one wire, pods on them, and the real programs attached: what the agent sets up,
 // by hand and as small as it gets.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -119,8 +120,8 @@ export function openCluster(mode: Mode) {
       ip(of, 'link set cilium_host arp off')
     }
     if (own === 1) {
-      ip(of, `route add ${outside.v4}/32 via ${nodeAddress[2].v4}`)
-      ip(of, `route add ${outside.v6}/128 via ${nodeAddress[2].v6}`)
+      ip(of, `route add ${outside.v4.replace(/9$/, '0')}/24 via ${nodeAddress[2].v4}`)
+      ip(of, `route add ${outside.v6.replace(/9$/, '')}/64 via ${nodeAddress[2].v6}`)
     } else {
       ip(of, `addr add ${outside.v4}/32 dev lo`)
       ip(of, `addr add ${outside.v6}/128 dev lo`)
@@ -278,6 +279,40 @@ export function openCluster(mode: Mode) {
         child.stdout.once('data', () => resolve())
         child.once('exit', (status) => reject(new Error(`server in ${of} ended with ${status}`)))
       })
+    },
+    /** A proxy on a node whose listener has this port; resolves when it listens. `said` is what it did so far. */
+    async proxy(of: 'n1' | 'n2', port: number): Promise<{ readonly said: readonly string[]; stop(): Promise<void> }> {
+      for (const six of ['', '-6 ']) {
+        const rule = (text: string) => ip(of, `${six}rule add ${text}`)
+        const every = six ? '::/0' : '0.0.0.0/0'
+        rule('pref 9 fwmark 0x200/0xf00 lookup 2004')
+        rule(`pref 10 fwmark 0xb00/0xf00 lookup main suppress_prefixlength ${six ? 127 : 31}`)
+        rule('pref 11 fwmark 0xb00/0xf00 lookup 2005')
+        ip(of, `${six}route replace local ${every} dev lo table 2004`)
+        ip(of, `${six}route replace ${every} dev cilium_host table 2005`)
+      }
+      ip(of, 'link set cilium_host arp off')
+      const said: string[] = []
+      const words = command(of, [], false).slice(0, 3)
+      const child = spawn('sh', [...words, join(import.meta.dirname, 'proxy.ts'), String(port)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      servers.push(child)
+      const lines = createInterface({ input: child.stdout })
+      await new Promise<void>((resolve, reject) => {
+        lines.once('line', () => resolve())
+        child.once('exit', (status) => reject(new Error(`proxy in ${of} ended with ${status}`)))
+      })
+      lines.on('line', (line) => said.push(line))
+      return {
+        said,
+        async stop() {
+          const gone = once(child, 'exit')
+          child.kill('SIGKILL')
+          await gone
+          for (const six of ['', '-6 ']) for (const pref of [9, 10, 11]) ip(of, `${six}rule del pref ${pref}`)
+        },
+      }
     },
     /** What a client in a namespace has to say; `inside`: it is in the cgroup of the socket programs. */
     ask: (of: string, words: string, inside = false): Promise<string> => client(of, inside)(words, PATIENCE),
