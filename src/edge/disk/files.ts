@@ -7,13 +7,18 @@ import { fail, ok, type Result } from '../../base/result.ts'
 export function writeWhole(path: string, text: string, mode = 0o600): void {
   const beside = `${path}.${process.pid}.new`
   try {
-    writeFileSync(beside, text, { mode })
+    try {
+      writeFileSync(beside, text, { mode })
+    } catch (e) {
+      if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+      writeFileSync(beside, text, { mode })
+    }
+    renameSync(beside, path)
   } catch (e) {
-    if ((e as NodeJS.ErrnoException).code !== 'ENOENT') throw e
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    writeFileSync(beside, text, { mode })
+    rmSync(beside, { force: true }) // half a file on a full disk
+    throw e
   }
-  renameSync(beside, path)
 }
 
 /** Text of a file; undefined if there is none. */

@@ -70,8 +70,17 @@ export function deleteNamespace(path: string): void {
 /** Sets a sysctl of the current network namespace by its dotted name; a part in brackets may hold dots (`[eth0.1]`). */
 export function writeSysctl(name: string, value: string | number): void {
   const path = sysctlPath(name)
-  if (readFileSync(path, 'utf8').trim() === String(value)) return
-  writeFileSync(path, String(value))
+  const there = readFileSync(path, 'utf8').trim()
+  if (there === String(value)) return
+  try {
+    writeFileSync(path, String(value))
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EROFS') throw cause
+    throw new Error(
+      `sysctl ${name} is ${there} and has to be ${value}, but ${procfs}/sys is read-only here: set it on the node, or name a proc file system that can be written with --procfs`,
+      { cause },
+    )
+  }
 }
 
 export const readSysctl = (name: string): string => readFileSync(sysctlPath(name), 'utf8').trim()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statfsSync } from 'node:fs'
 import { COMMAND, MAP_FLAG, MAP_TYPE } from './bpf.ts'
 import { features, isOlder, kernelRelease, OLDEST_KERNEL } from './features.ts'
 import { Attribute, bpfTry, close, errnoNumber, KernelError, libbpf, mount } from './syscall.ts'
@@ -65,9 +65,9 @@ export function probe(places: Places = {}): readonly Requirement[] {
       })),
     {
       name: 'bpffs',
-      present: isFilesystem(bpffs, BPFFS),
-      detail: bpffs,
-      fix: `mount it: mount -t bpf bpf ${bpffs}`,
+      present: isFilesystem(bpffs, BPFFS) && isWritable(bpffs),
+      detail: isFilesystem(bpffs, BPFFS) ? `${bpffs}, read-only` : bpffs,
+      fix: isFilesystem(bpffs, BPFFS) ? `mount -o remount,rw ${bpffs}` : `mount it: mount -t bpf bpf ${bpffs}`,
     },
     {
       name: 'cgroup2',
@@ -106,6 +106,16 @@ export function findCgroup2(): string | undefined {
 function isFilesystem(path: string, magic: number): boolean {
   try {
     return statfsSync(path).type === magic
+  } catch {
+    return false
+  }
+}
+
+/** Root may write everywhere but to what is mounted read-only. */
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
   } catch {
     return false
   }

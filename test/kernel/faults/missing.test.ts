@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A machine that lacks something: agent and lab say what, and how to get it, and leave nothing.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const root = new URL('../../..', import.meta.url).pathname
 const dir = mkdtempSync(join(tmpdir(), 'cilium-missing-'))
@@ -21,12 +22,14 @@ function run(command: readonly string[]): Promise<{ code: number | null; said: s
   })
 }
 
-const hiding = (path: string, rest: readonly string[]): readonly string[] => [
+/** In a network and a mount namespace of its own, after a change of its mounts. */
+const within = (change: string, rest: readonly string[]): readonly string[] => [
   ...['unshare', '-n', '-m', '--propagation', 'private', 'sh', '-c'],
-  `mount -t tmpfs none ${path} && exec "$@"`,
+  `${change} && exec "$@"`,
   'sh',
   ...rest,
 ]
+const hiding = (path: string, rest: readonly string[]) => within(`mount -t tmpfs none ${path}`, rest)
 const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
 const agent = [
   join(root, 'node_modules/.bin/node'),
@@ -41,6 +44,21 @@ const cases: readonly (readonly [what: string, command: readonly string[], says:
     hiding('/sys/kernel/btf', agent),
     /btf \(.*vmlinux\): use a kernel built with CONFIG_DEBUG_INFO_BTF/,
   ],
+  [
+    'an agent without cgroup v2',
+    hiding('/sys/fs/cgroup', agent),
+    /cgroup2 \(\/sys\/fs\/cgroup\): mount it: mount -t cgroup2 none \/sys\/fs\/cgroup; or .*--cgroup-root/,
+  ],
+  [
+    'an agent with a BPF file system that can not be written',
+    within('mount -t bpf none /sys/fs/bpf && mount -o remount,ro /sys/fs/bpf', agent),
+    /bpffs \(\/sys\/fs\/bpf, read-only\): mount -o remount,rw \/sys\/fs\/bpf/,
+  ],
+  [
+    'an agent whose sysctls can not be written',
+    within('mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys', agent),
+    /sysctl net\.\S+ is \d+ and has to be \d+, but \/proc\/sys is read-only here: .*--procfs/,
+  ],
   ['a lab without BTF', hiding('/sys/kernel/btf', lab), /CONFIG_DEBUG_INFO_BTF/],
   ['a lab without root', [...nobody, ...lab], /run it as root/],
 ]
@@ -54,3 +72,26 @@ for (const [what, command, says] of cases)
     assert.doesNotMatch(said, /\n\s+at .*\.[jt]s:\d/, 'no stack')
     assert.ok(!existsSync('/run/cilium-lab/missing'))
   })
+
+test('a read-only /sys is enough for an agent: it starts, answers and ends', async () => {
+  const [program = '', ...args] = within(
+    'mount -t bpf none /sys/fs/bpf && mount --rbind /sys /sys && mount -o remount,ro,bind /sys',
+    agent,
+  )
+  const env = { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1', K8S_NODE_NAME: 'nowhere' }
+  const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+    })
+  const ended = new Promise<number | null>((resolve) => child.on('exit', resolve))
+  try {
+    while (!/started/.test(said) && child.exitCode === null) await sleep(50)
+    assert.match(said, /started/)
+    assert.ok(existsSync(`${dir}/run/cilium.sock`))
+  } finally {
+    child.kill('SIGTERM')
+  }
+  assert.equal(await ended, 0, said)
+})
