@@ -286,7 +286,7 @@ function targetsOf(db: Database, kernel: machine.Machine): readonly ((after: () 
 const numberOf = (o: OwnerRow): number => o.peer || o.identity
 
 /** Who is meant by `ns/pod`, a reserved name or an address. */
-function whoIs(world: World, name: string): { readonly identity: number; readonly subject?: string } {
+export function whoIs(world: World, name: string): { readonly identity: number; readonly subject?: string } {
   // An address that is no pod's: a node's, or the world's.
   const owner = world.db.get(ownerRows, name)
   if (owner) return { identity: numberOf(owner) }
