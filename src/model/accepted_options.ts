@@ -102,9 +102,9 @@ export const acceptedOptions: ReadonlySet<string> = new Set(
     proxy-prometheus-port proxy-use-original-source-address proxy-xff-num-trusted-hops-egress
     proxy-xff-num-trusted-hops-ingress read-cni-conf remove-cilium-node-taints restore route-metric routing-mode
     service-no-backend-response set-cilium-is-up-condition set-cilium-node-taints skip-cnp-status-startup-clean
-    socket-path state-dir static-cnp-path synchronize-k8s-nodes tofqdns-dns-reject-response-code
-    tofqdns-enable-dns-compression tofqdns-endpoint-max-ip-per-hostname tofqdns-idle-connection-grace-period
-    tofqdns-max-deferred-connection-deletes tofqdns-min-ttl tofqdns-pre-cache tofqdns-preallocate-identities
+    socket-path state-dir static-cnp-path synchronize-k8s-nodes 
+    tofqdns-enable-dns-compression 
+    tofqdns-preallocate-identities
     tofqdns-proxy-port tofqdns-proxy-response-max-delay trace-payloadlen trace-sock tunnel-port tunnel-protocol
     tunnel-source-port-range underlay-protocol unmanaged-pod-watcher-interval use-full-tls-context version
     vlan-bpf-bypass vtep-cidr vtep-endpoint vtep-mac vtep-mask vtep-sync-interval wireguard-persistent-keepalive

@@ -40,6 +40,7 @@ const downhill: readonly string[] = [
   'ipam',
   'identity',
   'endpoints',
+  'names',
   'policy',
   'proxy',
   'services',

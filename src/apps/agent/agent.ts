@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Result } from '../../base/result.ts'
+import { openNameCache } from '../../derive/names/cache.ts'
 import { backendNumbers, heldServices, serviceNumbers, slotRuns } from '../../derive/services/tables.ts'
 import {
   kernelServices,
@@ -26,7 +27,6 @@ import {
   importedRules,
   kernelPolicies,
   kernelTables,
-  learntNames,
   settings as settingsTable,
 } from '../../model/rows.ts'
 import { openDatabase } from '../../table/open.ts'
@@ -36,11 +36,12 @@ import { loadedPrograms, openDatapath } from './datapath.ts'
 import { drainQueue } from './delete_queue.ts'
 import { type Drift, drift, driftText } from './drift.ts'
 import { endpointLog } from './endpoint_log.ts'
-import { flowSweeper, type Sweep } from './flows.ts'
+import { connectedAddresses, flowSweeper, type Sweep } from './flows.ts'
 import { ruleFiles } from './imported.ts'
 import type { Log } from './log.ts'
 import { collectMetrics, metricsText } from './metrics.ts'
 import { openMonitor } from './monitor.ts'
+import { nameLimits, openNames, restoreNames } from './names.ts'
 import { prepareNamespace } from './namespace.ts'
 import { nodeFacts } from './node_facts.ts'
 import { openMaps } from './programs.ts'
@@ -58,6 +59,9 @@ import { policyTables, tables, wire } from './wire.ts'
 
 /** Between sweeps of the flow table, unless `conntrack-gc-interval` says otherwise. */
 const SWEEP_SECONDS = 30
+
+/** Between collections of names that have expired. */
+const NAMES_SECONDS = 60
 
 export interface Agent {
   close(): Promise<void>
@@ -136,11 +140,14 @@ export async function startAgent(
       kernelTables,
       endpointRequests,
       endpointOptions,
-      learntNames,
       devices,
     ]
     for (const known of [...complete, loadedPrograms]) tx.initialised(known)
   })
+
+  const nameCache = openNameCache(nameLimits(options))
+  const nameFile = `${stateDir}/state/names.jsonl`
+  restoreNames(nameCache, db, nameFile, text('tofqdns-pre-cache'), log)
 
   const calls = { ok: 0, failed: 0 }
   let kube: Kube | undefined
@@ -192,6 +199,15 @@ export async function startAgent(
       const text = driftText(drifted)
       if (text !== earlier && text !== '') log('warning', text)
     })
+  const names = openNames(nameCache, {
+    db,
+    targets,
+    connected: (addresses) => connectedAddresses(maps, addresses),
+    file: nameFile,
+    now: () => Math.floor(systemClock.now() / 1000),
+    log,
+  })
+  scope.every('names', NAMES_SECONDS * 1000, names.collect)
   const parts: Parts = {
     ...{
       version: DAEMON_VERSION,
@@ -208,7 +224,7 @@ export async function startAgent(
       notReady,
       log,
     },
-    ...{ started, calls, sweeps, envoy, requests, drift: () => drifted },
+    ...{ started, calls, sweeps, envoy, requests, names, drift: () => drifted },
     monitor: openMonitor(db, maps, scope, requests),
     revisions: countRevisions(db, targets),
     endpointLog: endpointLog(db),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // An agent's tables with hands of air: for tests of this app only.
-import { ownerRows } from '../../derive/addresses/tables.ts'
+import { ipcacheRows, ownerRows } from '../../derive/addresses/tables.ts'
 import { identityClaims } from '../../derive/identity/tables.ts'
 import { interfaceRows } from '../../derive/interfaces/tables.ts'
 import { policyClassRows, policyPageRows, policyRows, policyTableRows } from '../../derive/policy/decisions.ts'
@@ -89,6 +89,7 @@ export function fakeNode() {
   })
   const owners = memory(ownerRows)
   const interfaces = memory(interfaceRows)
+  const ipcache = memory(ipcacheRows)
   const policies = memory(policyRows)
   const stored = memory(storedEndpoints)
   const storedRules = memory(rows.importedRules)
@@ -115,6 +116,7 @@ export function fakeNode() {
     waitInitialised: true,
   })
   const ofPolicy = { table: policyRows, needs: (r: { readonly policy: number }) => [String(r.policy)] }
+  targets.add(ipcacheRows, ipcache.target, { after: [policyClassRows], waitInitialised: true })
   targets.add(ownerRows, owners.target, { after: [policyClassRows, ofPolicy], waitInitialised: true })
   targets.add(interfaceRows, interfaces.target, { after: [policyClassRows, ofPolicy], waitInitialised: true })
   targets.add(podDevices, podTargets.target)
@@ -160,6 +162,7 @@ export function fakeNode() {
     targets,
     pod,
     owners,
+    ipcache,
     interfaces,
     policies,
     stored,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { maps as contract, type FlowKey } from '../../../gen/contract.ts'
+import { address } from '../../base/ip.ts'
 import { COMMAND } from '../../edge/kernel/bpf.ts'
 import { contractMap } from '../../edge/kernel/map.ts'
 import type { LoadedObject } from '../../edge/kernel/object.ts'
@@ -49,6 +50,21 @@ export function flowSweeper(maps: LoadedObject, options: OptionValues): (clock: 
     return { flows: count, deleted: over.length, ms: performance.now() - began }
   }
 }
+
+/** Which of some addresses an open connection leads to, whoever has it. Reads the whole flow table. */
+export function connectedAddresses(maps: LoadedObject, addresses: readonly string[]): ReadonlySet<string> {
+  const wanted = new Map(addresses.map((text) => [bytesText(address(text)), text]))
+  const found = new Set<string>()
+  for (const [key, flow] of contractMap(contract.cilium_flows, maps.map('cilium_flows')).entries())
+    if (flow.closing !== BOTH_CLOSED)
+      for (const end of [key.a, key.b]) {
+        const text = wanted.get(bytesText(end))
+        if (text !== undefined) found.add(text)
+      }
+  return found
+}
+
+const bytesText = (of: Uint8Array): string => String.fromCharCode(...of)
 
 /** Runs the clock program: now, in the unit of flow entries, and how many of those make a second. */
 function readClock(program: number): { readonly coarse: number; readonly perSecond: number } {

@@ -2,7 +2,7 @@
 import { maps as contract, EventKind, MetricReason } from '../../../gen/contract.ts'
 import { podAddresses } from '../../derive/ipam/tables.ts'
 import { cidrIdentities } from '../../derive/policy/cidrs.ts'
-import { nameIdentities } from '../../derive/policy/names.ts'
+import { nameIdentities, nameSelectors } from '../../derive/policy/names.ts'
 import { endpointStatus } from '../../derive/status/tables.ts'
 import { contractCounters } from '../../edge/kernel/map.ts'
 import { dropText } from '../../flow/names.ts'
@@ -64,6 +64,8 @@ export function collectMetrics(parts: Parts): readonly Metric[] {
   gauge('identity', db.count(ciliumIdentities), { type: 'cluster_local' })
   gauge('identity', db.count(cidrIdentities), { type: 'cidr' })
   gauge('identity', db.count(nameIdentities), { type: 'fqdn' })
+  gauge('fqdn_selectors', db.count(nameSelectors))
+  counter('fqdn_gc_deletions_total', parts.names.deleted)
   for (const family of ['ipv4', 'ipv6'] as const)
     gauge('ip_addresses', db.all(podAddresses).filter((a) => !a.key.startsWith('cursor') && a[family] !== '').length, {
       family,

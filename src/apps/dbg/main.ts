@@ -52,6 +52,23 @@ shows(identity, 'get <id>', 'The labels of one identity').action(async (id: stri
   (await import('./lists.ts')).identity(agent(), id, o.output),
 )
 
+const fqdn = program.command('fqdn').description('Names that pods of this node asked for')
+const fqdnCache = fqdn.command('cache').description('What answers of the DNS told')
+shows(fqdnCache, 'list', 'All that is known')
+  .option('-e, --endpoint <id>', 'only of this endpoint')
+  .option('-p, --matchpattern <pattern>', 'only names that a matchPattern means')
+  .option('-s, --source <source>', 'lookup: within the time to live; connection: kept because it is used')
+  .action(async (o: import('./names.ts').CacheOptions) => (await import('./names.ts')).list(agent(), o))
+fqdnCache
+  .command('clean')
+  .description('Forgets names: what no new answer brings back is not allowed by them any more')
+  .option('-f, --force', 'do not ask')
+  .option('-p, --matchpattern <pattern>', 'only names that a matchPattern means')
+  .action(async (o: import('./names.ts').CleanOptions) => (await import('./names.ts')).clean(agent(), o))
+shows(fqdn, 'names', 'The rules that mean names').action(async (o: Common) =>
+  (await import('./names.ts')).names(agent(), o.output),
+)
+
 const policy = program.command('policy').description('Policies')
 shows(policy, 'get [labels...]', 'The rules in force').action(async (labels: string[], o: Common) =>
   (await import('./lists.ts')).policy(agent(), labels, o.output),

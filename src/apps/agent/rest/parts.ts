@@ -12,6 +12,7 @@ import type { LogEntry } from '../endpoint_log.ts'
 import type { Sweep } from '../flows.ts'
 import type { Log } from '../log.ts'
 import type { Monitor } from '../monitor.ts'
+import type { Names } from '../names.ts'
 import type { RequestLog } from '../requests.ts'
 import type { Revisions } from '../revisions.ts'
 import type { AgentSettings } from '../settings.ts'
@@ -33,6 +34,7 @@ export interface Parts {
   readonly monitor: Monitor
   readonly envoy: EnvoyControl | undefined
   readonly requests: RequestLog
+  readonly names: Names
   readonly revisions: Revisions
   readonly endpointLog: (attachment: string) => readonly LogEntry[]
   readonly sweeps: { readonly runs: number; readonly last: Sweep }

@@ -4,13 +4,16 @@ import { problemText } from '../../../base/result.ts'
 import { type RuleLabel, readRules, ruleLabels } from '../../../derive/policy/imported.ts'
 import { peerKey } from '../../../derive/policy/program.ts'
 import { peersInUse, programs, ruleNumbers } from '../../../derive/policy/programs.ts'
+import type { Peer } from '../../../derive/policy/rule.ts'
 import { selections } from '../../../derive/policy/selections.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import { list } from '../../../model/json.ts'
+import { nameRule } from '../../../model/names.ts'
 import { importedPrefix, type PolicyObject, policyKey } from '../../../model/policy.ts'
 import { importedRules } from '../../../model/rows.ts'
 import { digest } from '../imported.ts'
 import { policyObjects } from '../policies.ts'
+import { selectorString } from './names.ts'
 import type { Parts } from './parts.ts'
 
 export function policyRoutes(parts: Parts): readonly Route[] {
@@ -83,8 +86,8 @@ export function policyRoutes(parts: Parts): readonly Route[] {
           for (const { peers } of program.entries)
             if (peers !== 'all') for (const p of peers) users.set(peerKey(p), (users.get(peerKey(p)) ?? 0) + 1)
         return {
-          body: db.all(peersInUse).map(({ key }) => ({
-            selector: key,
+          body: db.all(peersInUse).map(({ key, peer }) => ({
+            selector: nameSelectorText(peer) ?? key,
             identities: db.get(selections, key)?.identities ?? [],
             labels: [],
             users: users.get(key) ?? 0,
@@ -93,6 +96,12 @@ export function policyRoutes(parts: Parts): readonly Route[] {
       },
     },
   ]
+}
+
+/** Selectors of names as Cilium writes them. */
+function nameSelectorText(peer: Peer): string | undefined {
+  const [only] = peer.kind === 'labels' ? peer.requirements : []
+  return only?.source === 'fqdn' ? selectorString(nameRule(only.key)) : undefined
 }
 
 type ShownRule = object & { readonly labels: readonly RuleLabel[] }

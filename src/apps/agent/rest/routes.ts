@@ -4,6 +4,7 @@ import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import { endpointRoutes } from './endpoints.ts'
 import { identityRoutes } from './identities.ts'
 import { listRoutes } from './lists.ts'
+import { nameRoutes } from './names.ts'
 import type { Parts } from './parts.ts'
 import { policyRoutes } from './policy.ts'
 import { statusRoutes } from './status.ts'
@@ -15,6 +16,7 @@ export function routes(parts: Parts): readonly Route[] {
     ...endpointRoutes(parts),
     ...identityRoutes(parts),
     ...policyRoutes(parts),
+    ...nameRoutes(parts),
     ...listRoutes(parts),
   ]
   return [
