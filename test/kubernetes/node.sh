@@ -10,18 +10,19 @@ name=$2
 shift 2
 cgroups=/sys/fs/cgroup
 
+# Joins the group of the machine, or with an argument one below it.
 join_cgroups() {
-  local c
+  local c d group=$name${1:+/$1}
   for c in "$cgroups"/*/; do
     [ -e "$c/cgroup.procs" ] && [ ! -L "${c%/}" ] || continue
-    mkdir -p "$c/cilium-kubernetes/$name"
+    mkdir -p "$c/cilium-kubernetes/$group"
     if [ -e "$c/cpuset.cpus" ]; then # a new group of this hierarchy may use nothing until told
-      for d in "$c/cilium-kubernetes" "$c/cilium-kubernetes/${name%/*}" "$c/cilium-kubernetes/$name"; do
+      for d in "$c/cilium-kubernetes" "$c/cilium-kubernetes/${name%/*}" "$c/cilium-kubernetes/$name" "$c/cilium-kubernetes/$group"; do
         [ -n "$(cat "$d/cpuset.cpus")" ] || cat "$c/cpuset.cpus" >"$d/cpuset.cpus"
         [ -n "$(cat "$d/cpuset.mems")" ] || cat "$c/cpuset.mems" >"$d/cpuset.mems"
       done
     fi
-    echo $$ >"$c/cilium-kubernetes/$name/cgroup.procs"
+    echo $$ >"$c/cilium-kubernetes/$group/cgroup.procs"
   done
 }
 
@@ -32,7 +33,8 @@ case $what in
       "$0" init "$name" "$1"
     ;;
   enter)
-    join_cgroups
+    # As with systemd: what belongs to the machine shares one group's part of the CPU, and pods have theirs beside it.
+    join_cgroups system
     pid=$1
     shift
     exec nsenter --target "$pid" --all -- "$@"
