@@ -20,6 +20,7 @@ import { reconciliation } from '../../edge/runtime/reconcile.ts'
 import { errorText, openScope } from '../../edge/runtime/scope.ts'
 import { listenOnPort, listenOnSocket } from '../../edge/sockets/listen.ts'
 import { restServer } from '../../edge/sockets/rest.ts'
+import { VERSION } from '../../model/release.ts'
 import {
   devices,
   endpointOptions,
@@ -54,7 +55,7 @@ import { readRowFiles } from './row_files.ts'
 import type { AgentSettings } from './settings.ts'
 import { podFinder, watchKube } from './sources.ts'
 import { endpointFiles, optionFiles, readStoredFacts } from './stored.ts'
-import { DAEMON_VERSION, VERSION } from './version.ts'
+import { DAEMON_VERSION } from './version.ts'
 import { policyTables, tables, wire } from './wire.ts'
 
 /** Between sweeps of the flow table, unless `conntrack-gc-interval` says otherwise. */

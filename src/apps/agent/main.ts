@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { optionDirectory } from '../../edge/disk/files.ts'
 import { errorText } from '../../edge/runtime/scope.ts'
+import { VERSION } from '../../model/release.ts'
 import { startAgent } from './agent.ts'
 import { logger } from './log.ts'
 import { agentHelp, readSettings } from './settings.ts'
-import { VERSION } from './version.ts'
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2)

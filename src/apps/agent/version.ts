@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { VERSION } from '../../model/release.ts'
 
-/** The release of Cilium whose interfaces this one offers, and our own build. */
-export const VERSION = '1.19.4'
+/** What is offered, and what offers it. */
 export const DAEMON_VERSION = `${VERSION} cilium-ts ${process.version} ${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`

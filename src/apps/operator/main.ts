@@ -6,11 +6,10 @@ import { openKube } from '../../edge/kube/client.ts'
 import { errorText, openScope } from '../../edge/runtime/scope.ts'
 import { listenOnPort } from '../../edge/sockets/listen.ts'
 import { type Route, restServer } from '../../edge/sockets/rest.ts'
+import { VERSION } from '../../model/release.ts'
 import { holdLease } from './lead.ts'
 import { runLeader } from './run.ts'
 import { operatorHelp, readSettings } from './settings.ts'
-
-const VERSION = '1.19.0'
 
 function log(message: string, fields: object = {}): void {
   process.stdout.write(
