@@ -5,6 +5,7 @@
 #   make kubernetes-down                  nothing of it is left
 #   NAME=x with any of them: a cluster of that name, beside others
 #   make test-kubernetes [ONLY=pattern]   the tests, on clusters of their own
+#   make test-networkpolicy [ONLY=regex]  Kubernetes' own end-to-end tests of NetworkPolicy, on a cluster of their own
 NODES ?= 2
 CILIUM ?= 1
 NAME ?= kube
@@ -29,4 +30,7 @@ kubernetes-down:
 test-kubernetes: kubernetes-setup image
 	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts test $(if $(ONLY),--only '$(ONLY)')
 
-.PHONY: kubernetes-setup image kubernetes-up kubernetes-down test-kubernetes
+test-networkpolicy: kubernetes-setup image
+	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts networkpolicy $(if $(ONLY),--only '$(ONLY)')
+
+.PHONY: test-networkpolicy kubernetes-setup image kubernetes-up kubernetes-down test-kubernetes

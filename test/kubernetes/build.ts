@@ -19,13 +19,13 @@ export const pauseImage = 'registry.k8s.io/pause:3.10.1'
 const goEnvironment = { ...process.env, PATH: `${process.env['PATH']}:/usr/local/go/bin`, CGO_ENABLED: '0' }
 
 /** Compiles a Go package, telling how far it is: the first time takes many minutes. */
-async function compile(name: string, what: string, ldflags: string): Promise<void> {
+async function compile(name: string, what: string, ldflags: string, from = source): Promise<void> {
   const began = performance.now()
   const child = spawn(
     'go',
     ['build', '-v', '-trimpath', '-buildvcs=false', '-ldflags', ldflags, '-o', join(built, name), what],
     {
-      cwd: source,
+      cwd: from,
       env: goEnvironment,
       stdio: ['ignore', 'inherit', 'pipe'],
     },
@@ -46,9 +46,10 @@ async function compile(name: string, what: string, ldflags: string): Promise<voi
   if (code !== 0) throw new Error(`go build ${what}: ${text.trim()}`)
 }
 
+const suite = join(import.meta.dirname, 'networkpolicy')
 const newest = (dir: string): number => Math.max(...readdirSync(dir).map((f) => statSync(join(dir, f)).mtimeMs))
-const stale = (name: string): boolean =>
-  !existsSync(join(built, name)) || statSync(join(built, name)).mtimeMs < newest(source)
+const stale = (name: string, from = source): boolean =>
+  !existsSync(join(built, name)) || statSync(join(built, name)).mtimeMs < newest(from)
 
 export async function build(): Promise<void> {
   mkdirSync(images, { recursive: true })
@@ -88,6 +89,12 @@ export async function build(): Promise<void> {
       file('/etc/os-release', 'NAME=agnhost\n'),
     ],
   )
+}
+
+/** Kubernetes' own tests of NetworkPolicy. Returns their program. */
+export async function buildNetworkPolicy(): Promise<string> {
+  if (stale('networkpolicy', suite)) await compile('networkpolicy', '.', '-s -w', suite)
+  return join(built, 'networkpolicy')
 }
 
 /** The reference plugins of the CNI project, for figures beside ours. Returns their directory. */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `make kubernetes-up`, `kubernetes-down`, `test-kubernetes`. */
+/** `make kubernetes-up`, `kubernetes-down`, `test-kubernetes`, `test-networkpolicy`. */
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from './build.ts'
 import { down, up } from './cluster.ts'
+import { testNetworkPolicy } from './networkpolicy.ts'
 import { kubeconfig } from './places.ts'
 import { install, installDns, ready } from './product.ts'
 
@@ -50,8 +51,11 @@ async function main(): Promise<void> {
       process.exitCode = await new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 1)))
       return
     }
+    case 'networkpolicy':
+      process.exitCode = await testNetworkPolicy(values.only, say)
+      return
     default:
-      throw new Error(`no such command: ${positionals[0] ?? ''}; there are up, down, test`)
+      throw new Error(`no such command: ${positionals[0] ?? ''}; there are up, down, test, networkpolicy`)
   }
 }
 

@@ -47,7 +47,7 @@ export function whoIs(cluster: Cluster, text: string): Result<Party> {
   if (name.startsWith('node:')) return namedNode(cluster, name.slice('node:'.length))
   if (name.startsWith('reserved:')) return entity(name.slice('reserved:'.length))
   if (name === 'world') return entity(name, worldOf(cluster, anywhere))
-  if (name in reserved && name !== 'unknown') return entity(name)
+  if (Object.hasOwn(reserved, name) && name !== 'unknown') return entity(name)
   const address = parseAddress(name)
   const asked = address ? hostPrefix(address) : /^[0-9a-fA-F:.]+\/[0-9]+$/.test(name) ? parsePrefix(name) : undefined
   if (asked) return ok(addressParty(cluster, asked))
@@ -68,7 +68,7 @@ const wrong = (text: string, message: string, fix?: string): Result<Party> =>
 const anywhere = prefix('0.0.0.0/0')
 
 function entity(name: string, identity: number = reserved[name as ReservedName]): Result<Party> {
-  if (name in reserved && name !== 'unknown') return ok({ kind: 'entity', name, identity, notes: [] })
+  if (Object.hasOwn(reserved, name) && name !== 'unknown') return ok({ kind: 'entity', name, identity, notes: [] })
   return wrong(name, 'is not an entity', `one of: ${Object.keys(reserved).slice(1).join(', ')}`)
 }
 

@@ -86,19 +86,36 @@ const itemsOf = (value: unknown): readonly unknown[] | undefined => {
   return typeof kind === 'string' && kind.endsWith('List') && Array.isArray(items) ? items : undefined
 }
 
+/** The documents of a text; what is nested deeper than any object can be is no document. */
+function documentsOf(text: string, lineCounter: LineCounter, failed: (message: string) => void): readonly Document[] {
+  try {
+    return parseAllDocuments(text, { lineCounter }) as readonly Document[]
+  } catch (e) {
+    failed(e instanceof RangeError ? 'is nested too deeply' : e instanceof Error ? e.message : String(e))
+    return []
+  }
+}
+
 function readYaml(file: string, text: string, found: Located[], problems: (Place & { message: string })[]): void {
   const lines = new LineCounter()
   const at = (offset: number): Place => {
     const { line, col } = lines.linePos(offset)
     return { file, line, column: col }
   }
-  for (const document of parseAllDocuments(text, { lineCounter: lines }) as readonly Document[]) {
+  for (const document of documentsOf(text, lines, (message) => problems.push({ ...at(0), message }))) {
     const [error] = document.errors
     if (error) {
       problems.push({ ...at(error.pos[0]), message: error.message.split('\n')[0]?.replace(/ at line .*$/, '') ?? '' })
       continue
     }
-    const value: unknown = document.toJS()
+    let value: unknown
+    try {
+      value = document.toJS()
+    } catch (e) {
+      // An alias of nothing, or of too much.
+      problems.push({ ...at(document.range?.[0] ?? 0), message: e instanceof Error ? e.message : String(e) })
+      continue
+    }
     if (value === null || value === undefined) continue
     const items = typeof value === 'object' ? itemsOf(value) : undefined
     const locate = (start: readonly (string | number)[]) => (path: string) =>
