@@ -58,7 +58,15 @@ import {
   readImportedRules,
   readNetworkPolicies,
 } from './policy/policies.ts'
-import { nodeSubjects, peersInUse, programs, ruleNumbers, subjectPrograms, subjects } from './policy/programs.ts'
+import {
+  nodePrograms,
+  nodeSubjects,
+  peersInUse,
+  programs,
+  ruleNumbers,
+  subjectPrograms,
+  subjects,
+} from './policy/programs.ts'
 import { selections } from './policy/selections.ts'
 import {
   cellRows,
@@ -97,7 +105,17 @@ export const tables = [
   ],
   ...[networkPolicyConditions, ciliumNetworkPolicyConditions],
   ...[clusterwidePolicyConditions, clusterNetworkPolicyConditions],
-  ...[nodeSubjects, subjects, subjectPrograms, programs, peersInUse, ruleNumbers, wantedPrefixes, cidrIdentities],
+  ...[
+    nodeSubjects,
+    subjects,
+    subjectPrograms,
+    nodePrograms,
+    programs,
+    peersInUse,
+    ruleNumbers,
+    wantedPrefixes,
+    cidrIdentities,
+  ],
   ...[nameSelectors, prefixLengths, addressShards, namedAddresses, nameSetShards, wantedNameSets, nameIdentities],
   selections,
   ...[addressLines, localPlaces, remotePlaces, nodePlaces, placeShards, placesWanted, placeIdentities],

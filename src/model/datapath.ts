@@ -132,6 +132,12 @@ export interface RouteRow {
   readonly mtu: number
 }
 
+/** How much a map of this node holds, as it was made. */
+export interface MapSize {
+  readonly name: string
+  readonly entries: number
+}
+
 /** What the kernel holds for a policy number now, written back by the agent after each reconciliation. */
 export interface KernelPolicy {
   readonly policy: number

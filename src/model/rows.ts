@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { table } from '../table/definition.ts'
-import type { KernelPolicy, KernelTable } from './datapath.ts'
+import type { KernelPolicy, KernelTable, MapSize } from './datapath.ts'
 import { attachment, type CiliumEndpoint, type EndpointOptions, type EndpointRequest } from './endpoint.ts'
 import type { CiliumIdentity } from './identity.ts'
 import { anchorsOf, labelSetKey } from './labels.ts'
@@ -193,6 +193,9 @@ export const policySecrets = table<PolicySecret>('policySecrets', {
 export const kernelPolicies = table<KernelPolicy>('kernelPolicies', { key: (p) => String(p.policy) })
 export const kernelTables = table<KernelTable>('kernelTables', { key: (t) => String(t.table) })
 
+/** Sizes of the policy maps: a pinned one keeps the size it was made with. Absent: those of the contract. */
+export const mapSizes = table<MapSize>('mapSizes', { key: (s) => s.name })
+
 export const sources = [
   settings,
   namespaces,
@@ -216,4 +219,5 @@ export const sources = [
   devices,
   kernelPolicies,
   kernelTables,
+  mapSizes,
 ] as const

@@ -18,6 +18,7 @@ import { type Answer, connection, openWorld, type World } from './world.ts'
 /**
  * Scenarios are text: a title, then sections. `REWRITE=1` writes what came out into the expected sections; read the diff.
  *   -- apply --        objects, YAML          -- settings --   options, YAML
+ *   -- sizes --        entries of the kernel's maps, YAML
  *   -- delete --       KIND NAMESPACE/NAME    -- verdicts --   FROM -> TO PORT/PROTOCOL: expected
  *   -- names --        ADDRESS NAME…, all that are known now
  *   -- conditions --   what each policy object is told      -- table NAME --   a table, printed
@@ -53,6 +54,7 @@ function step(world: World, name: string, body: string): string {
         .map((d) => d.toJS())
         .filter((o) => o),
     )
+  else if (name === 'sizes') world.resize(parseYaml(body) as { readonly [map: string]: number })
   else if (name === 'settings') world.configure(parseYaml(body) as Partial<Settings>)
   else if (name === 'names')
     world.learnt(

@@ -38,6 +38,7 @@ export interface World {
   readonly kernel: machine.Machine
   apply(objects: readonly unknown[]): void
   remove(kind: string, key: string): void
+  resize(sizes: { readonly [map: string]: number }): void
   configure(settings: Partial<Settings>): void
   /** From now on exactly these addresses are known by names. */
   learnt(addresses: readonly LearntAddress[]): void
@@ -83,6 +84,12 @@ export function openWorld(): World {
         else if (kind === 'EndpointSlice') tx.remove(rows.endpointSlices, key.split('/').slice(1).join('/'))
         else if (kind === 'CiliumCIDRGroup') tx.remove(rows.cidrGroups, key.split('/').at(-1) as string)
         else assert.fail(`no removal of ${kind}`)
+      })
+      settle()
+    },
+    resize(sizes) {
+      db.commit((tx) => {
+        for (const [name, entries] of Object.entries(sizes)) tx.put(rows.mapSizes, { name, entries })
       })
       settle()
     },
@@ -330,7 +337,10 @@ export function ask(
   const table = program && db.get(decisions, program.key)
   const policy = db.get(policyNumbers, subject)?.policy ?? 0
   const cell = machine.judge(kernel, policy, direction, peer, space, port)
-  if (table) assert.deepEqual(cell, decide(table, peer, space, port), `the kernel of ${subject} ${direction} disagrees`)
+  // One that found no place lets nothing pass.
+  const placed = db.get(policyRows, String(policy))?.[direction] !== 0
+  if (table && placed)
+    assert.deepEqual(cell, decide(table, peer, space, port), `the kernel of ${subject} ${direction} disagrees`)
   const answer = { verdict: words[cell.verdict] as string, rule: ruleName(db, cell) }
   if (cell.shadowRule === 0 && cell.shadowVerdict === 0) return answer
   const then = { ...cell, rule: cell.shadowRule, verdict: cell.shadowVerdict }

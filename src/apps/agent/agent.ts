@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Result } from '../../base/result.ts'
+import { hostAttachment } from '../../derive/endpoints/tables.ts'
 import { openNameCache } from '../../derive/names/cache.ts'
 import { backendNumbers, heldServices, serviceNumbers, slotRuns } from '../../derive/services/tables.ts'
 import {
@@ -9,6 +10,7 @@ import {
   kernelPolicies as readKernelPolicies,
   kernelTables as readKernelTables,
 } from '../../edge/kernel/contract.ts'
+import { mapInfo } from '../../edge/kernel/map.ts'
 import { useProcfs } from '../../edge/kernel/namespace.ts'
 import { openNetlink } from '../../edge/kernel/netlink.ts'
 import { demand, ensureBpffs, findCgroup2, probe } from '../../edge/kernel/probe.ts'
@@ -28,6 +30,7 @@ import {
   importedRules,
   kernelPolicies,
   kernelTables,
+  mapSizes,
   settings as settingsTable,
 } from '../../model/rows.ts'
 import { openDatabase } from '../../table/open.ts'
@@ -125,12 +128,16 @@ export async function startAgent(
     tx.put(settingsTable, node)
     tx.replace(kernelPolicies, readKernelPolicies(maps.map('cilium_policies')))
     tx.replace(kernelTables, readKernelTables(maps.map('cilium_policy_tables'), maps.map('cilium_policy_classes')))
+    tx.replace(
+      mapSizes,
+      [...maps.maps].map(([name, fd]) => ({ name, entries: mapInfo(fd).maxEntries })),
+    )
     tx.replace(endpointRequests, restored)
     const there = new Set(restored.map(endpointRequests.key))
     const kept = readRowFiles(optionFiles(stateDir), log)
     tx.replace(
       endpointOptions,
-      kept.filter((o) => there.has(o.attachment)),
+      kept.filter((o) => o.attachment === hostAttachment || there.has(o.attachment)),
     )
     tx.replace(importedRules, readRowFiles(ruleFiles(stateDir), log))
     tx.replace(devices, deviceWatch.rows)
@@ -139,6 +146,7 @@ export async function startAgent(
       settingsTable,
       kernelPolicies,
       kernelTables,
+      mapSizes,
       endpointRequests,
       endpointOptions,
       devices,

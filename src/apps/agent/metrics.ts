@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { maps as contract, EventKind, MetricReason } from '../../../gen/contract.ts'
 import { podAddresses } from '../../derive/ipam/tables.ts'
 import { cidrIdentities } from '../../derive/policy/cidrs.ts'
 import { nameIdentities, nameSelectors } from '../../derive/policy/names.ts'
+import { policyOverflows } from '../../derive/policy/overflow.ts'
 import { endpointStatus } from '../../derive/status/tables.ts'
 import { contractCounters } from '../../edge/kernel/map.ts'
 import { dropText } from '../../flow/names.ts'
@@ -74,6 +76,7 @@ export function collectMetrics(parts: Parts): readonly Metric[] {
     gauge('table_rows', s.rows, { table: s.table })
     if (s.failed > 0) gauge('table_failed_rows', s.failed, { table: s.table })
   }
+  gauge('policies_not_in_force', db.all(policyOverflows).length)
   counter('k8s_client_api_calls_total', calls.ok, { return_code: '2xx' })
   if (calls.failed > 0) counter('k8s_client_api_calls_total', calls.failed, { return_code: 'failed' })
   for (const [table, n] of parts.kubeHealth?.events ?? [])

@@ -1,55 +1,106 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import type { PolicyOverflow } from '../../derive/policy/overflow.ts'
 import type { Kube } from '../../edge/kube/client.ts'
-import { apiVersionOf, EVENTS, NETWORK_POLICIES } from '../../edge/kube/resource.ts'
-import { isAlreadyExists } from '../../edge/kube/status.ts'
+import { conditionOf, putCondition } from '../../edge/kube/conditions.ts'
+import {
+  apiVersionOf,
+  CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+  CILIUM_NETWORK_POLICIES,
+  CLUSTER_NETWORK_POLICIES,
+  EVENTS,
+  NETWORK_POLICIES,
+  type Resource,
+} from '../../edge/kube/resource.ts'
+import { isAlreadyExists, isNotFound } from '../../edge/kube/status.ts'
 import { importedPrefix, type PolicyKind } from '../../model/policy.ts'
 import type { Outcome, Target } from '../../table/target.ts'
 
-const groups: { readonly [Kind in PolicyKind]: string } = {
-  NetworkPolicy: apiVersionOf(NETWORK_POLICIES),
-  CiliumNetworkPolicy: 'cilium.io/v2',
-  CiliumClusterwideNetworkPolicy: 'cilium.io/v2',
-  ClusterNetworkPolicy: 'policy.networking.k8s.io/v1alpha2',
+const resources: { readonly [Kind in PolicyKind]: Resource } = {
+  NetworkPolicy: NETWORK_POLICIES,
+  CiliumNetworkPolicy: CILIUM_NETWORK_POLICIES,
+  CiliumClusterwideNetworkPolicy: CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+  ClusterNetworkPolicy: CLUSTER_NETWORK_POLICIES,
 }
 
-/** Tells a policy that this node can not hold it. The object's condition is the operator's; each node has its event. */
+/** The type under which a node says that it can not hold a policy; each node has its own. */
+export const conditionType = (node: string): string => `${node}/Enforced`
+
+/**
+ * Tells a policy that this node can not hold it: by a condition `NODE/Enforced` that goes when there is room again, and by
+ * an event. A NetworkPolicy has no status: there is only the event.
+ */
 export const overflowTarget = (kube: Kube, node: string): Target<PolicyOverflow> => ({
   name: 'policy overflows',
   key: (o) => o.policy,
-  load: () => [],
-  equal: () => false,
-  write: (rows) => Promise.all(rows.map((o) => tell(kube, node, o))),
-  remove: (rows) => rows.map(() => ({ ok: true })),
+  load: () => told(kube, node),
+  equal: (a, b) => a.problem === b.problem,
+  write: (rows) => Promise.all(rows.map((o) => outcome(tell(kube, node, o)))),
+  remove: (rows) => Promise.all(rows.map((o) => outcome(condition(kube, node, o.policy, undefined)))),
 })
 
-async function tell(kube: Kube, node: string, { policy, problem }: PolicyOverflow): Promise<Outcome> {
-  const [kind = '', namespace = '', name = ''] = policy.split('/')
-  // Who imported it has been told; there is no object to tell.
-  if (name.startsWith(importedPrefix)) return { ok: true }
-  const at = new Date().toISOString().replace(/\.[0-9]+Z$/, 'Z')
-  const where = namespace === '' ? 'default' : namespace
-  try {
-    await kube.create(EVENTS, where, {
-      apiVersion: 'v1',
-      kind: 'Event',
-      metadata: { name: `${name}.${node}.not-enforced`.toLowerCase(), namespace: where },
-      involvedObject: {
-        apiVersion: groups[kind as PolicyKind],
-        kind,
-        name,
-        ...(namespace === '' ? {} : { namespace }),
-      },
-      reason: 'PolicyNotEnforced',
-      message: `${node}: ${problem}`.slice(0, 1024),
-      type: 'Warning',
-      source: { component: 'cilium-agent', host: node },
-      firstTimestamp: at,
-      lastTimestamp: at,
-      count: 1,
+/** What the agent before has told of this node. */
+async function told(kube: Kube, node: string): Promise<readonly PolicyOverflow[]> {
+  const lists = Object.entries(resources)
+    .filter(([kind]) => kind !== 'NetworkPolicy')
+    .map(async ([kind, resource]) => {
+      const found = await kube.list(resource, undefined, { resourceVersion: '0' }).catch((e: unknown) => {
+        if (isNotFound(e)) return { items: [] }
+        throw e
+      })
+      return found.items.flatMap((o) => {
+        const said = conditionOf(o, conditionType(node))
+        const policy = `${kind}/${o.metadata.namespace ?? ''}/${o.metadata.name}`
+        return said ? [{ policy, problem: said.message ?? '' }] : []
+      })
     })
-  } catch (e) {
-    if (!isAlreadyExists(e)) return { ok: false, error: e instanceof Error ? e.message : String(e) }
-  }
-  return { ok: true }
+  return (await Promise.all(lists)).flat()
 }
+
+const now = (): string => new Date().toISOString().replace(/\.[0-9]+Z$/, 'Z')
+
+async function condition(kube: Kube, node: string, policy: string, problem: string | undefined): Promise<void> {
+  const [kind = '', namespace = '', name = ''] = policy.split('/')
+  const resource = resources[kind as PolicyKind]
+  if (kind === 'NetworkPolicy' || name.startsWith(importedPrefix)) return
+  const type = conditionType(node)
+  const wanted =
+    problem === undefined
+      ? { type }
+      : ({ type, status: 'False', reason: 'NoRoom', message: problem, lastTransitionTime: now() } as const)
+  await putCondition(kube, resource, namespace === '' ? undefined : namespace, name, wanted)
+}
+
+async function tell(kube: Kube, node: string, { policy, problem }: PolicyOverflow): Promise<void> {
+  await condition(kube, node, policy, problem)
+  const [kind = '', namespace = '', name = ''] = policy.split('/')
+  if (name.startsWith(importedPrefix)) return
+  const where = namespace === '' ? 'default' : namespace
+  const event = {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { name: `${name}.${node}.not-enforced`.toLowerCase(), namespace: where },
+    involvedObject: {
+      apiVersion: apiVersionOf(resources[kind as PolicyKind]),
+      kind,
+      name,
+      ...(namespace === '' ? {} : { namespace }),
+    },
+    reason: 'PolicyNotEnforced',
+    message: `${node}: ${problem}`.slice(0, 1024),
+    type: 'Warning',
+    source: { component: 'cilium-agent', host: node },
+    firstTimestamp: now(),
+    lastTimestamp: now(),
+    count: 1,
+  }
+  await kube.create(EVENTS, where, event).catch((e: unknown) => {
+    if (!isAlreadyExists(e)) throw e
+  })
+}
+
+const outcome = (work: Promise<void>): Promise<Outcome> =>
+  work.then(
+    () => ({ ok: true }),
+    (e: unknown) => ({ ok: false, error: e instanceof Error ? e.message : String(e) }),
+  )

@@ -2,6 +2,7 @@
 
 import { conditionOf, type PolicyCondition, readPolicy } from '../../derive/policy/policies.ts'
 import type { Kube } from '../../edge/kube/client.ts'
+import { putCondition } from '../../edge/kube/conditions.ts'
 import {
   apiVersionOf,
   CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
@@ -111,8 +112,7 @@ async function say(kube: Kube, { policy, apiVersion, condition, since }: PolicyD
   const namespace = policy.namespace === '' ? undefined : policy.namespace
   if (policy.kind !== 'NetworkPolicy') {
     const entry = { ...condition, lastTransitionTime: since || at }
-    const patch = { status: { conditions: [entry] } }
-    await kube.patch(resourceOf[policy.kind], namespace, policy.name, patch, { subresource: 'status' })
+    await putCondition(kube, resourceOf[policy.kind], namespace, policy.name, entry)
   }
   if (condition.reason === 'Valid') return
   const { kind, name, uid } = policy

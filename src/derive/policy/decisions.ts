@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { CellsRow, ClassesRow, PolicyPageRow, PolicyRow, PolicyTableRow } from '../../model/datapath.ts'
 import { reservedIdentities } from '../../model/identity.ts'
-import { ciliumEndpoints, ciliumIdentities, kernelTables, settings } from '../../model/rows.ts'
+import { ciliumEndpoints, ciliumIdentities, kernelTables, mapSizes, settings } from '../../model/rows.ts'
 import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 import { endpoints } from '../endpoints/tables.ts'
 import { cidrIdentities } from './cidrs.ts'
@@ -11,9 +11,9 @@ import { nameIdentities } from './names.ts'
 import { policyNumbers } from './numbers.ts'
 import { placeIdentities } from './places.ts'
 import { type Program, peerKey } from './program.ts'
-import { programs, ruleNumbers, type SubjectPrograms, subjectPrograms } from './programs.ts'
+import { nodePrograms, programs, ruleNumbers, type SubjectPrograms, subjectPrograms } from './programs.ts'
 import { selections } from './selections.ts'
-import { type PlacedTable, placeTables, type TableRow, tableRowKey } from './tables.ts'
+import { limitsOf, type PlacedTable, placeTables, type TableRow, tableRowKey } from './tables.ts'
 
 export { policyNumbers } from './numbers.ts'
 
@@ -95,8 +95,12 @@ export const policyPlaces = allocate<Decision, TableRow>(
       ],
     ],
   },
-  (wanted, held, read) => placeTables(wanted, held, read.all(kernelTables)),
-  [kernelTables],
+  (wanted, held, read) => {
+    // Without its policy the node would be cut off from those who could mend it.
+    const first = new Set(read.all(nodePrograms).flatMap((p) => [p.ingress.key, p.egress.key]))
+    return placeTables(wanted, held, read.all(kernelTables), limitsOf(read.all(mapSizes)), first)
+  },
+  [kernelTables, mapSizes, nodePrograms],
 )
 
 const placedOnly =

@@ -126,6 +126,14 @@ export const subjectPrograms = deriveEach<Subject, SubjectPrograms>(
   },
 )
 
+/** The programs of this node itself. */
+export const nodePrograms = deriveEach<Subject, SubjectPrograms>(
+  'nodePrograms',
+  nodeSubjects,
+  { key: (p) => p.subject },
+  (subject, read) => [read.get(subjectPrograms, subject.key)].filter((p) => p !== undefined),
+)
+
 /** What programs were made of, but for the policies: those of whom the same parts of policies speak share them. */
 interface Made {
   readonly selecting: readonly Selecting[]

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { KernelTable } from '../../model/datapath.ts'
 import { columnsOf } from './columns.ts'
 import type { Decision } from './decision.ts'
-import { limits, type PlacedTable, placeTables, type TableRow } from './tables.ts'
+import { limits, limitsOf, type PlacedTable, placeTables, type TableRow } from './tables.ts'
 
 const decision = (key: string, content: string, cells = 4, classes = 1): Decision => ({
   key,
@@ -86,4 +86,31 @@ test('a table that grows beyond the map of classes is told so before it is writt
   )
   const left = placed(rows).find((t) => t.table === q.table)
   assert.deepEqual([left?.retired, left?.decision.classes.size], [true, half])
+})
+
+test('the sizes of the maps there are count, and who is first keeps its place longest', () => {
+  const room = limitsOf([
+    { name: 'cilium_policy_cells', entries: 10 },
+    { name: 'cilium_policy_classes', entries: 8 },
+  ])
+  const wanted = [decision('pods', 'a', 6, 4), decision('host', 'b', 6, 4)]
+  const without = (first: readonly string[], held: readonly TableRow[] = []) =>
+    placeTables(wanted, held, [], room, new Set(first)).flatMap((r) =>
+      r.kind === 'unplaced' ? [`${r.decision.key}: ${r.problem}`] : [],
+    )
+  assert.deepEqual(without([]), ['host: needs 6 cells, which are not free in one piece'])
+  assert.deepEqual(without(['host']), ['pods: needs 6 cells, which are not free in one piece'])
+  const both = placeTables(wanted, [], [], limits)
+  const grown = [decision('pods', 'a', 6, 5), decision('host', 'b', 6, 4)]
+  const closed = placeTables(
+    grown,
+    both,
+    [],
+    limitsOf([{ name: 'cilium_policy_classes', entries: 8 }]),
+    new Set(['host']),
+  )
+  assert.deepEqual(
+    closed.flatMap((r) => (r.kind === 'unplaced' ? [r.decision.key] : [])),
+    ['pods'],
+  )
 })

@@ -1,11 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { KernelTable } from '../../model/datapath.ts'
+import type { KernelTable, MapSize } from '../../model/datapath.ts'
 import { freeRange, nextFree, type Range } from '../numbers.ts'
 import { pagesOf } from './columns.ts'
 import type { Decision } from './decision.ts'
 
-/** Sizes of the kernel's maps that limit what can be held; those of bpf/contract/maps.h. */
+/** Sizes of the kernel's maps that limit what can be held. */
+export interface Limits {
+  readonly tables: number
+  readonly pages: number
+  readonly cells: number
+  readonly classes: number
+  readonly columns: number
+}
+
+/** Those of bpf/contract/maps.h. */
 export const limits = { tables: 4096, pages: 4096, cells: 1048576, classes: 1048576, columns: 65535 } as const
+
+/** Those of the maps there are: a pinned one keeps the size it was made with. */
+export function limitsOf(sizes: readonly MapSize[]): Limits {
+  const of = (name: string, other: number): number => sizes.find((s) => s.name === name)?.entries ?? other
+  return {
+    tables: of('cilium_policy_tables', limits.tables),
+    pages: of('cilium_policy_pages', limits.pages),
+    cells: of('cilium_policy_cells', limits.cells),
+    classes: of('cilium_policy_classes', limits.classes),
+    columns: limits.columns,
+  }
+}
 
 /** Where a decision lives in the kernel. Its number and its place never change: another content is another table. */
 export interface PlacedTable {
@@ -42,11 +63,16 @@ export type TableRow = PlacedTable | UnplacedTable | TableCursor
 export const tableRowKey = (r: TableRow): string =>
   r.kind === 'table' ? String(r.table) : r.kind === 'unplaced' ? `unplaced ${r.decision.key}` : 'cursor'
 
-/** Places for the wanted decisions. `kernel` is what the kernel uses now; nothing of that is given to another. */
+/**
+ * Places for the wanted decisions. `kernel` is what the kernel uses now; nothing of that is given to another. Those whose
+ * keys are in `first` are the last for whom there is no room.
+ */
 export function placeTables(
   wanted: readonly Decision[],
   held: readonly TableRow[],
   kernel: readonly KernelTable[],
+  room: Limits = limits,
+  first: ReadonlySet<string> = new Set(),
 ): readonly TableRow[] {
   const inKernel = new Set(kernel.map((t) => t.table))
   const heldTables = held.filter((r): r is PlacedTable => r.kind === 'table')
@@ -66,7 +92,7 @@ export function placeTables(
     else
       kept.set(same.table, same.decision === decision && !same.retired ? same : { ...same, decision, retired: false })
   }
-  const unplaced = withoutRoomToGrow(kept)
+  const unplaced = withoutRoomToGrow(kept, room, first)
   for (const t of heldTables)
     if (!kept.has(t.table) && inKernel.has(t.table)) kept.set(t.table, t.retired ? t : { ...t, retired: true })
 
@@ -75,8 +101,8 @@ export function placeTables(
     kernel,
     held.find((r): r is TableCursor => r.kind === 'cursor'),
   )
-  for (const decision of fresh) {
-    const placed = place(decision, space)
+  for (const decision of fresh.sort((a, b) => byTurn(a, b, first))) {
+    const placed = place(decision, space, room)
     if (placed.kind === 'table') kept.set(placed.table, placed)
     else unplaced.push(placed)
   }
@@ -84,13 +110,13 @@ export function placeTables(
 }
 
 /** Identities join the classes of a table where it is. Those for which the map is too small leave: their endpoints close. */
-function withoutRoomToGrow(kept: Map<number, PlacedTable>): UnplacedTable[] {
+function withoutRoomToGrow(kept: Map<number, PlacedTable>, room: Limits, first: ReadonlySet<string>): UnplacedTable[] {
   const out: UnplacedTable[] = []
   let classes = 0
-  for (const t of [...kept.values()].sort((a, b) => a.table - b.table)) {
+  for (const t of [...kept.values()].sort((a, b) => byTurn(a.decision, b.decision, first) || a.table - b.table)) {
     classes += t.decision.classes.size
-    if (classes <= limits.classes) continue
-    const problem = `needs ${t.decision.classes.size} class entries of ${limits.classes}, which others have`
+    if (classes <= room.classes) continue
+    const problem = `needs ${t.decision.classes.size} class entries of ${room.classes}, which others have`
     classes -= t.decision.classes.size
     out.push({ kind: 'unplaced', decision: t.decision, problem })
     // Until the kernel lets go of it, it stays as it was.
@@ -98,6 +124,9 @@ function withoutRoomToGrow(kept: Map<number, PlacedTable>): UnplacedTable[] {
   }
   return out
 }
+
+const byTurn = (a: Decision, b: Decision, first: ReadonlySet<string>): number =>
+  Number(first.has(b.key)) - Number(first.has(a.key))
 
 interface Space {
   readonly tables: Set<number>
@@ -126,15 +155,15 @@ function spaceOf(kept: readonly PlacedTable[], kernel: readonly KernelTable[], c
   }
 }
 
-function place(decision: Decision, space: Space): PlacedTable | UnplacedTable {
+function place(decision: Decision, space: Space, room: Limits): PlacedTable | UnplacedTable {
   const unplaced = (problem: string): UnplacedTable => ({ kind: 'unplaced', decision, problem })
-  if (decision.columns.entries.length > limits.columns)
-    return unplaced(`needs ${decision.columns.entries.length} columns of at most ${limits.columns}`)
-  if (space.classes + decision.classes.size > limits.classes)
-    return unplaced(`needs ${decision.classes.size} class entries, ${limits.classes - space.classes} are left`)
-  const table = nextFree(1, limits.tables - 1, space.cursor.table, (n) => space.tables.has(n))
-  const cells = freeRange(space.ranges, decision.cells.length, limits.cells, space.cursor.cell)
-  if (table === undefined) return unplaced(`all ${limits.tables - 1} decision tables are in use`)
+  if (decision.columns.entries.length > room.columns)
+    return unplaced(`needs ${decision.columns.entries.length} columns of at most ${room.columns}`)
+  if (space.classes + decision.classes.size > room.classes)
+    return unplaced(`needs ${decision.classes.size} class entries, ${room.classes - space.classes} are left`)
+  const table = nextFree(1, room.tables - 1, space.cursor.table, (n) => space.tables.has(n))
+  const cells = freeRange(space.ranges, decision.cells.length, room.cells, space.cursor.cell)
+  if (table === undefined) return unplaced(`all ${room.tables - 1} decision tables are in use`)
   if (cells === undefined) return unplaced(`needs ${decision.cells.length} cells, which are not free in one piece`)
   const texts = decision.columns.runs.map(pagesOf)
   const pages: { [page: string]: number } = {}
@@ -142,8 +171,8 @@ function place(decision: Decision, space: Space): PlacedTable | UnplacedTable {
   let nextPage = space.cursor.page
   for (const text of new Set(texts.flat())) {
     const shared = space.pages.get(text)
-    const page = shared ?? nextFree(0, limits.pages - 1, nextPage, (n) => space.pageNumbers.has(n) || taken.has(n))
-    if (page === undefined) return unplaced(`all ${limits.pages} pages of ports are in use`)
+    const page = shared ?? nextFree(0, room.pages - 1, nextPage, (n) => space.pageNumbers.has(n) || taken.has(n))
+    if (page === undefined) return unplaced(`all ${room.pages} pages of ports are in use`)
     pages[text] = page
     if (shared === undefined) {
       taken.add(page)

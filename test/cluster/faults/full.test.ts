@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { maps as contract } from '../../../gen/contract.ts'
 import { openPinned } from '../../../src/edge/kernel/link.ts'
 import { mapInfo } from '../../../src/edge/kernel/map.ts'
@@ -105,7 +106,7 @@ describe('without room', { timeout: 180_000 }, () => {
     assert.deepEqual(await cluster.podIPs('homeless'), [])
   })
 
-  it('a policy that does not fit changes nothing: who was denied stays denied, until there is room', async () => {
+  it('a policy that does not fit is told so, by node; who was denied stays denied, until there is room', async () => {
     exchange('node-2', { cilium_owners: undefined, cilium_policy_classes: 8 })
     await cluster.killAgent('node-2')
     const far = await cluster.podIPs('far')
@@ -134,13 +135,23 @@ describe('without room', { timeout: 180_000 }, () => {
     )
     await cluster.until('the warning', async () => {
       const said = await state('node-2')
-      return said.state === 'Warning' && /cilium_policy_classes is full: it has room for 8/.test(said.msg)
+      return said.state === 'Warning' && /\/kinds is not in force on this node, .*class entries/.test(said.msg)
     })
-    assert.ok((await metric('node-2', 'cilium_table_failed_rows')) > 0)
+    assert.ok((await metric('node-2', 'cilium_policies_not_in_force')) > 0)
+    const condition = async () => {
+      const { status } = await cluster.lab.json<{
+        status: { conditions: { type: string; status: string; reason: string }[] }
+      }>(['get', 'cnp', 'kinds'])
+      return status.conditions.map((c) => `${c.type}=${c.status} ${c.reason}`).sort()
+    }
+    await cluster.until('the condition', async () =>
+      isDeepStrictEqual(await condition(), ['Valid=True Valid', 'node-2/Enforced=False NoRoom']),
+    )
     await sleep(300)
     for (const probe of strangers) for (const s of await probe.stop()) assert.equal(s.answered, 0)
     exchange('node-2', { cilium_policy_classes: undefined })
     await cluster.restartAgent('node-2')
+    await cluster.until('the condition to go', async () => isDeepStrictEqual(await condition(), ['Valid=True Valid']))
     await cluster.lab.ready('app=homeless')
     const talk = await cluster.client(far)
     await sleep(500)

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { endpoints } from '../../../derive/endpoints/tables.ts'
 import { pools } from '../../../derive/ipam/tables.ts'
+import { policyOverflows } from '../../../derive/policy/overflow.ts'
 import { proxyPortRange, proxyPorts } from '../../../derive/proxy/tables.ts'
 import { mapInfo } from '../../../edge/kernel/map.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
@@ -38,12 +39,13 @@ export function statusRoutes(parts: Parts): readonly Route[] {
   ]
 }
 
-/** How the agent itself is: not ready is a failure, rows that can not be made so are a warning. */
-function own({ notReady, targets }: Parts): State {
+/** How the agent itself is: not ready is a failure, rows and policies that can not be made so are a warning. */
+function own({ notReady, targets, db }: Parts): State {
   const reason = notReady()
   if (reason !== '') return { state: 'Failure', msg: reason }
   const failed = targets.statuses().filter((s) => s.failed > 0)
-  if (failed.length > 0) return { state: 'Warning', msg: failed.map(failure).join('; ') }
+  const problems = [...failed.map(failure), ...db.all(policyOverflows).map((o) => `${o.policy} is ${o.problem}`)]
+  if (problems.length > 0) return { state: 'Warning', msg: problems.join('; ') }
   return { state: 'Ok', msg: DAEMON_VERSION }
 }
 
