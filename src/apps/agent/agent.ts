@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Result } from '../../base/result.ts'
 import { hostAttachment } from '../../derive/endpoints/tables.ts'
 import { openNameCache } from '../../derive/names/cache.ts'
+import { dnsListeners } from '../../derive/proxy/tables.ts'
 import { backendNumbers, heldServices, serviceNumbers, slotRuns } from '../../derive/services/tables.ts'
 import {
   kernelServices,
@@ -38,6 +39,7 @@ import { openCni } from './cni.ts'
 import { writeCniConf } from './cni_conf.ts'
 import { loadedPrograms, openDatapath } from './datapath.ts'
 import { drainQueue } from './delete_queue.ts'
+import { openDns } from './dns.ts'
 import { type Drift, drift, driftText } from './drift.ts'
 import { endpointLog } from './endpoint_log.ts'
 import { connectedAddresses, flowSweeper, type Sweep } from './flows.ts'
@@ -171,8 +173,13 @@ export async function startAgent(
   const targets = reconciliation(db, scope, systemClock)
   const requests = requestLog(db)
   const envoy = options['enable-l7-proxy'] === false ? undefined : openProxy(stateDir, node.nodeName, requests)
-  wire(targets, { db, scope, maps, datapath, netlink, kube, envoy, stateDir, log })
+  const dns =
+    options['enable-l7-proxy'] === false
+      ? undefined
+      : openDns(stateDir, db, requests, (answer) => names.learn(answer), log)
+  wire(targets, { db, scope, maps, datapath, netlink, kube, envoy, dns, stateDir, log })
   targets.start()
+  dns?.onChange(() => targets.reload(dnsListeners))
   envoy?.onChange(() => {
     for (const table of envoyTables) targets.reload(table)
   })
@@ -233,7 +240,7 @@ export async function startAgent(
       notReady,
       log,
     },
-    ...{ started, calls, sweeps, envoy, requests, names, drift: () => drifted },
+    ...{ started, calls, sweeps, envoy, dns, requests, names, drift: () => drifted },
     monitor: openMonitor(db, maps, scope, requests),
     revisions: countRevisions(db, targets),
     endpointLog: endpointLog(db),
@@ -259,6 +266,7 @@ export async function startAgent(
 
   whenReady(() => {
     if (envoy) scope.loop('Envoy', () => serveProxy(envoy, log))
+    if (dns) scope.loop('DNS proxy', () => dns.serve({ ipv4: node.enableIpv4, ipv6: node.enableIpv6 }))
     log('info', 'ready', { ms: Math.round(performance.now() - started), endpoints: db.count(endpointRequests) })
     const conf = text('write-cni-conf-when-ready')
     if (conf !== '') writeCniConf(conf, options, log)
@@ -273,6 +281,7 @@ export async function startAgent(
   return {
     async close() {
       await envoy?.close()
+      await dns?.close()
       await scope.close()
       kube?.close()
       netlink.close()

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ownerRows } from '../../derive/addresses/tables.ts'
 import { wantedListeners } from '../../derive/proxy/tables.ts'
+import type { DnsRecord } from '../../edge/dns/messages.ts'
 import type { AccessEntry, AccessSink } from '../../edge/envoy/access.ts'
 import { reservedIdentities } from '../../model/identity.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 
-/** Requests as Envoy tells of them, for whoever listens. */
+/** Requests as Envoy and the DNS proxy tell of them, for whoever listens. */
 export interface RequestLog extends AccessSink {
-  listen(listener: (request: HttpEvent) => void): () => void
+  takeNames(records: readonly DnsRecord[]): void
+  listen(listener: (request: HttpEvent | DnsEvent) => void): () => void
   /** Calls with whether anybody listens, now and whenever that changes. */
   onWanted(told: (wanted: boolean) => void): void
 }
@@ -44,8 +46,40 @@ export interface HttpEvent {
   readonly time: number
 }
 
+/** A question to a name server, or its answer, which goes the other way. */
+export interface DnsEvent {
+  readonly kind: 'request' | 'response'
+  readonly verdict: 'forwarded' | 'denied' | 'error'
+  readonly side: 'egress'
+  readonly source: Party
+  readonly destination: Party
+  readonly dns: {
+    readonly protocol: 'UDP' | 'TCP'
+    /** As it was spelled. */
+    readonly query: string
+    readonly qtype: string
+    /** Of a response, and of what the proxy answered itself. */
+    readonly rcode: number
+    readonly ips: readonly string[]
+    readonly cnames: readonly string[]
+    /** Seconds. */
+    readonly ttl: number
+    /** Milliseconds. */
+    readonly latency: number
+  }
+  /** The rules that allow the name; of a refused question all that did not. */
+  readonly rules: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly time: number
+}
+
+const queryTypes: Readonly<Record<number, string>> = {
+  ...{ 1: 'A', 2: 'NS', 5: 'CNAME', 6: 'SOA', 12: 'PTR', 15: 'MX', 16: 'TXT', 28: 'AAAA', 33: 'SRV', 35: 'NAPTR' },
+  ...{ 43: 'DS', 48: 'DNSKEY', 64: 'SVCB', 65: 'HTTPS', 251: 'IXFR', 252: 'AXFR', 255: 'ANY', 257: 'CAA' },
+}
+
 export function requestLog(db: Database): RequestLog {
-  const listeners = new Set<(request: HttpEvent) => void>()
+  const listeners = new Set<(request: HttpEvent | DnsEvent) => void>()
   const watchers: ((wanted: boolean) => void)[] = []
 
   function party({ address, port }: { readonly address: string; readonly port: number }): Party {
@@ -79,7 +113,28 @@ export function requestLog(db: Database): RequestLog {
     }
   }
 
+  function nameEventOf(record: DnsRecord): DnsEvent {
+    const { kind, verdict, client, server, name, type, protocol, rcode, addresses, aliases, ttl, latency, time } =
+      record
+    const ends = kind === 'request' ? [party(client), party(server)] : [party(server), party(client)]
+    const all = db.by(wantedListeners, 'name', record.listener)[0]?.rules.flat() ?? []
+    return {
+      ...{ kind, verdict, side: 'egress', source: ends[0] as Party, destination: ends[1] as Party, time },
+      dns: {
+        ...{ protocol, query: `${name}.`, qtype: queryTypes[type] ?? `TYPE${type}`, rcode },
+        ...{ ips: addresses, cnames: aliases, ttl, latency },
+      },
+      rules: verdict === 'denied' ? [...new Set(all.map((r) => r.rule))] : record.rules,
+    }
+  }
+
   return {
+    takeNames(records) {
+      for (const record of records) {
+        const event = nameEventOf(record)
+        for (const tell of listeners) tell(event)
+      }
+    },
     take(entries) {
       for (const entry of entries) {
         const denied = entry.status === 403 && entry.details === 'direct_response'

@@ -14,11 +14,12 @@ import { identityClaims } from '../../derive/identity/tables.ts'
 import { interfaceRows } from '../../derive/interfaces/tables.ts'
 import { policyClassRows, policyPageRows, policyRows, policyTableRows } from '../../derive/policy/decisions.ts'
 import { policyOverflows } from '../../derive/policy/overflow.ts'
-import { cellRows, envoyClusters, envoyListeners, proxyPairRows } from '../../derive/proxy/tables.ts'
+import { cellRows, dnsListeners, envoyClusters, envoyListeners, proxyPairRows } from '../../derive/proxy/tables.ts'
 import { endpointRoutes, nodeRoutes } from '../../derive/routing/tables.ts'
 import { backendRows, serviceRows, slotRows } from '../../derive/services/tables.ts'
 import { ciliumEndpointObjects } from '../../derive/status/tables.ts'
 import { tables as derivedTables } from '../../derive/tables.ts'
+import type { DnsControl } from '../../edge/dns/control.ts'
 import type { EnvoyControl } from '../../edge/envoy/control.ts'
 import { classesTarget } from '../../edge/kernel/classes.ts'
 import * as kernel from '../../edge/kernel/contract.ts'
@@ -40,6 +41,7 @@ import {
   nodeAttachments,
   podAttachments,
 } from './datapath.ts'
+import { dnsGate, dnsGateTarget } from './dns.ts'
 import { ruleFiles } from './imported.ts'
 import { trackedPolicies } from './kernel_policies.ts'
 import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } from './kube_objects.ts'
@@ -64,6 +66,7 @@ const own = [
   storedEndpoints,
   nodeDeeds,
   proxyGate,
+  dnsGate,
   proxyRoutes,
 ] as const
 export const tables = [...derivedTables, ...own]
@@ -83,13 +86,15 @@ export interface Hands {
   readonly kube: Kube | undefined
   /** None: connections with L7 rules are dropped. */
   readonly envoy: EnvoyControl | undefined
+  /** None: questions with rules for names are dropped. */
+  readonly dns: DnsControl | undefined
   readonly stateDir: string
   readonly log: Log
 }
 
 export function wire(
   targets: Reconciliation,
-  { db, scope, maps, datapath, netlink, kube, envoy, stateDir, log }: Hands,
+  { db, scope, maps, datapath, netlink, kube, envoy, dns, stateDir, log }: Hands,
 ): void {
   const epoch = kernel.openEpoch(maps.map('cilium_epoch'))
   const judgeAnew = { changed: () => epoch.bump() }
@@ -111,15 +116,19 @@ export function wire(
     after: [cellRows, policyPageRows, policyClassRows],
   })
   targets.add(proxyPairRows, kernel.proxyPairsTarget(proxyPairRows, maps.map('cilium_proxy_pairs')), complete)
+  if (envoy || dns) targets.add(proxyRoutes, proxyRouteTarget(netlink), { after: [hostDevices] })
   if (envoy) {
-    targets.add(proxyRoutes, proxyRouteTarget(netlink), { after: [hostDevices] })
     targets.add(envoyClusters, envoy.target('envoy clusters', envoyClusters.key), complete)
     targets.add(envoyListeners, envoy.target('envoy listeners', envoyListeners.key), complete)
     targets.add(proxyGate, gateTarget(envoy), complete)
   }
+  if (dns) {
+    targets.add(dnsListeners, dns.target('DNS listeners', dnsListeners.key), complete)
+    targets.add(dnsGate, dnsGateTarget(dns), complete)
+  }
   targets.add(policyRows, policies, {
     ...complete,
-    after: [policyTableRows, proxyPairRows, ...(envoy ? [proxyGate] : [])],
+    after: [policyTableRows, proxyPairRows, ...(envoy ? [proxyGate] : []), ...(dns ? [dnsGate] : [])],
   })
 
   // Who is who: only identities that policy has heard of.

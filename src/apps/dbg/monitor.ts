@@ -16,6 +16,18 @@ interface HttpSeen {
   readonly rules: readonly string[]
 }
 
+/** A question to a name server, or an answer. */
+interface DnsSeen extends Omit<HttpSeen, 'kind' | 'http'> {
+  readonly kind: 'request' | 'response'
+  readonly dns: {
+    readonly query: string
+    readonly qtype: string
+    readonly rcode: number
+    readonly ips: readonly string[]
+    readonly ttl: number
+  }
+}
+
 interface Options {
   readonly type?: readonly string[]
   readonly json?: boolean
@@ -26,14 +38,14 @@ interface Options {
 }
 
 /** Cilium's names of event types, and which of ours they mean. */
-const types: Readonly<Record<string, readonly (FlowEvent['kind'] | 'request')[]>> = {
+const types: Readonly<Record<string, readonly (FlowEvent['kind'] | 'request' | 'response')[]>> = {
   drop: ['drop'],
   trace: ['new', 'close'],
   'policy-verdict': ['new', 'drop'],
   'trace-sock': ['socket'],
   capture: [],
   debug: [],
-  l7: ['request'],
+  l7: ['request', 'response'],
   agent: [],
   recorder: [],
 }
@@ -44,11 +56,17 @@ const end = (e: FlowEvent['source'], protocol: string): string => {
 }
 
 /** A request that was refused names all rules that would have let it pass. */
-function requestLine({ verdict, source, destination, http, rules }: HttpSeen): string {
+function requestLine(seen: HttpSeen | DnsSeen): string {
+  const { kind, verdict, source, destination, rules } = seen
   const party = (p: HttpSeen['source']) => `${p.endpoint} ([${p.labels.join(' ')}])`
-  const word = verdict.slice(0, 1).toUpperCase() + verdict.slice(1)
+  const large = (word: string) => word.slice(0, 1).toUpperCase() + word.slice(1)
   const by = rules.length === 0 ? '' : ` (${verdict === 'denied' ? 'no match in' : 'by'} ${rules.join(', ')})`
-  return `-> Request http from ${party(source)} to ${party(destination)}, identity ${source.identity}->${destination.identity}, verdict ${word} ${http.method} ${http.url} => ${http.code}${by}`
+  const head = `-> ${large(kind)} ${'dns' in seen ? 'dns' : 'http'} from ${party(source)} to ${party(destination)}, identity ${source.identity}->${destination.identity}, verdict ${large(verdict)}`
+  if ('http' in seen) return `${head} ${seen.http.method} ${seen.http.url} => ${seen.http.code}${by}`
+  const { query, qtype, rcode, ips, ttl } = seen.dns
+  if (kind === 'request') return `${head} DNS Query: ${query} ${qtype}${rcode === 0 ? '' : ` RCode: ${rcode}`}${by}`
+  const answer = rcode !== 0 ? `RCode: ${rcode}` : `TTL: ${ttl} Answer: '${ips.join(',')}'`
+  return `${head} DNS Proxy: ${query} ${qtype} ${answer}${by}`
 }
 
 /** One line, in the words of Cilium's monitor, with the rule that decided behind. */
@@ -89,13 +107,13 @@ export async function monitor(agent: Agent, options: Options): Promise<void> {
   if (!options.json) print('Listening for events of the datapath. Press Ctrl-C to quit')
   await agent.follow('/monitor', (text) => {
     if (text === '') return undefined
-    const e = JSON.parse(text) as Seen | HttpSeen
+    const e = JSON.parse(text) as Seen | HttpSeen | DnsSeen
     if (kinds !== undefined && !kinds.includes(e.kind)) return undefined
     if (from !== undefined && !from.includes(e.source.endpoint)) return undefined
     if (to !== undefined && !to.includes(e.destination.endpoint)) return undefined
     if (related !== undefined && !related.includes(e.source.endpoint) && !related.includes(e.destination.endpoint))
       return undefined
-    print(options.json ? JSON.stringify(e) : e.kind === 'request' ? requestLine(e) : line(e))
+    print(options.json ? JSON.stringify(e) : 'http' in e || 'dns' in e ? requestLine(e) : line(e))
     return undefined
   })
 }

@@ -100,7 +100,7 @@ export const systemObjects = (settings: LabSettings, at: Placement): readonly Dr
   }
   return [
     config,
-    ...['cilium', 'operator', 'dns', ...(hasEnvoy(at.root) ? ['envoy'] : [])].flatMap((file) =>
+    ...['cilium', 'dns-proxy', 'operator', 'dns', ...(hasEnvoy(at.root) ? ['envoy'] : [])].flatMap((file) =>
       readManifest(join(at.root, 'src/apps/lab/manifests', `${file}.yaml`), values),
     ),
   ]

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { DnsControl } from '../../../edge/dns/control.ts'
 import type { EnvoyControl } from '../../../edge/envoy/control.ts'
 import type { LoadedObject } from '../../../edge/kernel/object.ts'
 import type { Kube } from '../../../edge/kube/client.ts'
@@ -33,6 +34,7 @@ export interface Parts {
   readonly cni: Cni
   readonly monitor: Monitor
   readonly envoy: EnvoyControl | undefined
+  readonly dns: DnsControl | undefined
   readonly requests: RequestLog
   readonly names: Names
   readonly revisions: Revisions

@@ -56,6 +56,7 @@ async function start(t: TestContext) {
       lost: () => 0,
     },
     envoy: undefined,
+    dns: undefined,
     requests: requestLog(node.db),
     names: { learn: async () => {}, clean: () => 0, collect() {}, entries: () => [], deleted: 0 },
     revisions: countRevisions(node.db, node.targets),

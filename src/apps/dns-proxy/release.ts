@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { FromProxy, Learnt } from '../../edge/dns/messages.ts'
+
+/** Holds answers until the kernel knows their addresses. */
+export interface Release {
+  /** Undefined: it knows them. Else resolves when it does, and rejects when it never will, or in a reasonable time. */
+  learn(answer: Learnt): Promise<void> | undefined
+  done(id: number, error: string | undefined): void
+  /** The agent is there anew: what waits is told to it again. */
+  again(): void
+  forget(): void
+  /** Answers that wait. */
+  readonly waiting: number
+}
+
+/** Longest wait for the agent, ms. */
+const AGENT_MS = 5_000
+/** What was confirmed is asked again after this at the latest, s. */
+const MOST_SECONDS = 60
+const MOST_CONFIRMED = 65_536
+
+interface Waiting {
+  readonly answer: Learnt
+  readonly timer: NodeJS.Timeout
+  finish(error: string | undefined): void
+}
+
+export function openRelease(
+  send: (message: FromProxy) => boolean,
+  now: () => number = () => performance.now(),
+): Release {
+  /** By client, name and address: until when, ms. */
+  const confirmed = new Map<string, number>()
+  const waiting = new Map<number, Waiting>()
+  let next = 1
+  const keys = (answer: Learnt) => answer.addresses.map((a) => `${answer.client} ${answer.name} ${a.address}`)
+
+  function confirm(answer: Learnt, since: number): void {
+    for (const [i, key] of keys(answer).entries()) {
+      const seconds = Math.min(answer.addresses[i]?.ttl ?? 0, MOST_SECONDS)
+      confirmed.delete(key)
+      if (seconds > 0) confirmed.set(key, since + seconds * 1000)
+    }
+    for (const key of confirmed.keys()) {
+      if (confirmed.size <= MOST_CONFIRMED) break
+      confirmed.delete(key)
+    }
+  }
+
+  return {
+    learn(answer) {
+      const at = now()
+      const known = keys(answer).every((key) => (confirmed.get(key) ?? 0) > at)
+      const id = next++
+      // The agent hears of it in any case: the time of the names begins anew.
+      send({ kind: 'learn', id, answer })
+      if (known) return undefined
+      return new Promise((resolve, reject) => {
+        const finish = (error: string | undefined) => {
+          clearTimeout(timer)
+          waiting.delete(id)
+          if (error !== undefined) return reject(new Error(error))
+          confirm(answer, at)
+          return resolve()
+        }
+        const timer = setTimeout(() => finish('the agent has not answered'), AGENT_MS)
+        waiting.set(id, { answer, timer, finish })
+      })
+    },
+    done: (id, error) => waiting.get(id)?.finish(error),
+    again() {
+      for (const [id, { answer }] of waiting) send({ kind: 'learn', id, answer })
+    },
+    forget: () => confirmed.clear(),
+    get waiting() {
+      return waiting.size
+    },
+  }
+}
