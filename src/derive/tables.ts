@@ -3,7 +3,6 @@ import { sources } from '../model/rows.ts'
 import {
   ipcacheRows,
   localOwners,
-  nameOwners,
   nodeOwners,
   ownerRows,
   ownerShards,
@@ -28,12 +27,11 @@ import {
   policyTableRows,
 } from './policy/decisions.ts'
 import {
-  addressShards,
+  addressParts,
   namedAddresses,
   nameIdentities,
   nameSelectors,
-  nameSetShards,
-  prefixLengths,
+  nameSetParts,
   wantedNameSets,
 } from './policy/names.ts'
 import { policyOverflows } from './policy/overflow.ts'
@@ -116,23 +114,13 @@ export const tables = [
     wantedPrefixes,
     cidrIdentities,
   ],
-  ...[nameSelectors, prefixLengths, addressShards, namedAddresses, nameSetShards, wantedNameSets, nameIdentities],
+  ...[nameSelectors, addressParts, namedAddresses, nameSetParts, wantedNameSets, nameIdentities],
   selections,
   ...[addressLines, localPlaces, remotePlaces, nodePlaces, placeShards, placesWanted, placeIdentities],
   ...[decisions, policyPlaces, policyTableRows, policyPages, policyPageRows, policyCellRows, policyClassRows],
   ...[policyNumbers, policyRows, policyOverflows],
   ...[wantedListeners, proxyPorts, cellRows, proxyPairRows, envoyClusters, envoyListeners, dnsListeners],
-  ...[
-    localOwners,
-    nodeOwners,
-    remoteOwners,
-    ownerShards,
-    ownerRows,
-    prefixOwners,
-    nameOwners,
-    ipcacheRows,
-    interfaceRows,
-  ],
+  ...[localOwners, nodeOwners, remoteOwners, ownerShards, ownerRows, prefixOwners, ipcacheRows, interfaceRows],
   ...[endpointRoutes, nodeRoutes],
   ...[wantedFrontends, frontends, serviceNumbers, backendNumbers, slotRuns, backendRows, slotRows, serviceRows],
   ...[endpointStatus, ciliumEndpointObjects],

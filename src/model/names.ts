@@ -126,3 +126,12 @@ export interface LearntAddress {
   readonly address: string
   readonly names: readonly string[]
 }
+
+export const addressPartCount = 512
+
+/** Addresses (and prefixes) come in parts, so that one more makes only one part anew. FNV-1a. */
+export function addressPart(text: string): string {
+  let h = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193)
+  return String((h >>> 0) % addressPartCount)
+}

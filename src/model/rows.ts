@@ -5,7 +5,7 @@ import { attachment, type CiliumEndpoint, type EndpointOptions, type EndpointReq
 import type { CiliumIdentity } from './identity.ts'
 import { anchorsOf, labelSetKey } from './labels.ts'
 import { objectKey } from './meta.ts'
-import type { LearntAddress } from './names.ts'
+import { addressPart, type LearntAddress } from './names.ts'
 import type { CiliumNode, Device, KubeNode } from './node.ts'
 import type { Namespace, Pod } from './pod.ts'
 import { type CidrGroup, type PolicyObject, policyKey } from './policy.ts'
@@ -164,6 +164,7 @@ export const endpointOptions = table<EndpointOptions>('endpointOptions', {
 /** How long an address is known under its names, and to whom, is the agent's name cache's to say. */
 export const learntNames = table<LearntAddress>('learntNames', {
   key: (a) => a.address,
+  indexes: { part: (a) => [addressPart(a.address)] },
   columns: [
     ['ADDRESS', (a) => a.address],
     ['NAMES', (a) => a.names.join(' ')],

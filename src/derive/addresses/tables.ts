@@ -4,6 +4,7 @@ import { type OwnerRow, ownerFlag } from '../../model/datapath.ts'
 import type { CiliumEndpoint, Endpoint } from '../../model/endpoint.ts'
 import { reserved } from '../../model/identity.ts'
 import { objectKey } from '../../model/meta.ts'
+import { addressPart } from '../../model/names.ts'
 import type { NodeAddress } from '../../model/node.ts'
 import { ciliumEndpoints, ciliumNodes, devices, endpointSlices, nodes, settings } from '../../model/rows.ts'
 import type { Settings } from '../../model/settings.ts'
@@ -12,7 +13,7 @@ import { endpointNumbers, endpoints, hostAttachment } from '../endpoints/tables.
 import { pools } from '../ipam/tables.ts'
 import { hash32 } from '../numbers.ts'
 import { type CidrIdentity, cidrIdentities } from '../policy/cidrs.ts'
-import { addressShard, addressShards, type NamedAddress, namedAddresses, nameIdentities } from '../policy/names.ts'
+import { addressParts, type NamedAddress, namedAddresses, nameIdentities } from '../policy/names.ts'
 import { policyNumbers } from '../policy/numbers.ts'
 import { placeIdentities, placeKey, placeOf } from '../policy/places.ts'
 import { hostSubject, subjectKeyOf } from '../policy/programs.ts'
@@ -163,23 +164,38 @@ function atItsPlace(o: OwnerRow, read: Read): OwnerRow {
   return peer === 0 ? o : { ...o, peer }
 }
 
-const ofIpcache = { ...shape, indexes: { shard: (o: OwnerRow) => [addressShard(o.address)] } }
+export const prefixOwners = deriveEach<CidrIdentity, OwnerRow>(
+  'prefixOwners',
+  cidrIdentities,
+  { ...shape, indexes: { part: (o: OwnerRow) => [addressPart(o.address.slice(0, o.address.indexOf('/')))] } },
+  (i) => [owner(i.prefix, { identity: i.number })],
+)
 
-export const prefixOwners = deriveEach<CidrIdentity, OwnerRow>('prefixOwners', cidrIdentities, ofIpcache, (i) => [
-  owner(i.prefix, { identity: i.number }),
-])
+const nameOwners = new WeakMap<NamedAddress, OwnerRow>()
 
-/** Addresses that rules mean by their names. */
-export const nameOwners = deriveEach<NamedAddress, OwnerRow>('nameOwners', namedAddresses, ofIpcache, (a, read) => {
-  const identity = read.get(nameIdentities, a.set)?.number
-  const prefix = `${a.address}/${a.address.includes(':') ? 128 : 32}`
-  return identity === undefined ? [] : [owner(prefix, { identity })]
-})
+/** The same object while the identity is. */
+function nameOwner(named: NamedAddress, identity: number): OwnerRow {
+  const known = nameOwners.get(named)
+  if (known?.identity === identity) return known
+  const made = owner(`${named.address}/${named.address.includes(':') ? 128 : 32}`, { identity })
+  nameOwners.set(named, made)
+  return made
+}
 
-/** cilium_ipcache: prefixes and addresses outside the cluster with an identity of their own. */
-export const ipcacheRows = deriveEach<string, OwnerRow>('ipcache', addressShards, shape, (shard, read) => {
-  const out = new Map<string, OwnerRow>()
-  // An address with names whose prefix a rule names too: its identity says both.
-  for (const table of [prefixOwners, nameOwners]) for (const o of read.by(table, 'shard', shard)) out.set(o.address, o)
-  return [...out.values()]
+/**
+ * cilium_ipcache: prefixes and addresses outside the cluster with an identity of their own. An address that has names and
+ * is a rule's prefix too is there once: its identity says both.
+ */
+export const ipcacheRows = deriveEach<string, OwnerRow>('ipcache', addressParts, shape, (part, read) => {
+  const prefixes = read.by(prefixOwners, 'part', part)
+  const named = read.get(namedAddresses, part)
+  if (!named) return prefixes
+  const numbers = new Map(named.sets.map((set) => [set, read.get(nameIdentities, set)?.number]))
+  const owners = named.addresses.flatMap((a) => {
+    const identity = numbers.get(a.set)
+    return identity === undefined ? [] : [nameOwner(a, identity)]
+  })
+  if (prefixes.length === 0) return owners
+  const there = new Set(owners.map((o) => o.address))
+  return [...owners, ...prefixes.filter((o) => !there.has(o.address))]
 })

@@ -160,7 +160,12 @@ export function openNameCache(limits: NameLimits): NameCache {
       }
       return { changed: [...changed], deleted }
     },
-    expired: (now) => [...new Set([...entries()].filter((e) => e.expires <= now).map((e) => e.address))],
+    expired(now) {
+      const out = new Set<string>()
+      for (const ofEndpoint of known.values())
+        for (const of of ofEndpoint.values()) for (const e of of.values()) if (e.expires <= now) out.add(e.address)
+      return [...out]
+    },
     forget(endpoint) {
       const changed = new Set<string>()
       for (const of of [...(known.get(endpoint)?.values() ?? [])]) for (const e of [...of.values()]) drop(e, changed)

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-import { address, isIpv4, prefixOf, printPrefix } from '../../base/ip.ts'
+import { address, prefix } from '../../base/ip.ts'
+import { type Lpm, openLpm } from '../../base/lpm.ts'
 import { type Identity, nameNumbers } from '../../model/identity.ts'
 import { type LabelSet, labelSet } from '../../model/labels.ts'
-import { anchorOf, type DnsRule, endsOf, type LearntAddress, matchesName, nameRule } from '../../model/names.ts'
+import {
+  addressPartCount,
+  anchorOf,
+  type DnsRule,
+  endsOf,
+  type LearntAddress,
+  matchesName,
+  nameRule,
+} from '../../model/names.ts'
 import { learntNames, settings } from '../../model/rows.ts'
 import type { Settings } from '../../model/settings.ts'
 import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
-import { hash32, numbersByHash } from '../numbers.ts'
-import { prefixWorld, wantedPrefixes } from './cidrs.ts'
+import { numbersByHash } from '../numbers.ts'
+import { prefixWorld, type WantedPrefix, wantedPrefixes } from './cidrs.ts'
 import { peersInUse } from './programs.ts'
 
 /** A rule of `toFQDNs` in force. */
@@ -22,7 +31,6 @@ export const nameSelectors = deriveAll<NameSelector>(
   [peersInUse],
   {
     key: (s) => s.key,
-    indexes: { anchor: (s) => [anchorOf(s.rule)] },
     columns: [['SELECTOR', (s) => s.key]],
   },
   (read) => {
@@ -33,41 +41,61 @@ export const nameSelectors = deriveAll<NameSelector>(
   },
 )
 
-/** Which rules in force mean a name. Patterns are found by the ends of names they mean, so their number costs nothing. */
-export const selectorsOfName = (name: string, read: Pick<Read, 'by'>): readonly string[] =>
-  endsOf(name)
-    .flatMap((end) => read.by(nameSelectors, 'anchor', end))
-    .filter((s) => matchesName(s.rule, name))
-    .map((s) => s.key)
+/** Which rules in force mean a name, sorted. */
+export const selectorsOfName = (name: string, read: Pick<Read, 'all'>): readonly string[] =>
+  finderOf(read.all(nameSelectors))(name)
 
-/** Lengths (of 128) of the prefixes that policies name, the longest first. */
-export const prefixLengths = deriveAll<{ readonly lengths: readonly number[] }>(
-  'prefixLengths',
-  [wantedPrefixes],
-  { key: () => 'lengths' },
-  (read) => {
-    const found = new Set<number>()
-    for (const { prefix } of read.all(wantedPrefixes)) {
-      const length = Number(prefix.slice(prefix.indexOf('/') + 1))
-      found.add(prefix.includes(':') ? length : length + 96)
-    }
-    return [{ lengths: [...found].sort((a, b) => b - a) }]
-  },
-)
+type Finder = (name: string) => readonly string[]
+const finders = new WeakMap<readonly NameSelector[], Finder>()
+/** Names of which a finder remembers what it found. */
+const mostNames = 65536
 
-/** The longest prefix of a policy around an address; all of its family when there is none. */
-function prefixAround(text: string, read: Read): string {
-  const at = address(text)
-  const ipv4 = isIpv4(at)
-  for (const length of read.get(prefixLengths, 'lengths')?.lengths ?? []) {
-    if (ipv4 && length < 96) break
-    const around = printPrefix(prefixOf(at, length))
-    if (read.get(wantedPrefixes, around)) return around
+/** Rules are looked for at the ends of names they mean, so that their number costs nothing. */
+function finderOf(selectors: readonly NameSelector[]): Finder {
+  const made = finders.get(selectors)
+  if (made) return made
+  const byAnchor = new Map<string, NameSelector[]>()
+  for (const s of selectors) {
+    const there = byAnchor.get(anchorOf(s.rule))
+    if (there) there.push(s)
+    else byAnchor.set(anchorOf(s.rule), [s])
   }
-  return ipv4 ? everything[4] : everything[6]
+  const known = new Map<string, readonly string[]>()
+  const find: Finder = (name) => {
+    let found = known.get(name)
+    if (!found) {
+      found = endsOf(name)
+        .flatMap((end) => byAnchor.get(end) ?? [])
+        .filter((s) => matchesName(s.rule, name))
+        .map((s) => s.key)
+        .sort()
+      if (known.size >= mostNames) known.clear()
+      known.set(name, found)
+    }
+    return found
+  }
+  finders.set(selectors, find)
+  return find
 }
 
 const everything = { 4: '0.0.0.0/0', 6: '::/0' } as const
+const tries = new WeakMap<readonly WantedPrefix[], Lpm<string>>()
+
+/** The longest prefix of a policy around an address; all of its family when there is none. */
+function prefixAround(text: string, prefixes: readonly WantedPrefix[]): string {
+  let trie = tries.get(prefixes)
+  if (!trie) {
+    trie = openLpm<string>()
+    for (const p of prefixes) trie.set(prefix(p.prefix), p.prefix)
+    tries.set(prefixes, trie)
+  }
+  const found = prefixes.length === 0 ? undefined : trie.match(address(text))
+  return found ?? everything[text.includes(':') ? 6 : 4]
+}
+
+export const addressParts = deriveAll<string>('addressParts', [], { key: (p) => p }, () =>
+  Array.from({ length: addressPartCount }, (_, i) => String(i)),
+)
 
 /** An address that some rule of `toFQDNs` means. */
 export interface NamedAddress {
@@ -76,25 +104,64 @@ export interface NamedAddress {
   readonly set: string
 }
 
-const shardCount = 1024
-/** Addresses and prefixes in parts, so that one more makes only one part anew. */
-export const addressShard = (text: string): string => String(hash32(text) % shardCount)
-export const addressShards = deriveAll<string>('addressShards', [], { key: (s) => s }, () =>
-  Array.from({ length: shardCount }, (_, i) => String(i)),
-)
+const setOf = (around: string, selectors: Iterable<string>): string => [around, ...[...selectors].sort()].join(' ')
 
-const setOf = (prefix: string, selectors: Iterable<string>): string => [prefix, ...[...selectors].sort()].join(' ')
+/** What an address's set followed from, and the set: of a part only what changed is found anew. */
+interface Found {
+  readonly selectors: readonly NameSelector[]
+  readonly prefixes: readonly WantedPrefix[]
+  readonly config: Settings
+  readonly named: NamedAddress | undefined
+}
+const found = new WeakMap<LearntAddress, Found>()
 
-export const namedAddresses = deriveEach<LearntAddress, NamedAddress>(
+function namedOf(
+  learnt: LearntAddress,
+  selectors: readonly NameSelector[],
+  prefixes: readonly WantedPrefix[],
+  config: Settings,
+): NamedAddress | undefined {
+  const before = found.get(learnt)
+  if (before?.selectors === selectors && before.prefixes === prefixes && before.config === config) return before.named
+  const find = finderOf(selectors)
+  const [first = [], ...more] = learnt.names.map(find)
+  const own = more.length === 0 ? first : new Set([first, ...more].flat())
+  const spoken = learnt.address.includes(':') ? config.enableIpv6 : config.enableIpv4
+  const set = setOf(prefixAround(learnt.address, prefixes), own)
+  const named =
+    !spoken || first.length + more.flat().length === 0
+      ? undefined
+      : before?.named?.set === set
+        ? before.named
+        : { address: learnt.address, set }
+  found.set(learnt, { selectors, prefixes, config, named })
+  return named
+}
+
+/** Addresses of one part, and the sets among them. */
+interface NamedPart {
+  readonly part: string
+  readonly addresses: readonly NamedAddress[]
+  readonly sets: readonly string[]
+}
+
+export const namedAddresses = deriveEach<string, NamedPart>(
   'namedAddresses',
-  learntNames,
-  { key: (a) => a.address, indexes: { shard: (a) => [addressShard(a.address)] } },
-  (learnt, read) => {
-    const config = read.get(settings, 'settings')
-    if (!config || !(learnt.address.includes(':') ? config.enableIpv6 : config.enableIpv4)) return []
-    const selectors = new Set(learnt.names.flatMap((name) => selectorsOfName(name, read)))
-    if (selectors.size === 0) return []
-    return [{ address: learnt.address, set: setOf(prefixAround(learnt.address, read), selectors) }]
+  addressParts,
+  {
+    key: (p) => p.part,
+    columns: [
+      ['PART', (p) => p.part],
+      ['ADDRESSES', (p) => p.addresses.map((a) => a.address).join(' ')],
+    ],
+  },
+  (part, read) => {
+    const learnt = read.by(learntNames, 'part', part)
+    const config = learnt.length === 0 ? undefined : read.get(settings, 'settings')
+    if (!config) return []
+    const [selectors, prefixes] = [read.all(nameSelectors), read.all(wantedPrefixes)]
+    const addresses = learnt.flatMap((l) => namedOf(l, selectors, prefixes, config) ?? [])
+    return addresses.length === 0 ? [] : [{ part, addresses, sets: [...new Set(addresses.map((a) => a.set))].sort() }]
   },
 )
 
@@ -102,12 +169,11 @@ interface NameSet {
   readonly set: string
 }
 
-export const nameSetShards = deriveEach<string, NameSet & { readonly shard: string }>(
-  'nameSetShards',
-  addressShards,
-  { key: (s) => `${s.shard} ${s.set}` },
-  (shard, read) =>
-    [...new Set(read.by(namedAddresses, 'shard', shard).map((a) => a.set))].map((set) => ({ shard, set })),
+export const nameSetParts = deriveEach<NamedPart, Pick<NamedPart, 'part' | 'sets'>>(
+  'nameSetParts',
+  namedAddresses,
+  { key: (p) => p.part },
+  ({ part, sets }) => [{ part, sets }],
 )
 
 /**
@@ -116,12 +182,12 @@ export const nameSetShards = deriveEach<string, NameSet & { readonly shard: stri
  */
 export const wantedNameSets = deriveAll<NameSet>(
   'wantedNameSets',
-  [nameSetShards, nameSelectors, settings],
+  [nameSetParts, nameSelectors, settings],
   { key: (s) => s.set },
   (read) => {
     const config = read.get(settings, 'settings')
     if (!config) return []
-    const sets = new Set(read.all(nameSetShards).map((s) => s.set))
+    const sets = new Set(read.all(nameSetParts).flatMap((p) => p.sets))
     for (const { key } of read.all(nameSelectors)) {
       if (config.enableIpv4) sets.add(setOf(everything[4], [key]))
       if (config.enableIpv6) sets.add(setOf(everything[6], [key]))
