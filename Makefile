@@ -1,6 +1,7 @@
 # Two commands: `make demo` and `make test`. The rest is for those who stay.
 #   make demo             a lab of three nodes, the Star Wars walk-through, and all gone again
 #   make test [PART=…]    all tests, or one part: law unit model scenarios kernel cluster
+#   make fuzz [CASES=…]   policies at random against a reference model, a million questions
 #   make bench [ONLY=…]   the figures, with their goals, as a table and in bench.json
 #   make build            everything that is compiled or bundled, into build/
 #   make test-kernels     the datapath on Debian's kernels 6.1 and 6.12, in guests
@@ -44,6 +45,9 @@ check: node_modules/.installed
 	@node_modules/.bin/tsc -p tsconfig.json && node_modules/.bin/tsc -p tsconfig.pure.json
 	@node_modules/.bin/biome check --error-on-warnings .
 
+fuzz: build
+	@$(if $(CASES),CASES=$(CASES)) $(NODE) tools/fuzz.ts
+
 bench: build
 	@$(NODE) test/bench/main.ts $(if $(ONLY),--only $(ONLY))
 
@@ -53,4 +57,4 @@ generate: bpf
 clean:
 	@rm -rf build .cache
 
-.PHONY: all setup build bpf native bundles demo test check bench generate clean
+.PHONY: all setup build bpf native bundles demo test check fuzz bench generate clean

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { endpoints } from '../../src/derive/endpoints/tables.ts'
 import { answerOf, ask, openAsking } from '../../src/derive/questions/ask.ts'
 import { openCluster } from '../../src/derive/questions/cluster.ts'
 import { compare, withPolicies } from '../../src/derive/questions/compare.ts'
@@ -9,7 +10,10 @@ import { readObjects } from '../../src/derive/questions/objects.ts'
 import { everybody, openReach, stretches } from '../../src/derive/questions/reach.ts'
 import { reasonsOf } from '../../src/derive/questions/reasons.ts'
 import { idleRules } from '../../src/derive/questions/shadowed.ts'
+import { openWorld } from '../scenarios/world.ts'
+import { type Any, history } from './policy-objects.ts'
 import { reference } from './policy-reference.ts'
+import { namespaces as labelled, play, questions } from './policy-worlds.ts'
 
 /** Answers to questions against the reference model, and against each other. */
 const namespaces = ['red', 'blue']
@@ -232,4 +236,39 @@ test('a rule that is said to decide nothing can go without any verdict changing'
     }),
     { numRuns: 200 },
   )
+})
+
+const nodes = ['n1', 'n2'].map((name, i) => ({
+  kind: 'Node',
+  metadata: { name },
+  status: { addresses: [{ type: 'InternalIP', address: `192.168.0.${i + 1}` }] },
+}))
+
+test('explain says of a whole cluster what the specifications say, and what staged policies would change', () => {
+  let asked = 0
+  fc.assert(
+    fc.property(history, (steps) => {
+      const world = openWorld()
+      const now = play(world, steps)
+      const addressed = [...now].map(([key, object]): Any => {
+        const at = object['kind'] === 'Pod' ? world.db.by(endpoints, 'pod', key)[0] : undefined
+        return at ? { ...object, status: { podIPs: [{ ip: at.ipv4 }] } } : object
+      })
+      const asking = openAsking(openCluster(readObjects(structuredClone([...labelled, ...nodes, ...addressed]))))
+      for (const { subject, direction, peer, packet, want, staged, text } of questions(world, now)) {
+        const name = `${subject.namespace}/${subject.podName}`
+        const [from, to] = direction === 'ingress' ? [peer, name] : [name, peer]
+        const { protocol, port } = packet
+        const answer = ask(asking, { from, to, protocol, ...(protocol === 'ICMP' ? { icmpType: port } : { port }) })
+        assert(answer.ok, `${text}: ${JSON.stringify(answer)}`)
+        const side = answer.value[direction]
+        const word = (v: string) => (v === 'none' ? 'deny' : v)
+        assert.equal(side.verdict, word(want), text)
+        assert.equal(side.would?.verdict ?? side.verdict, word(staged), `${text}, staged`)
+        asked++
+      }
+    }),
+    { numRuns: Number(process.env['POLICY_RUNS'] ?? 30) },
+  )
+  assert.ok(asked > 1000, `only ${asked} questions were asked`)
 })
