@@ -14,7 +14,8 @@ const program = new Command('cilium-dbg')
 interface Common {
   readonly output?: string
 }
-const agent = () => agentAt((program.opts() as { host: string }).host.replace(/^unix:\/\//, ''))
+const socket = () => (program.opts() as { host: string }).host.replace(/^unix:\/\//, '')
+const agent = () => agentAt(socket())
 
 const root = () => (program.opts() as { bpfRoot: string }).bpfRoot
 
@@ -248,6 +249,35 @@ program
   .option('-n, --numeric', 'accepted for compatibility')
   .option('-v, --verbose', 'accepted for compatibility')
   .action(async (o) => (await import('./monitor.ts')).monitor(agent(), o))
+
+const envoyAdmin = program
+  .command('envoy')
+  .description('The Envoy of this node')
+  .command('admin')
+  .description('What its administration says')
+for (const [usage, about] of [
+  ['certs', 'Certificates it has'],
+  ['clusters', 'Where it sends requests'],
+  ['listeners', 'Where it listens'],
+  ['serverinfo', 'What it is, and since when'],
+] as const)
+  envoyAdmin
+    .command(usage)
+    .description(about)
+    .action(async () => (await import('./envoy.ts')).admin(socket(), usage, '', {}))
+envoyAdmin
+  .command('metrics')
+  .alias('stats')
+  .description('Its counters')
+  .option('-f, --filter <expression>', 'only those whose names match')
+  .action(async (o: { filter?: string }) => (await import('./envoy.ts')).admin(socket(), 'metrics', '', o))
+envoyAdmin
+  .command('config [kind]')
+  .description('Its configuration: all, clusters, endpoints, listeners, routes, secrets')
+  .option('-n, --name <expression>', 'only what has such a name')
+  .action(async (kind: string | undefined, o: { name?: string }) =>
+    (await import('./envoy.ts')).admin(socket(), 'config', kind ?? 'all', o),
+  )
 
 program
   .command('post-uninstall-cleanup')

@@ -172,6 +172,45 @@ describe('HTTP rules', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/envoy
     await drop('one')
   })
 
+  it('show in the administration of Envoy, which no port leads to', async () => {
+    await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
+    await settled('/b', 403)
+    const node = pods.servers[0]?.node ?? ''
+    const admin = async (...args: string[]) => (await lab.cilium(node, ['envoy', 'admin', ...args])).stdout
+    const [name = ''] = /ingress-[0-9a-f]{16}/.exec(await admin('listeners')) ?? []
+    assert.match(name, /^ingress-/)
+    assert.match(await admin('config', 'routes', '-n', name), /CiliumNetworkPolicy\/default\/one#spec.ingress\[0\]/)
+    assert.match(await admin('clusters'), /^ingress::/m)
+    assert.match(
+      await admin('metrics', '-f', 'http.ingress.downstream_rq_4xx'),
+      /^http.ingress.downstream_rq_4xx: [1-9]/m,
+    )
+    assert.match(await admin('serverinfo'), /"state": "LIVE"/)
+    const listening = await ran('bin/cilium-lab', ['nsenter', '--name', 'l7http', node, '--', 'ss', '-Hltn'])
+    for (const place of listening.stdout.matchAll(/(\S+):(1\d{4}) /g))
+      assert.match(place[1] ?? '', /^(127\.0\.0\.1|\[::1\])$/, listening.stdout)
+    await drop('one')
+  })
+
+  it('that ask for nothing let everything pass, and every request is told', async () => {
+    await apply(httpPolicy('all', 'ingress', [{}]))
+    await until('a redirection', async () =>
+      (await lab.cilium(pods.servers[0]?.node ?? '', ['status'])).stdout.includes(' 1 redirects active'),
+    )
+    const monitor = lab.cilium(pods.servers[0]?.node ?? '', ['monitor', '--type', 'l7', '--timeout', '4'])
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    const url = `http://${pods.servers[0]?.addresses[0]}`
+    const statuses = [await ask(lab, 'client-1', `${url}/any`), await ask(lab, 'client-1', `${url}/x`, ['-X', 'PUT'])]
+    assert.deepEqual(
+      statuses.map((s) => s.status),
+      [200, 200],
+    )
+    const { stdout } = await monitor
+    assert.match(stdout, /verdict Forwarded GET http:\/\/\S+\/any => 200/)
+    assert.match(stdout, /verdict Forwarded PUT http:\/\/\S+\/x => 200/)
+    await drop('all')
+  })
+
   it('that Envoy could not use are told by the policy, and the version before holds', async () => {
     await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
     await settled('/b', 403)

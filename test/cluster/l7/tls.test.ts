@@ -145,6 +145,7 @@ describe('rules about TLS', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/
     ]
     for (const command of shown) {
       const { stdout, stderr } = await lab.cilium(node, command)
+      assert.ok((stdout + stderr).length > 20, command.join(' '))
       assert.ok(!(stdout + stderr).includes(key), `${command.join(' ')} shows a key`)
       assert.ok(!(stdout + stderr).includes(Buffer.from(key).toString('base64').slice(4, 40)))
     }
@@ -167,6 +168,9 @@ describe('rules about TLS', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/
     await apply(JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata, data }))
     await until('the value opens', async () => (await asked('-H', 'X-Token: open sesame')) === 200)
     assert.deepEqual([await asked(), await asked('-H', 'X-Token: anything')], [403, 403])
+    const { stdout } = await lab.cilium(pods.servers[1]?.node ?? '', ['envoy', 'admin', 'config', 'routes'])
+    assert.match(stdout, /x-token[^}]*\[redacted\]/)
+    assert.ok(!stdout.includes('open sesame'))
     await drop('h')
   })
 })
