@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Result } from '../../base/result.ts'
 import { hostAttachment } from '../../derive/endpoints/tables.ts'
 import { openNameCache } from '../../derive/names/cache.ts'
-import { dnsListeners } from '../../derive/proxy/tables.ts'
+import { dnsListeners, proxyPorts } from '../../derive/proxy/tables.ts'
 import { backendNumbers, heldServices, serviceNumbers, slotRuns } from '../../derive/services/tables.ts'
 import {
   kernelServices,
@@ -51,7 +51,7 @@ import { nameLimits, openNames, restoreNames } from './names.ts'
 import { prepareNamespace } from './namespace.ts'
 import { nodeFacts } from './node_facts.ts'
 import { openMaps } from './programs.ts'
-import { envoyTables, openProxy, serveProxy } from './proxy.ts'
+import { envoyTables, openProxy, readStoredPorts, serveProxy } from './proxy.ts'
 import { requestLog } from './requests.ts'
 import type { Parts } from './rest/parts.ts'
 import { healthRoutes, routes } from './rest/routes.ts'
@@ -105,6 +105,7 @@ export async function startAgent(
   const maps = openMaps(places, options)
   const db = openDatabase(tables)
   db.seed(nodeFacts, readStoredFacts(`${stateDir}/state/node.json`))
+  db.seed(proxyPorts, readStoredPorts(`${stateDir}/state/proxy_ports.json`))
   const inKernel = kernelServices(
     maps.map('cilium_services'),
     maps.map('cilium_backend_slots'),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { mkdirSync } from 'node:fs'
-import { envoyClusters, envoyListeners } from '../../derive/proxy/tables.ts'
-import { writeWhole } from '../../edge/disk/files.ts'
+import { envoyClusters, envoyListeners, type ProxyPort, proxyPortRange } from '../../derive/proxy/tables.ts'
+import { readIfThere, writeWhole } from '../../edge/disk/files.ts'
 import { bootstrap, runtimeResource, sockets } from '../../edge/envoy/bootstrap.ts'
 import { type EnvoyControl, openEnvoy } from '../../edge/envoy/control.ts'
 import { writeSysctl } from '../../edge/kernel/namespace.ts'
@@ -133,3 +133,42 @@ export function proxyRouteTarget(netlink: Netlink): Target<ProxyRoute> {
 
 /** Rows of Envoy, to be read anew when it comes back. */
 export const envoyTables = [envoyClusters, envoyListeners] as const
+
+const isPort = (p: ProxyPort | null): p is ProxyPort =>
+  typeof p?.key === 'string' &&
+  Number.isInteger(p.port) &&
+  p.port >= proxyPortRange.first &&
+  p.port <= proxyPortRange.last
+
+/** Ports as the agent before gave them; none where the file can not be read: then they are found by hash again. */
+export function readStoredPorts(file: string): readonly ProxyPort[] {
+  try {
+    const rows = JSON.parse(readIfThere(file) ?? '[]') as readonly (ProxyPort | null)[]
+    return rows.filter(isPort)
+  } catch {
+    return []
+  }
+}
+
+/** Keeps ports over restarts: a connection whose listener came back on another port would be dropped. */
+export function portsTarget(file: string): Target<ProxyPort> {
+  const kept = new Map(readStoredPorts(file).map((p) => [p.key, p]))
+  const saved = (rows: readonly ProxyPort[]): readonly Outcome[] => {
+    writeWhole(file, JSON.stringify([...kept.values()]))
+    return rows.map(() => ({ ok: true }))
+  }
+  return {
+    name: file,
+    key: (p) => p.key,
+    load: () => [...kept.values()],
+    equal: (a, b) => a.port === b.port,
+    write: (rows) => {
+      for (const row of rows) kept.set(row.key, row)
+      return saved(rows)
+    },
+    remove: (rows) => {
+      for (const row of rows) kept.delete(row.key)
+      return saved(rows)
+    },
+  }
+}

@@ -14,7 +14,14 @@ import { identityClaims } from '../../derive/identity/tables.ts'
 import { interfaceRows } from '../../derive/interfaces/tables.ts'
 import { policyClassRows, policyPageRows, policyRows, policyTableRows } from '../../derive/policy/decisions.ts'
 import { policyOverflows } from '../../derive/policy/overflow.ts'
-import { cellRows, dnsListeners, envoyClusters, envoyListeners, proxyPairRows } from '../../derive/proxy/tables.ts'
+import {
+  cellRows,
+  dnsListeners,
+  envoyClusters,
+  envoyListeners,
+  proxyPairRows,
+  proxyPorts,
+} from '../../derive/proxy/tables.ts'
 import { endpointRoutes, nodeRoutes } from '../../derive/routing/tables.ts'
 import { backendRows, serviceRows, slotRows } from '../../derive/services/tables.ts'
 import { ciliumEndpointObjects } from '../../derive/status/tables.ts'
@@ -49,7 +56,7 @@ import type { Log } from './log.ts'
 import { nodeFacts, saidNodeFacts } from './node_facts.ts'
 import { goneFrom, podDevices, podDevicesTarget } from './pod_devices.ts'
 import { overflowTarget } from './policy_events.ts'
-import { gateTarget, proxyGate, proxyRoutes, proxyRouteTarget } from './proxy.ts'
+import { gateTarget, portsTarget, proxyGate, proxyRoutes, proxyRouteTarget } from './proxy.ts'
 import { rowFilesTarget } from './row_files.ts'
 import { endpointFiles, factsTarget, optionFiles, storedEndpoints } from './stored.ts'
 
@@ -115,6 +122,7 @@ export function wire(
     ...complete,
     after: [cellRows, policyPageRows, policyClassRows],
   })
+  targets.add(proxyPorts, portsTarget(`${stateDir}/state/proxy_ports.json`), complete)
   targets.add(proxyPairRows, kernel.proxyPairsTarget(proxyPairRows, maps.map('cilium_proxy_pairs')), complete)
   if (envoy || dns) targets.add(proxyRoutes, proxyRouteTarget(netlink), { after: [hostDevices] })
   if (envoy) {

@@ -42,6 +42,7 @@ interface Status {
     readonly 'envoy-deployment-mode'?: string
     readonly 'port-range'?: string
     readonly ip?: string
+    readonly redirects?: readonly { readonly problem: string }[]
   }
   readonly 'identity-range'?: { readonly 'min-identity'?: number; readonly 'max-identity'?: number }
   readonly hubble?: State
@@ -123,6 +124,7 @@ function lines(s: Status, options: StatusOptions): [string, string][] {
   const tunnel = s.routing?.['tunnel-protocol']
   const network = s.routing?.['inter-host-routing-mode'] ?? ''
   const monitor = s.nodeMonitor
+  const refused = (s.proxy?.redirects ?? []).filter((r) => r.problem !== '')
   return [
     ['KVStore', state(s.kvstore)],
     ['Kubernetes', state(s.kubernetes)],
@@ -159,7 +161,9 @@ function lines(s: Status, options: StatusOptions): [string, string][] {
         ? 'No managed proxy redirect'
         : s.proxy['total-redirects'] && s.proxy['envoy-connected'] === 0
           ? `Failure, ${s.proxy['total-redirects']} redirects are closed: no Envoy is connected; run DaemonSet cilium-envoy`
-          : `OK, ip ${s.proxy.ip ?? ''}, ${s.proxy['total-redirects'] ?? 0} redirects active on ports ${s.proxy['port-range'] ?? ''}, Envoy: ${s.proxy['envoy-deployment-mode'] ?? ''}`,
+          : refused.length > 0
+            ? `Warning, ${refused.length} of ${s.proxy['total-redirects']} redirects are closed: ${refused[0]?.problem}`
+            : `OK, ip ${s.proxy.ip ?? ''}, ${s.proxy['total-redirects'] ?? 0} redirects active on ports ${s.proxy['port-range'] ?? ''}, Envoy: ${s.proxy['envoy-deployment-mode'] ?? ''}`,
     ],
     [
       'Global Identity Range',

@@ -17,6 +17,9 @@ export interface Bench {
   /** Where the agent's side listens. */
   readonly xds: string
   start(): Promise<void>
+  /** It is there and does nothing. */
+  pause(): void
+  resume(): void
   stop(): Promise<void>
   close(): Promise<void>
 }
@@ -54,6 +57,8 @@ export async function openBench(answerMs = 10_000): Promise<Bench> {
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
     },
+    pause: () => void child?.kill('SIGSTOP'),
+    resume: () => void child?.kill('SIGCONT'),
     stop,
     close: async () => {
       await stop()

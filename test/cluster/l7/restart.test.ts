@@ -127,4 +127,18 @@ describe('restarts under L7 rules', {
     await until('requests pass again', async () => (await ask(lab, 'client-1', `${url}/a`)).status === 200, 60_000)
     assert.equal((await ask(lab, 'client-1', `${url}/b`)).status, 403)
   })
+
+  it('without any Envoy what it would have to ask is dropped, and the status says how to get one', async () => {
+    const url = `http://${pods.servers[0]?.addresses[0]}`
+    await lab.kubectl(['-n', 'kube-system', 'delete', 'daemonset', 'cilium-envoy', '--wait=true'])
+    await until('Envoy is gone', async () => (await ask(lab, 'client-1', `${url}/a`, ['-m', '1'])).status === 0, 60_000)
+    const { stdout } = await lab.cilium(node(), ['status'])
+    assert.match(stdout, /Proxy Status: .*no Envoy is connected.*run DaemonSet cilium-envoy/)
+    // What nobody asks anything goes on, and rules made meanwhile are closed too.
+    await lab.kubectl(['apply', '-f', '-'], httpPolicy('plain', 'ingress', [], '50051'))
+    const plain = () => ask(lab, 'client-1', `${url}:50051/`, ['--http2-prior-knowledge'])
+    await until('a port without rules is open', async () => (await plain()).status === 200)
+    await lab.kubectl(['apply', '-f', '-'], httpPolicy('two', 'egress', [{ path: '/a' }], '50051'))
+    await until('a port with rules is closed', async () => (await plain()).status === 0)
+  })
 })

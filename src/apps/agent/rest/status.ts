@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { endpoints } from '../../../derive/endpoints/tables.ts'
 import { pools } from '../../../derive/ipam/tables.ts'
 import { policyOverflows } from '../../../derive/policy/overflow.ts'
-import { proxyPortRange, proxyPorts } from '../../../derive/proxy/tables.ts'
+import { envoyListeners, proxyPortRange, proxyPorts, wantedListeners } from '../../../derive/proxy/tables.ts'
 import { mapInfo } from '../../../edge/kernel/map.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import { endpointName } from '../../../model/endpoint.ts'
@@ -194,12 +194,17 @@ function proxyStatus({ db, envoy }: Parts): object {
     'total-redirects': ports.length,
     'envoy-deployment-mode': 'external',
     'envoy-connected': envoy?.connected ?? 0,
-    redirects: ports.map((p) => ({
-      name: p.key,
-      proxy: 'envoy',
-      'proxy-port': p.port,
-      problem: envoy?.problem(p.key) ?? '',
-    })),
+    redirects: ports.map((p) => {
+      const listener = db.get(wantedListeners, p.key)
+      const isEnvoy = listener?.kind === 'http'
+      const missing = isEnvoy && db.get(envoyListeners, listener.name)?.missing
+      return {
+        name: p.key,
+        proxy: isEnvoy ? 'envoy' : (listener?.kind ?? ''),
+        'proxy-port': p.port,
+        problem: isEnvoy ? envoy?.problem(listener.name) || missing || '' : '',
+      }
+    }),
   }
 }
 
