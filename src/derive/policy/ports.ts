@@ -34,9 +34,11 @@ export function parseCiliumPorts(at: Field): readonly Port[] {
       else if (first === 0)
         for (const s of spaces) out.push(range(s, 0, last === undefined || last === 0 ? 65535 : last))
       else for (const s of spaces) out.push(range(s, first, last || first))
-    } else if (!isPortName(port.toLowerCase()))
-      problem(portAt, port === '' ? 'required' : `'${port}' is neither a port number nor a port name`)
-    else out.push({ name: port.toLowerCase(), protocol })
+    } else if (!isPortName(port.toLowerCase())) {
+      // Of what is no string it has been said.
+      if (isAbsent(portAt) || typeof portAt.value === 'string')
+        problem(portAt, port === '' ? 'required' : `'${port}' is neither a port number nor a port name`)
+    } else out.push({ name: port.toLowerCase(), protocol })
   }
   return list.length === 0 ? protocols.map((s) => range(s, 0, 65535)) : out
 }

@@ -30,6 +30,18 @@ export function warning(at: Field, message: string, fix?: string): void {
 
 export const isAbsent = (at: Field): boolean => at.value === undefined || at.value === null
 
+/** What another kind of policy calls the same. */
+const otherName: { readonly [name: string]: string } = {
+  podSelector: 'endpointSelector',
+  endpointSelector: 'podSelector',
+  from: 'fromEndpoints',
+  fromEndpoints: 'from',
+  to: 'toEndpoints',
+  toEndpoints: 'to',
+  ports: 'toPorts',
+  toPorts: 'ports',
+}
+
 /** The fields of an object. Those not in `known` are a problem each; all is known without it. */
 export function fields(at: Field, known?: readonly string[]): { readonly [name: string]: unknown } {
   if (isAbsent(at)) return {}
@@ -41,7 +53,7 @@ export function fields(at: Field, known?: readonly string[]): { readonly [name: 
   if (known)
     for (const name of Object.keys(found))
       if (!known.includes(name)) {
-        const near = known.find((k) => isNear(k, name))
+        const near = known.find((k) => isNear(k, name)) ?? known.find((k) => k === otherName[name])
         problem(child(at, name), 'unknown field', near ? `did you mean '${near}'?` : `one of: ${known.join(', ')}`)
       }
   return found
@@ -58,7 +70,7 @@ export const child = (at: Field, name: string): Field =>
 export function elements(at: Field): readonly Field[] {
   if (isAbsent(at)) return []
   if (!Array.isArray(at.value)) {
-    problem(at, `must be a list, not ${typeOf(at.value)}`)
+    problem(at, `must be a list, not ${typeOf(at.value)}`, "one element a line, each after '- '")
     return []
   }
   return at.value.map((value, i) => field(value, `${at.path}[${i}]`, at.findings))
@@ -66,7 +78,9 @@ export function elements(at: Field): readonly Field[] {
 
 export function textOf(at: Field): string {
   if (typeof at.value === 'string') return at.value
-  if (!isAbsent(at)) problem(at, `must be a string, not ${typeOf(at.value)}`)
+  const plain = typeof at.value === 'number' || typeof at.value === 'boolean'
+  if (!isAbsent(at))
+    problem(at, `must be a string, not ${typeOf(at.value)}`, plain ? `in quotes: "${String(at.value)}"` : undefined)
   return ''
 }
 
@@ -84,7 +98,8 @@ export function wholeNumberOf(at: Field, first: number, last: number): number | 
   return undefined
 }
 
-const typeOf = (v: unknown): string => (v === null ? 'null' : Array.isArray(v) ? 'a list' : `a ${typeof v}`)
+const typeOf = (v: unknown): string =>
+  v === null ? 'null' : Array.isArray(v) ? 'a list' : typeof v === 'object' ? 'an object' : `a ${typeof v}`
 
 /** Same letters but for case, or one letter more, less or other, or two swapped. */
 function isNear(a: string, b: string): boolean {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type LabelSet, namespaceLabelsKey, parseLabel, podNamespaceKey } from '../../model/labels.ts'
-import { child, elements, type Field, fields, problem, textOf, warning } from './read.ts'
+import { child, elements, type Field, fields, isAbsent, problem, textOf, warning } from './read.ts'
 import type { Requirement } from './rule.ts'
 
 /** How a selector's keys are meant: the source and key a label would have. */
@@ -13,7 +13,14 @@ const prefixPattern = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/
 
 /** A Kubernetes LabelSelector as requirements, sorted; `{}` gives none, which everyone meets. */
 export function parseSelector(at: Field, meaning: KeyMeaning): readonly Requirement[] {
-  const found = fields(at, ['matchLabels', 'matchExpressions'])
+  const known = ['matchLabels', 'matchExpressions']
+  // Labels where their list should be.
+  const bare = Object.entries(isAbsent(at) ? {} : (at.value as object)).filter(
+    ([name, value]) => typeof value === 'string' && /^[a-z]+$/.test(name) && !/^match/i.test(name),
+  )
+  for (const [name, value] of bare)
+    problem(child(at, name), 'unknown field', `labels are named as in matchLabels: { ${name}: ${value} }`)
+  const found = fields(at, [...known, ...bare.map(([name]) => name)])
   const out: Requirement[] = []
   if (found['matchLabels'] !== undefined) {
     const labels = child(at, 'matchLabels')
