@@ -106,6 +106,10 @@ export interface NamedAddress {
 
 const setOf = (around: string, selectors: Iterable<string>): string => [around, ...[...selectors].sort()].join(' ')
 
+/** The identity of addresses that exactly these rules mean, outside of every prefix of a policy. */
+export const identityOfRules = (selectors: readonly string[], read: Pick<Read, 'get'>): NameIdentity | undefined =>
+  read.get(nameIdentities, setOf(everything[4], selectors)) ?? read.get(nameIdentities, setOf(everything[6], selectors))
+
 /** What an address's set followed from, and the set: of a part only what changed is found anew. */
 interface Found {
   readonly selectors: readonly NameSelector[]

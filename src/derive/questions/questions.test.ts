@@ -534,3 +534,28 @@ test('what-if tells what is asked of requests anew, and of one request whether i
   assert.deepEqual(pairs(get('/b')), ['deny -> allow ingress default/web -> default/api 8080/TCP'])
   assert.deepEqual(pairs(get('/c')), [])
 })
+
+test('a name stands for the addresses that pods were told for it, whichever rules mean them', () => {
+  const objects = [
+    ...shop,
+    policy('names', {
+      endpointSelector: { matchLabels: { app: 'web' } },
+      egress: [
+        { toFQDNs: [{ matchName: 'www.cilium.io' }], toPorts: [{ ports: [{ port: '443', protocol: 'TCP' }] }] },
+        { toFQDNs: [{ matchPattern: '*.cilium.io' }], toPorts: [{ ports: [{ port: '80', protocol: 'TCP' }] }] },
+        { toCIDRSet: [{ cidr: '0.0.0.0/0', except: ['192.0.2.0/24'] }], toPorts: [{ ports: [{ port: '25' }] }] },
+      ],
+    }),
+  ]
+  const at = (name: string, port: number) => said(objects, { from: 'web', to: `fqdn:${name}`, port })
+  const rule = 'allow: CiliumNetworkPolicy default/names spec.egress'
+  assert.equal(at('WWW.cilium.io.', 443), `${rule}[0].toFQDNs[0]`)
+  assert.equal(at('www.cilium.io', 80), `${rule}[1].toFQDNs[0]`)
+  assert.equal(at('docs.cilium.io', 80), `${rule}[1].toFQDNs[0]`)
+  assert.equal(at('*.cilium.io', 80), `${rule}[1].toFQDNs[0]`)
+  const denied = 'deny: CiliumNetworkPolicy default/names default deny'
+  assert.equal(at('docs.cilium.io', 443), denied)
+  assert.equal(at('example.com', 80), denied)
+  assert.equal(at('docs.cilium.io', 25), `${rule}[2].toCIDRSet[0]`)
+  assert.match(refusal(objects, { from: 'web', to: 'fqdn:a b', port: 80 }), /'a b' is not a name of the DNS/)
+})

@@ -4,6 +4,7 @@ import { cidrIdentities } from '../policy/cidrs.ts'
 import { columnAt } from '../policy/columns.ts'
 import type { Decision } from '../policy/decision.ts'
 import type { Redirect } from '../policy/evaluate.ts'
+import { nameSelectors } from '../policy/names.ts'
 import type { Cluster, Group } from './cluster.ts'
 import { judgeOf } from './judge.ts'
 import type { Member } from './objects.ts'
@@ -223,9 +224,10 @@ export function everybody(cluster: Cluster, beside: Cluster = cluster): readonly
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
   const others = ['world', 'world-ipv6', 'host', 'remote-node', 'kube-apiserver']
   const prefixes = cluster.db.all(cidrIdentities).map((i) => i.prefix)
+  const names = cluster.db.all(nameSelectors).map((s) => `fqdn:${s.key}`)
   return [
     ...pods,
-    ...[...others, ...prefixes].flatMap((text): readonly Named[] => {
+    ...[...others, ...prefixes, ...names].flatMap((text): readonly Named[] => {
       const found = whoIs(cluster, text)
       return found.ok ? [{ key: text, party: found.value, name: text, pods: 0 }] : []
     }),

@@ -176,7 +176,9 @@ const wordsOf = (r: Requirement): string =>
     ? `namespace ${r.values.join(' or ')}`
     : r.key === podNamespaceKey && r.operator === 'Exists'
       ? 'a pod'
-      : bareLabel(requirementText(r))
+      : r.source === 'fqdn'
+        ? `fqdn:${r.key}`
+        : bareLabel(requirementText(r))
 
 export function labelsOf({ db }: Cluster, { group, identity }: Party): LabelSet {
   if (group) return group.labels

@@ -13,11 +13,13 @@ import {
 import { fail, ok, type Result } from '../../base/result.ts'
 import { type ReservedName, reserved } from '../../model/identity.ts'
 import { parseLabel, podNamespaceKey, serviceAccountKey } from '../../model/labels.ts'
+import { nameProblem, normalName, patternProblem } from '../../model/names.ts'
 import type { Pod } from '../../model/pod.ts'
 import * as rows from '../../model/rows.ts'
 import type { Service } from '../../model/service.ts'
 import { ownerRows } from '../addresses/tables.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
+import { identityOfRules, nameSelectors, selectorsOfName } from '../policy/names.ts'
 import { nodeSubjectKey, nodeSubjects } from '../policy/programs.ts'
 import { addImagined, type Cluster, type Group } from './cluster.ts'
 import type { Member } from './objects.ts'
@@ -39,12 +41,14 @@ export interface Party {
 
 /**
  * Who is meant: `namespace/name` of a pod, a workload or a service (`name` alone is in `default`), `[namespace/]key=value,…`
- * for a pod that would have these labels, `node:name`, an entity, an address or a prefix.
+ * for a pod that would have these labels, `node:name`, `fqdn:name` for what a name of the DNS leads to, an entity, an address
+ * or a prefix.
  */
 export function whoIs(cluster: Cluster, text: string): Result<Party> {
   const name = text.trim()
   if (name === '') return wrong(text, 'empty')
   if (name.startsWith('node:')) return namedNode(cluster, name.slice('node:'.length))
+  if (name.startsWith('fqdn:')) return named(cluster, name.slice('fqdn:'.length))
   if (name.startsWith('reserved:')) return entity(name.slice('reserved:'.length))
   if (name === 'world') return entity(name, worldOf(cluster, anywhere))
   if (Object.hasOwn(reserved, name) && name !== 'unknown') return entity(name)
@@ -188,6 +192,38 @@ function addressParty(cluster: Cluster, wanted: Prefix): Party {
     inside.length > 0 ? [`policies tell parts of ${name} apart: ${inside.join(', ')}; the answer is for the rest`] : []
   return { kind: 'address', name, identity: best?.number ?? worldOf(cluster, wanted), notes }
 }
+
+/**
+ * An address that pods were told for a name, or that a rule of `toFQDNs` means when it is written as the rule is. What
+ * rules say of the prefixes it may lie in is asked by the address.
+ */
+function named(cluster: Cluster, text: string): Result<Party> {
+  const name = normalName(text)
+  const pattern = name.includes('*')
+  const problem = pattern ? patternProblem(name) : nameProblem(name)
+  if (problem !== undefined) return wrong(`fqdn:${text}`, problem, 'as in fqdn:www.example.com')
+  const { db } = cluster
+  const rules = !pattern ? selectorsOfName(name, db) : db.get(nameSelectors, name) ? [name] : []
+  const party = (identity: number, note: string): Result<Party> =>
+    ok({ kind: 'address', name: `fqdn:${name}`, identity, notes: [note] })
+  if (rules.length === 0)
+    return party(
+      worldOf(cluster, anywhere),
+      `no toFQDNs of a policy in force means ${name}: its addresses are the world`,
+    )
+  if (!identityOfRules(rules, db)) {
+    // Rules that never met in one address: let them.
+    const free = examples.find((e) => !db.all(cidrIdentities).some((i) => contains(prefix(i.prefix), prefix(e))))
+    const number = 1 + (db.count(rows.learntNames) % 254)
+    if (free)
+      db.commit((tx) => tx.put(rows.learntNames, { address: free.replace('0/24', String(number)), names: [name] }))
+  }
+  const identity = identityOfRules(rules, db)?.number ?? worldOf(cluster, anywhere)
+  return party(identity, `addresses of ${name} are known once a pod asked for it through the DNS proxy`)
+}
+
+/** Blocks of which nobody has an address. */
+const examples = ['192.0.2.0/24', '198.51.100.0/24', '203.0.113.0/24', '240.0.0.0/24'] as const
 
 function worldOf({ db }: Cluster, of: Prefix): number {
   const config = db.get(rows.settings, 'settings')

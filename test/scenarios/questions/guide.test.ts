@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 
 const root = resolve(import.meta.dirname, '../../..')
-const guide = join(root, 'docs/policy-questions.md')
+const guides = ['docs/policy-questions.md', 'docs/dns-policy.md'].map((name) => join(root, name))
 
 /** Runs a line as a shell of the checkout would; `cilium-dbg` is the program from its source. */
 function run(line: string): { readonly output: string; readonly status: number | null } {
@@ -29,7 +29,11 @@ function run(line: string): { readonly output: string; readonly status: number |
 }
 
 /** `REWRITE=1` writes what the commands print into the guide; read the difference. */
-test('the guide shows what its commands print', () => {
+test('the guides show what their commands print', () => {
+  for (const guide of guides) play(guide)
+})
+
+function play(guide: string): void {
   const text = readFileSync(guide, 'utf8')
   const played = text.replace(/```console\n(.*?)```/gs, (_, body: string) => {
     const commands = body.split('\n').filter((l) => l.startsWith('$ '))
@@ -38,7 +42,7 @@ test('the guide shows what its commands print', () => {
   })
   if (process.env['REWRITE'] && played !== text) writeFileSync(guide, played)
   else assert.equal(played, text)
-})
+}
 
 const example = 'examples/policy-questions'
 
