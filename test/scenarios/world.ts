@@ -81,6 +81,7 @@ export function openWorld(): World {
           remote.delete(key)
         } else if (kind in policyTables) tx.remove(policyTables[kind as PolicyKind], key)
         else if (kind === 'Service') tx.remove(rows.services, key.split('/').slice(1).join('/'))
+        else if (kind === 'Node') tx.remove(rows.nodes, key.split('/').at(-1) as string)
         else if (kind === 'EndpointSlice') tx.remove(rows.endpointSlices, key.split('/').slice(1).join('/'))
         else if (kind === 'CiliumCIDRGroup') tx.remove(rows.cidrGroups, key.split('/').at(-1) as string)
         else assert.fail(`no removal of ${kind}`)

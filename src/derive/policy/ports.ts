@@ -132,6 +132,8 @@ export function parseIcmps(at: Field): readonly Port[] {
             ? Number(typeAt.value)
             : names[typeAt.value]
           : wholeNumberOf(typeAt, 0, 255)
+      // A number that is none has been told already.
+      if (type === undefined && typeof typeAt.value === 'number') continue
       if (type === undefined || type > 255)
         problem(typeAt, `${JSON.stringify(typeAt.value ?? null)} is not an ${family} ICMP type`)
       else out.push(range(family === 'IPv4' ? 'ICMP' : 'ICMPv6', type << 8, (type << 8) | 255))
