@@ -82,7 +82,7 @@ const recipes: readonly Recipe[] = [
     ours: () => [
       ...built('agent.js', 'dbg.js', 'cilium-cni', 'loopback'),
       ...tree(join(root, 'build/bpf'), `${home}/build/bpf`, (n) => n.endsWith('.o')),
-      ...launchers('cilium-agent', 'cilium-dbg', 'cilium'),
+      ...launchers('cilium-agent', 'cilium-dbg', 'cilium', 'cilium-bugtool'),
       ...['install-plugin.sh', 'cni-uninstall.sh', 'mount-node.sh'].map((s) => copied(join(root, 'image', s), `/${s}`)),
       folder('/var/lib/cilium'),
       folder('/run/cilium'),

@@ -108,6 +108,23 @@ export async function startApi(): Promise<void> {
   start(control.name, name, args)
   await until('the API server', async () => (await tryKubectl(['get', '--raw', '/readyz'])).code === 0, 60)
 }
+/** A request that an agent or the operator made, as the API server's audit log tells it. */
+export interface AuditEvent {
+  readonly verb: string
+  readonly requestURI: string
+  readonly user: { readonly username: string; readonly extra?: Readonly<Record<string, readonly string[]>> }
+  readonly objectRef?: { readonly resource: string; readonly subresource?: string; readonly apiGroup?: string }
+  readonly responseStatus?: { readonly code: number }
+  readonly requestReceivedTimestamp: string
+}
+
+/** Requests answered so far, the oldest first. Watches are told when they end. */
+export const audited = (): readonly AuditEvent[] =>
+  readFileSync(logFile(control.name, 'kube-apiserver'), 'utf8')
+    .split('\n')
+    .filter((l) => l.startsWith('{"kind":"Event"'))
+    .map((l) => JSON.parse(l) as AuditEvent)
+
 export const stopApi = (): Promise<void> => stop(control.name, 'kube-apiserver', 'SIGKILL')
 
 export async function startNode(n: number): Promise<void> {

@@ -82,6 +82,21 @@ export function writeCredentials(nodes: number): void {
       (name, i) => `${name}-token,system:node:${name},${10 + i},"system:nodes"`,
     ),
   ]
+  writeFileSync(
+    at('audit.json'),
+    JSON.stringify({
+      apiVersion: 'audit.k8s.io/v1',
+      kind: 'Policy',
+      omitStages: ['RequestReceived', 'ResponseStarted'],
+      rules: [
+        {
+          level: 'Metadata',
+          users: ['cilium', 'cilium-operator'].map((a) => `system:serviceaccount:kube-system:${a}`),
+        },
+        { level: 'None' },
+      ],
+    }),
+  )
   writeFileSync(at('tokens.csv'), `${tokens.join('\n')}\n`)
   writeFileSync(kubeconfig, userConfig('admin-token'), { mode: 0o600 })
   writeFileSync(at('audit.json'), JSON.stringify(auditPolicy))
@@ -152,6 +167,8 @@ export const controlPrograms = (): readonly (readonly [name: string, command: re
       `--service-cluster-ip-range=${services}`,
       '--allow-privileged=true',
       '--profiling=false',
+      `--audit-policy-file=${at('audit.json')}`,
+      '--audit-log-path=-',
       '--kubelet-preferred-address-types=InternalIP',
       `--kubelet-client-certificate=${at('kubelet-client.crt')}`,
       `--kubelet-client-key=${at('kubelet-client.key')}`,

@@ -41,21 +41,26 @@ const count = (text: string, pattern: RegExp): number => text.split('\n').filter
 
 /** What a node holds that grows with pods and must shrink with them. */
 export async function held(node: string): Promise<Readonly<Record<string, number>>> {
-  const maps = [
-    ...['cilium_owners', 'cilium_ipcache', 'cilium_interfaces', 'cilium_policies'],
-    ...['cilium_policy_tables', 'cilium_policy_classes', 'cilium_policy_pages', 'cilium_policy_cells'],
-  ]
-  const entries = await inAgent(node, [
+  // Hash maps by what the kernel says; of arrays, which are full from the beginning, the rows the agent holds in them.
+  const maps = ['cilium_owners', 'cilium_ipcache', 'cilium_interfaces', 'cilium_policy_classes']
+  const dumps = await inAgent(node, [
     'sh',
     '-c',
-    // Arrays are full from the beginning: what counts in them is what is not zero.
-    `for m in ${maps.join(' ')}; do bpftool -j map dump pinned /sys/fs/bpf/tc/globals/$m 2>/dev/null |
-       jq '[.[] | select(.value | flatten | any(. != "0x00"))] | length'; done`,
+    `for m in ${maps.join(' ')}; do bpftool -j map dump pinned /sys/fs/bpf/tc/globals/$m; echo; done`,
+  ])
+  const rows = await agentJson<readonly { value: number; labels: { table: string } }[]>(node, [
+    ...['metrics', 'list', '-p', 'cilium_table_rows'],
   ])
   const status = await agentJson<{ ipam: { ipv4: string[]; ipv6: string[] } }>(node, ['status'])
   const routes = await inMachine(node, ['sh', '-c', 'ip route; ip -6 route'])
   return {
-    ...Object.fromEntries(maps.map((m, i) => [m, Number(entries.trim().split('\n')[i] ?? -1)])),
+    ...Object.fromEntries(
+      dumps
+        .split('\n')
+        .filter((l) => l.startsWith('['))
+        .map((dump, i) => [maps[i], (JSON.parse(dump) as unknown[]).length]),
+    ),
+    ...Object.fromEntries(rows.map((r) => [r.labels.table, r.value])),
     links: count(await inMachine(node, ['ip', '-o', 'link']), /lxc/),
     routes: count(routes, /lxc/),
     addresses: status.ipam.ipv4.length + status.ipam.ipv6.length,

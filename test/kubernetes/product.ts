@@ -11,7 +11,7 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 export const agentImage = `quay.io/cilium/cilium:v${version}`
 
 const chart = join(root, 'charts/cilium')
-const release = ['cilium', '--namespace', 'kube-system']
+export const release = ['cilium', '--namespace', 'kube-system']
 
 export type HelmVersion = '3' | '4'
 export async function helm(args: readonly string[], version: HelmVersion = '3'): Promise<string> {

@@ -10,6 +10,7 @@ import { contractCounters } from '../../edge/kernel/map.ts'
 import { dropText } from '../../flow/names.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import { driftCount } from './drift.ts'
+import { featureMetrics } from './feature_metrics.ts'
 import { policyObjects } from './policies.ts'
 import type { Parts } from './rest/parts.ts'
 
@@ -86,6 +87,7 @@ export function collectMetrics(parts: Parts): readonly Metric[] {
   gauge('drift_checker_config_delta', driftCount(parts.drift()))
   gauge('controllers_failing', scope.health().filter((h) => h.error !== undefined).length)
   gauge('agent_resident_memory_bytes', process.memoryUsage.rss())
+  for (const f of featureMetrics(parts.settings)) gauge(f.name, f.value, f.labels)
   gauge('version', 1, { version: parts.version })
   return out
 }

@@ -21,6 +21,7 @@ async function main(): Promise<void> {
   const args = process.argv.slice(2)
   if (args.includes('--help')) return void process.stdout.write(operatorHelp())
   if (args[0] === 'version' || args.includes('--version')) return void console.log(`cilium-operator ${VERSION}`)
+  if (args[0] === 'metrics' && args[1] === 'list') return printMetrics(args.slice(2))
   const read = readSettings({ args, env: process.env, directory: optionDirectory })
   if (!read.ok) {
     console.error(`cilium-operator: ${read.error.message}`)
@@ -74,6 +75,19 @@ async function main(): Promise<void> {
   // Another one leads now; a fresh process waits for its turn without anything left over.
   log('lost the lease')
   process.exit(1)
+}
+
+/** `metrics list [-p PATTERN] [-o json]`: what of Cilium's operator features is on; clients ask by exec. */
+function printMetrics(args: readonly string[]): void {
+  const after = (...flags: string[]): string => args[args.findIndex((a) => flags.includes(a)) + 1] ?? ''
+  const given = (...flags: string[]): boolean => args.some((a) => flags.includes(a))
+  const pattern = given('-p', '--match-pattern') ? new RegExp(after('-p', '--match-pattern')) : /./
+  const found = [{ name: 'cilium_operator_feature_adv_connect_and_lb_gateway_api_enabled', value: 0 }].filter((m) =>
+    pattern.test(m.name),
+  )
+  console.log(
+    after('-o', '--output') === 'json' ? JSON.stringify(found) : found.map((m) => `${m.name} ${m.value}`).join('\n'),
+  )
 }
 
 function splitAddress(text: string): [host: string, port: number] {

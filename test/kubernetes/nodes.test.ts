@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The life of nodes: when pods may start on them, what came before the agent, reboots, probes, agents that start together. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { build, buildReference } from './build.ts'
+import { audited, down, inMachine, nodeNames, startNode, stopNode, up } from './cluster.ts'
+import { items, kubectl, tryKubectl } from './kubectl.ts'
+import { agentJson, agentOn, healthy, held, inAgent, nodeObject } from './look.ts'
+import { install, ready, upgrade } from './product.ts'
+import { until } from './run.ts'
+import { answer, apply, pod, podInfo } from './workloads.ts'
+
+const taint = 'node.cilium.io/agent-not-ready'
+const conf = '/etc/cni/net.d/05-cilium.conflist'
+const confs = async (node: string): Promise<string> =>
+  (await inMachine(node, ['ls', '/etc/cni/net.d'])).trim().split('\n').join(' ')
+
+/** Another plugin on a node, as if the cluster had used it until now. */
+async function installOther(node: string): Promise<void> {
+  const plugins = buildReference()
+  const other = {
+    cniVersion: '0.3.1',
+    name: 'other',
+    plugins: [
+      { type: 'bridge', bridge: 'other0', isGateway: true, ipam: { type: 'host-local', subnet: '10.99.0.0/24' } },
+    ],
+  }
+  await inMachine(
+    node,
+    [
+      'sh',
+      '-c',
+      `mkdir -p /opt/cni/bin /etc/cni/net.d && cp ${plugins}/* /opt/cni/bin/ && cat >/etc/cni/net.d/10-other.conflist`,
+    ],
+    JSON.stringify(other),
+  )
+}
+
+before(async () => {
+  await build()
+  await up(2, () => {})
+})
+after(down)
+
+describe('nodes', { concurrency: 1 }, () => {
+  test('before an agent is ready there is no CNI configuration of ours, the taint stays, and nothing is taken away', async () => {
+    await installOther('node-1')
+    await until('node-1 is ready with the other plugin', async () =>
+      (await nodeObject('node-1')).status.conditions.some((c) => c.type === 'Ready' && c.status === 'True'),
+    )
+    await apply([pod('old', 'node-1')])
+    await kubectl(['wait', '--for=condition=Ready', 'pod/old', '--timeout=60s'])
+    await kubectl(['taint', 'node', 'node-2', `${taint}=true:NoSchedule`])
+    // Nobody gives prefixes to nodes: agents run and can not become ready.
+    await install(['operator.enabled=false'])
+    await until('agents answer that they are not ready', async () => {
+      const all = nodeNames().map((n) => agentJson<{ cilium: { state: string } }>(n, ['status']))
+      return (await Promise.all(all)).every((s) => s.cilium.state === 'Failure')
+    })
+    for (const node of nodeNames()) assert.equal(await healthy(node), true, 'no reason to kill it')
+    assert.equal(await confs('node-1'), '10-other.conflist')
+    assert.equal((await inMachine('node-2', ['sh', '-c', 'ls /etc/cni/net.d 2>/dev/null || true'])).trim(), '')
+    assert.ok((await nodeObject('node-2')).spec.taints?.some((t) => t.key === taint))
+  })
+
+  test('a ready agent writes it, puts others aside, and the operator opens the node', async () => {
+    await upgrade()
+    await ready()
+    for (const node of nodeNames()) {
+      assert.match(await inMachine(node, ['cat', conf]), /cilium-cni/)
+      await until(`${node} is open`, async () => {
+        const { spec, status } = await nodeObject(node)
+        const network = status.conditions.find((c) => c.type === 'NetworkUnavailable')
+        return (
+          !spec.taints?.some((t) => t.key === taint) && network?.status === 'False' && network.reason === 'CiliumIsUp'
+        )
+      })
+    }
+    assert.equal(await confs('node-1'), '05-cilium.conflist 10-other.conflist.cilium_bak')
+  })
+
+  test('pods that another plugin made are named as unmanaged, new ones are managed', async () => {
+    await apply([pod('new', 'node-1'), pod('client', 'node-2', { role: 'client' })])
+    await kubectl(['wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s'])
+    const { 'unmanaged-pods': pods } = await agentJson<{ 'unmanaged-pods': { pod: string }[] }>('node-1', ['status'])
+    const names = pods.map((p) => p.pod)
+    assert.ok(names.includes('default/old'))
+    assert.ok(names.includes(`kube-system/${await agentOn('node-1')}`))
+    assert.ok(!names.includes('default/new'))
+    assert.match(await inAgent('node-1', ['cilium-dbg', 'status']), /Unmanaged pods: +default\/old \(started before/)
+    await kubectl(['delete', 'pod', 'old'])
+  })
+
+  test("kubelet's probes pass whatever policy says, and nobody else does", async () => {
+    await apply([
+      {
+        apiVersion: 'cilium.io/v2',
+        kind: 'CiliumNetworkPolicy',
+        metadata: { name: 'closed' },
+        spec: { endpointSelector: { matchLabels: { role: 'closed' } }, ingress: [{}] },
+      },
+      pod('closed', 'node-1', { role: 'closed' }),
+    ])
+    await kubectl(['wait', '--for=condition=Ready', 'pod/closed', '--timeout=60s'])
+    for (const address of (await podInfo('closed')).addresses)
+      for (const from of ['client', 'new']) assert.equal(await answer(from, address, 8080, 1), '')
+    await kubectl(['delete', 'cnp', 'closed'])
+  })
+
+  test('a node that is rebooted starts its pods again, and holds nothing of the time before', async () => {
+    const boots = ['client', 'second']
+    await apply([pod('second', 'node-2')])
+    await kubectl(['wait', '--for=condition=Ready', 'pod/second', '--timeout=60s'])
+    const earlier = await held('node-2')
+    const sandboxes = async (): Promise<string> =>
+      kubectl(['get', 'pod', ...boots, '-o', 'jsonpath={.items[*].status.containerStatuses[*].containerID}'])
+    const ids = (await sandboxes()).split(' ')
+    await stopNode('node-2', false)
+    await startNode(2)
+    await until(
+      'its pods were started anew',
+      async () => {
+        const now = (await sandboxes()).split(' ')
+        return now.length === ids.length && now.every((id) => id !== '' && !ids.includes(id))
+      },
+      120,
+    )
+    await ready(120)
+    await kubectl(['wait', '--for=condition=Ready', 'pod', ...boots, '--timeout=120s'])
+    for (const name of boots)
+      for (const address of (await podInfo(name)).addresses)
+        await until(`${name} answers`, async () => (await answer('new', address)) === name)
+    await until('the node holds what it held', async () => {
+      const now = await held('node-2')
+      return JSON.stringify(now) === JSON.stringify(earlier) || JSON.stringify({ earlier, now })
+    })
+  })
+
+  test('agents that start together list every kind once, out of the cache of the API server', async () => {
+    const since = new Date().toISOString()
+    const old = (
+      await items<{ metadata: { name: string } }>(['-n', 'kube-system', 'get', 'pods', '-l', 'k8s-app=cilium'])
+    ).map((p) => p.metadata.name)
+    await kubectl(['-n', 'kube-system', 'delete', 'pod', '-l', 'k8s-app=cilium'])
+    await until(
+      'agents are new',
+      async () => (await tryKubectl(['-n', 'kube-system', 'get', 'pod', ...old])).code !== 0,
+    )
+    await ready()
+    const podName = 'authentication.kubernetes.io/pod-name'
+    const asked = audited().filter(
+      (e) =>
+        e.requestReceivedTimestamp > since &&
+        /:cilium$/.test(e.user.username) &&
+        !old.includes(e.user.extra?.[podName]?.[0] ?? ''),
+    )
+    const lists = new Map<string, string[]>()
+    for (const e of asked.filter((a) => a.verb === 'list')) {
+      const key = `${e.user.extra?.[podName]?.[0]} ${e.objectRef?.apiGroup ?? ''}/${e.objectRef?.resource}`
+      lists.set(key, [...(lists.get(key) ?? []), e.requestURI])
+    }
+    assert.ok(lists.size >= 2 * 10, `lists: ${[...lists.keys()].join(', ')}`)
+    for (const [who, uris] of lists) {
+      assert.equal(uris.length, 1, `${who}: ${uris.join(' ')}`)
+      assert.match(uris[0] as string, /resourceVersion=0/)
+    }
+    assert.deepEqual(
+      asked.filter((a) => a.responseStatus?.code === 429),
+      [],
+    )
+  })
+})
