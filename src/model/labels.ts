@@ -56,14 +56,10 @@ export const clusterKey = 'io.cilium.k8s.policy.cluster'
 
 /** Every text (`key=value`, and `key` alone) under which an index may find the set, whatever the labels' sources. */
 export function anchorsOf(labels: LabelSet): readonly string[] {
-  const known = setAnchors.get(labels)
-  if (known) return known
   const out: string[] = []
   for (const text of labels) {
     const l = parseLabel(text)
     out.push(`${l.key}=${l.value}`, l.key)
   }
-  setAnchors.set(labels, out)
   return out
 }
-const setAnchors = new WeakMap<LabelSet, readonly string[]>()

@@ -12,16 +12,18 @@ export interface Ordered<Row> {
   readonly byKey: Map<string, Row>
   keys: readonly string[]
   list: readonly Row[]
-  /** Keys whose place in `list` is out of date. */
-  stale: Set<string>
+  /** Keys whose place in `list` is out of date; `all` where there are many, as before the first listing. */
+  stale: Set<string> | 'all' | undefined
 }
+
+const nothing: readonly never[] = []
 
 export const emptyOrdered = <Row>(owner: Owner): Ordered<Row> => ({
   owner,
   byKey: new Map(),
-  keys: [],
-  list: [],
-  stale: new Set(),
+  keys: nothing,
+  list: nothing,
+  stale: 'all',
 })
 
 /** The same rows for another owner; costs a copy of the map. */
@@ -30,33 +32,40 @@ export const copyOrdered = <Row>(from: Ordered<Row>, owner: Owner): Ordered<Row>
   byKey: new Map(from.byKey),
   keys: from.keys,
   list: from.list,
-  stale: new Set(from.stale),
+  stale: from.stale instanceof Set ? new Set(from.stale) : from.stale,
 })
 
 export function setOrdered<Row>(rows: Ordered<Row>, key: string, row: Row | undefined): void {
   if (row === undefined) rows.byKey.delete(key)
   else rows.byKey.set(key, row)
-  rows.stale.add(key)
+  if (rows.stale === 'all') return
+  const stale = rows.stale ?? new Set<string>()
+  rows.stale = stale.add(key)
+  if (isMuch(stale, rows)) rows.stale = 'all'
 }
+
+/** Whether to sort anew costs less than to move each. */
+const isMuch = (stale: ReadonlySet<string>, rows: Ordered<unknown>): boolean => stale.size * 16 > rows.byKey.size
 
 /** All rows in the order of their keys' UTF-16 code units: the same on every machine. */
 export function listOrdered<Row>(rows: Ordered<Row>): readonly Row[] {
-  if (rows.stale.size === 0) return rows.list
-  if (rows.stale.size * 16 > rows.byKey.size) {
+  const { stale } = rows
+  if (!stale) return rows.list
+  if (stale === 'all' || isMuch(stale, rows)) {
     const keys = [...rows.byKey.keys()].sort()
     rows.keys = keys
     rows.list = keys.map((key) => rows.byKey.get(key) as Row)
   } else {
-    patch(rows)
+    patch(rows, stale)
   }
-  rows.stale = new Set()
+  rows.stale = undefined
   return rows.list
 }
 
-function patch<Row>(rows: Ordered<Row>): void {
+function patch<Row>(rows: Ordered<Row>, stale: ReadonlySet<string>): void {
   const keys = rows.keys.slice()
   const list = rows.list.slice()
-  for (const key of rows.stale) {
+  for (const key of stale) {
     const at = lowerBound(keys, key)
     const listed = keys[at] === key
     const row = rows.byKey.get(key)

@@ -6,7 +6,17 @@ import type { AnyTable } from './definition.ts'
 import { copyOrdered, emptyOrdered, listOrdered, type Ordered, type Owner, setOrdered } from './ordered.ts'
 
 type Row = unknown
-type Buckets = Map<string, Ordered<Row>>
+/** The one row under a value of an index, as most values of most indexes have: a map of its own would be all overhead. */
+class Only {
+  readonly key: string
+  /** A list of one, as it is handed out. */
+  readonly list: readonly [Row]
+  constructor(key: string, row: Row) {
+    this.key = key
+    this.list = [row]
+  }
+}
+type Buckets = Map<string, Ordered<Row> | Only>
 
 /** Rows and indexes of one table. Shared with snapshots; only its owner writes into it, others copy first. */
 export interface Content {
@@ -69,6 +79,7 @@ export function rowsBy(content: Content, table: AnyTable, index: string, value: 
   const buckets = content.indexes.get(index)
   assert(buckets, () => `table ${table.name} has no index '${index}'`)
   const bucket = buckets.get(value)
+  if (bucket instanceof Only) return bucket.list
   return bucket ? listOrdered(bucket) : []
 }
 
@@ -127,8 +138,19 @@ function place(store: Store, key: string, before: Row, after: Row): void {
 
 function setInBucket(buckets: Buckets, owner: Owner, value: string, key: string, row: Row): void {
   let bucket = buckets.get(value)
-  if (!bucket) buckets.set(value, (bucket = emptyOrdered(owner)))
-  else if (bucket.owner !== owner) buckets.set(value, (bucket = copyOrdered(bucket, owner)))
+  if (bucket === undefined || (bucket instanceof Only && bucket.key === key)) {
+    if (row !== undefined) buckets.set(value, new Only(key, row))
+    else buckets.delete(value)
+    return
+  }
+  if (bucket instanceof Only) {
+    if (row === undefined) return
+    const [first] = bucket.list
+    const { key: firstKey } = bucket
+    bucket = emptyOrdered<Row>(owner)
+    setOrdered(bucket, firstKey, first)
+    buckets.set(value, bucket)
+  } else if (bucket.owner !== owner) buckets.set(value, (bucket = copyOrdered(bucket, owner)))
   setOrdered(bucket, key, row)
   if (bucket.byKey.size === 0) buckets.delete(value)
 }

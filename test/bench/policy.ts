@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the pure part of policy costs: from changed objects to the rows the kernel should hold, in one process. */
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { identityClaims } from '../../src/derive/identity/tables.ts'
 import { identityLabels } from '../../src/derive/labels/tables.ts'
 import { decisions, policyClassRows } from '../../src/derive/policy/decisions.ts'
@@ -11,12 +14,18 @@ import { defaultSettings } from '../../src/model/settings.ts'
 import type { Database } from '../../src/table/database.ts'
 import { openDatabase } from '../../src/table/open.ts'
 import { absolute, median, type Section } from './figure.ts'
+import { lookUps, memory, withLookup } from './lookup.ts'
+
+/** The agent's own limits of memory, from its launcher. */
+const agentFlags = readFileSync(join(import.meta.dirname, '../../bin/cilium-agent'), 'utf8').match(/--\S+(?= )/g) ?? []
 
 interface Size {
   readonly policies: number
   readonly identities: number
   readonly remotePods: number
   readonly endpoints: number
+  /** How many workloads the endpoints are of; each of its own where absent. */
+  readonly labelSets?: number
   readonly namespaces: number
 }
 
@@ -98,7 +107,7 @@ function fill(db: Database, size: Size): void {
         labels: { 'kubernetes.io/metadata.name': namespaceName(i) },
       })
     for (let i = 0; i < size.endpoints; i++) {
-      const p = pod(i, size)
+      const p = pod(i, size, i % (size.labelSets ?? size.identities))
       tx.put(rows.pods, p)
       tx.put(rows.endpointRequests, {
         containerId: `c${i}`,
@@ -149,15 +158,24 @@ function timed(work: () => void): number {
 const repeated = (times: number, work: (i: number) => void): number =>
   median(Array.from({ length: times }, (_, i) => timed(() => work(i))))
 
+const addPolicies = (db: Database, size: Size): number =>
+  db.commit((tx) => {
+    for (let i = 0; i < size.policies; i++) tx.put(rows.ciliumNetworkPolicies, policy(i, size))
+  })
+
+/** A node of a cluster of that size, with everything derived. */
+export function cluster(size: Size): Database {
+  const db = openDatabase(tables)
+  fill(db, size)
+  addPolicies(db, size)
+  return db
+}
+
 /** Medians in milliseconds. */
 export function measure(size: Size) {
   const db = openDatabase(tables)
   fill(db, size)
-  const first = timed(() =>
-    db.commit((tx) => {
-      for (let i = 0; i < size.policies; i++) tx.put(rows.ciliumNetworkPolicies, policy(i, size))
-    }),
-  )
+  const first = timed(() => addPolicies(db, size))
   // Warm: the same change twice as often as it is measured.
   const change = (i: number) =>
     db.commit((tx) => tx.put(rows.ciliumNetworkPolicies, policy(i % size.endpoints, size, 1000 + i)))
@@ -203,5 +221,17 @@ export const policySection: Section = {
     report(absolute('derivation: 5,000 policies, 10,000 pods, first', large.first, 'ms', 2000))
     report(absolute('derivation: 5,000 policies, 10,000 pods, one policy changed', large.onePolicy, 'ms', 5))
     report(absolute('derivation: 5,000 policies, 10,000 pods, one pod added', large.onePod, 'ms', 1))
+    withLookup((object) => lookUps(object, report))
+    await memory(report)
+    const known = JSON.parse(
+      execFileSync(process.execPath, ['--expose-gc', ...agentFlags, join(import.meta.dirname, 'identities.ts')], {
+        encoding: 'utf8',
+      }),
+    ) as { readonly memory: number; readonly owners: number; readonly ipcache: number }
+    report(absolute('65,536 identities known to a node: memory above empty', known.memory, 'MB', 60))
+    report(absolute('exact addresses written into the kernel, as rows of the target', known.owners, 'entries/s'))
+    report(
+      absolute('ipcache written into the kernel, as rows of the target', known.ipcache, 'entries/s', 300_000, true),
+    )
   },
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Result } from '../../base/result.ts'
 import { hostAttachment } from '../../derive/endpoints/tables.ts'
@@ -13,6 +13,7 @@ import {
 } from '../../edge/kernel/contract.ts'
 import { mapInfo } from '../../edge/kernel/map.ts'
 import { useProcfs } from '../../edge/kernel/namespace.ts'
+import { markHurry } from '../../edge/kernel/grace.ts'
 import { openNetlink } from '../../edge/kernel/netlink.ts'
 import { demand, ensureBpffs, findCgroup2, probe } from '../../edge/kernel/probe.ts'
 import { watchDevices } from '../../edge/kernel/watch.ts'
@@ -94,6 +95,8 @@ export async function startAgent(
   demand(probe({ bpffs: text('bpf-root'), ...(cgroup && existsSync(cgroup) ? { cgroup } : {}) }))
   useProcfs(text('procfs'))
   prepareNamespace({ ipv4: node.enableIpv4, ipv6: node.enableIpv6 })
+  mkdirSync(join(stateDir, 'state'), { recursive: true })
+  markHurry(join(stateDir, 'state/rcu_expedited'))
 
   const home = process.env['CILIUM_HOME'] ?? new URL('../../..', import.meta.url).pathname
   const places = {

@@ -2,7 +2,7 @@
 
 import type { Endpoint } from '../../model/endpoint.ts'
 import { reserved } from '../../model/identity.ts'
-import { anchorsOf, labelSet } from '../../model/labels.ts'
+import { anchorsOf, type LabelSet, labelSet } from '../../model/labels.ts'
 import type { KubeNode } from '../../model/node.ts'
 import { endpointOptions, nodes, settings } from '../../model/rows.ts'
 import type { Settings } from '../../model/settings.ts'
@@ -100,6 +100,15 @@ export interface SubjectPrograms {
   readonly egress: Program
 }
 
+const anchorsOfSet = new WeakMap<LabelSet, readonly string[]>()
+
+/** Asked again with every change of a policy; an endpoint's labels stay. */
+function subjectAnchorsOf(labels: LabelSet): readonly string[] {
+  let anchors = anchorsOfSet.get(labels)
+  if (!anchors) anchorsOfSet.set(labels, (anchors = anchorsOf(labels)))
+  return anchors
+}
+
 export const subjectPrograms = deriveEach<Subject, SubjectPrograms>(
   'subjectPrograms',
   subjects,
@@ -118,7 +127,7 @@ export const subjectPrograms = deriveEach<Subject, SubjectPrograms>(
     const found = new Map<string, Policy>()
     if (subject.ofNode) for (const policy of read.by(policies, 'nodes', '')) found.set(policy.key, policy)
     else
-      for (const anchor of ['', ...new Set(anchorsOf(subject.labels))])
+      for (const anchor of ['', ...new Set(subjectAnchorsOf(subject.labels))])
         for (const policy of read.by(policies, 'subject', anchor)) found.set(policy.key, policy)
     const selecting = [...found.values()]
     const both = programsOf(subject, selectingOf(subject, selecting, config), config)

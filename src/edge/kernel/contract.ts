@@ -16,7 +16,17 @@ type Rows<Row> = Table<Row>
 
 const nowhere = new Uint8Array(16)
 const noMac = new Uint8Array(6)
-const addressBytes = (text: string): Uint8Array => (text === '' ? nowhere : address(text))
+/** Addresses of nodes, which many rows name. */
+const parsed = new Map<string, Uint8Array>()
+function addressBytes(text: string): Uint8Array {
+  if (text === '') return nowhere
+  let bytes = parsed.get(text)
+  if (!bytes) {
+    if (parsed.size >= 1024) parsed.clear()
+    parsed.set(text, (bytes = address(text)))
+  }
+  return bytes
+}
 const addressText = (bytes: Uint8Array): string =>
   bytes.every((byte) => byte === 0) ? '' : printAddress(addressFrom(bytes))
 const macOf = (text: string): Uint8Array => (text === '' ? noMac : macBytes(text))

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 const SWITCH = '/sys/kernel/rcu_expedited'
 
 /** Who of this process wants it now. */
 let holders = 0
 let moved = false
+let marker: string | undefined
 
 /**
  * Lets the kernel end its grace periods at once (rcu_expedited) instead of when it is convenient: to attach a program
@@ -16,7 +17,10 @@ export function hurry(): () => void {
   if (holders++ === 0)
     try {
       moved = readFileSync(SWITCH, 'utf8').trim() === '0'
-      if (moved) writeFileSync(SWITCH, '1')
+      if (moved) {
+        if (marker !== undefined) writeFileSync(marker, '')
+        writeFileSync(SWITCH, '1')
+      }
     } catch {
       moved = false
     }
@@ -24,8 +28,21 @@ export function hurry(): () => void {
   return () => {
     if (!held) return
     held = false
-    if (--holders === 0 && moved) writeFileSync(SWITCH, '0')
+    if (--holders > 0 || !moved) return
+    writeFileSync(SWITCH, '0')
+    if (marker !== undefined) rmSync(marker, { force: true })
   }
+}
+
+/**
+ * While the switch is moved, `file` says so. One that is there already was left by a process that died in between: its
+ * switch is put back.
+ */
+export function markHurry(file: string, at = SWITCH): void {
+  marker = file
+  if (!existsSync(file)) return
+  writeFileSync(at, '0')
+  rmSync(file)
 }
 
 /** Runs `work` in a hurry. */

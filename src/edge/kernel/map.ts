@@ -121,8 +121,13 @@ export class BpfMap<K, V> {
 
   /** Writes all entries it can; the answer has an error at the index of each that was refused. */
   putAll(entries: readonly (readonly [K, V])[]): readonly EntryError[] {
-    return this.inBatches(entries.length, COMMAND.UPDATE_BATCH, 'update of', (batch, slot, index) => {
-      const [key, value] = entries[index]!
+    return this.putRows(entries, (entry) => entry)
+  }
+
+  /** The same of rows, each encoded as it is written: many of them make no list of entries. */
+  putRows<Row>(rows: readonly Row[], encode: (row: Row) => readonly [K, V]): readonly EntryError[] {
+    return this.inBatches(rows.length, COMMAND.UPDATE_BATCH, 'update of', (batch, slot, index) => {
+      const [key, value] = encode(rows[index]!)
       this.key.write(batch.keys, slot * this.key.size, key)
       this.value.write(batch.values, slot * this.value.size, value)
     })

@@ -48,7 +48,7 @@ export function mapTarget<Row, K, V>(
     key: table.key,
     load: () => Array.from(map.entries(), ([key, value]) => entry.decode(key, value)),
     equal: sameBytes((row) => entry.encode(row)[1], map.value),
-    write: (rows) => outcomes(map, map.putAll(rows.map(entry.encode)), options.changed),
+    write: (rows) => outcomes(map, map.putRows(rows, entry.encode), options.changed),
     remove: (rows) => outcomes(map, map.removeAll(rows.map((row) => entry.encode(row)[0])), options.changed),
   }
 }
@@ -66,7 +66,7 @@ export function arrayTarget<Row, V>(
     key: table.key,
     load: () => [...present(map)].map(([index, value]) => entry.decode(index, value)),
     equal: sameBytes((row) => entry.encode(row)[1], map.value),
-    write: (rows) => outcomes(map, map.putAll(rows.map(entry.encode)), options.changed),
+    write: (rows) => outcomes(map, map.putRows(rows, entry.encode), options.changed),
     remove: (rows) => outcomes(map, map.putAll(rows.map((row) => [entry.encode(row)[0], zero])), options.changed),
   }
 }
