@@ -228,6 +228,7 @@ export async function startAgent(
     log,
   })
   scope.every('names', NAMES_SECONDS * 1000, names.collect)
+  scope.onClose(names.close)
   const parts: Parts = {
     ...{
       version: DAEMON_VERSION,

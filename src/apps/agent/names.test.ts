@@ -107,6 +107,16 @@ test('what was learnt outlives the agent, at once and without what a crash cut o
   assert.equal([...again.entries()].length, 1)
 })
 
+test('a name that was asked for again is known as long after a crash', async (t) => {
+  const { open, told, state } = await start(t)
+  const names = open()
+  await names.learn(told('a.io', '192.0.2.1'))
+  state.now += 100
+  await names.learn(told('a.io', '192.0.2.1'))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual([...open().entries()], [...names.entries()])
+})
+
 test('names go with their endpoint', async (t) => {
   const { open, told, ipcache, db } = await start(t)
   const names = open()

@@ -41,6 +41,8 @@ export interface Names {
   collect(): void
   entries(): Iterable<NameEntry>
   readonly deleted: number
+  /** Keeps what is known for the next agent. */
+  close(): void
 }
 
 export interface NameHands {
@@ -110,6 +112,11 @@ export function openNames(cache: NameCache, { db, targets, connected, file, now,
       }
     })
 
+  /** The end of this turn. */
+  function soon(): Promise<void> {
+    return (pending ??= new Promise<void>((resolve, reject) => queueMicrotask(() => flush().then(resolve, reject))))
+  }
+
   async function flush(): Promise<void> {
     const addresses = changed
     changed = new Set()
@@ -121,6 +128,7 @@ export function openNames(cache: NameCache, { db, targets, connected, file, now,
       log('warning', `names are not kept over a restart: ${errorText(e)}`)
     }
     lines = []
+    if (addresses.size === 0) return
     touched = new Set()
     const revision = put(addresses)
     // Tables of policy change only when an address is meant by rules together that never met before.
@@ -144,17 +152,16 @@ export function openNames(cache: NameCache, { db, targets, connected, file, now,
         return canonical === undefined ? [] : [{ address: canonical, ttl }]
       })
       const answer: Answer = { endpoint: endpoint.attachment, name: normalName(name), addresses: known }
-      const news = cache.learn(answer, now())
+      const { changed: news, extended } = cache.learn(answer, now())
       stale = true
+      if (news.length > 0 || extended) lines.push(lineOf(answer, cache.limits.minTtl, now()))
       if (news.length === 0) {
+        if (extended) soon()
         const waits = known.flatMap((a) => underWay.get(a.address) ?? [])
         return waits.length === 0 ? Promise.resolve() : Promise.all(waits).then(() => {})
       }
       for (const a of news) changed.add(a)
-      lines.push(lineOf(answer, cache.limits.minTtl, now()))
-      const done = (pending ??= new Promise<void>((resolve, reject) =>
-        queueMicrotask(() => flush().then(resolve, reject)),
-      ))
+      const done = soon()
       for (const a of news) {
         underWay.set(a, done)
         const end = () => {
@@ -184,6 +191,9 @@ export function openNames(cache: NameCache, { db, targets, connected, file, now,
       if (stale) write()
     },
     entries: () => cache.entries(),
+    close: () => {
+      if (stale) write()
+    },
     get deleted() {
       return deleted
     },

@@ -15,10 +15,10 @@ const answer = (name: string, ...addresses: readonly (readonly [address: string,
 
 test('an address is known by all names that anybody asked for, and only a change of them is told', () => {
   const cache = openNameCache(limits)
-  assert.deepEqual(cache.learn(answer('a.io', ['1.1.1.1', 5], ['1.1.1.2', 5]), 0), ['1.1.1.1', '1.1.1.2'])
-  assert.deepEqual(cache.learn(answer('a.io', ['1.1.1.1', 5]), 1), [])
-  assert.deepEqual(cache.learn({ ...answer('a.io', ['1.1.1.1', 5]), endpoint: 'f' }, 1), [])
-  assert.deepEqual(cache.learn(answer('b.io', ['1.1.1.1', 5]), 1), ['1.1.1.1'])
+  assert.deepEqual(cache.learn(answer('a.io', ['1.1.1.1', 5], ['1.1.1.2', 5]), 0).changed, ['1.1.1.1', '1.1.1.2'])
+  assert.deepEqual(cache.learn(answer('a.io', ['1.1.1.1', 5]), 1).changed, [])
+  assert.deepEqual(cache.learn({ ...answer('a.io', ['1.1.1.1', 5]), endpoint: 'f' }, 1).changed, [])
+  assert.deepEqual(cache.learn(answer('b.io', ['1.1.1.1', 5]), 1).changed, ['1.1.1.1'])
   assert.deepEqual(cache.row('1.1.1.1'), { address: '1.1.1.1', names: ['a.io', 'b.io'] })
   assert.deepEqual(cache.forget('e'), ['1.1.1.2', '1.1.1.1'])
   assert.deepEqual(cache.row('1.1.1.1'), { address: '1.1.1.1', names: ['a.io'] })
@@ -43,7 +43,8 @@ test('an answer makes what is kept fresh again', () => {
   const cache = openNameCache(limits)
   cache.learn(answer('a.io', ['1.1.1.1', 5]), 0)
   cache.collect(60, nobody)
-  assert.deepEqual(cache.learn(answer('a.io', ['1.1.1.1', 100]), 61), [])
+  assert.deepEqual(cache.learn(answer('a.io', ['1.1.1.1', 100]), 61), { changed: [], extended: true })
+  assert.equal(cache.learn(answer('a.io', ['1.1.1.1', 100]), 61).extended, false)
   cache.collect(120, nobody)
   assert.deepEqual(
     [...cache.entries()],
@@ -116,7 +117,7 @@ test('whatever happens in whatever order, what is known is what a plain list say
           now += later
           let changed: readonly string[] = []
           if (s.kind === 'learn') {
-            changed = cache.learn(s, now)
+            changed = cache.learn(s, now).changed
             for (const { address, ttl } of s.addresses) {
               const same = (e: NameEntry) => e.endpoint === s.endpoint && e.name === s.name && e.address === address
               const before = list.find(same)?.expires ?? 0

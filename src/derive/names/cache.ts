@@ -37,7 +37,8 @@ export interface NameEntry {
 /** What is known; methods that change it say of which addresses the names changed. */
 export interface NameCache {
   readonly limits: NameLimits
-  learn(answer: Answer, now: number): readonly string[]
+  /** `extended`: some address is known so much longer that it is worth keeping. */
+  learn(answer: Answer, now: number): { readonly changed: readonly string[]; readonly extended: boolean }
   /** Forgets what has expired and is used by no connection. What expired since the last time is always kept until the next. */
   collect(now: number, connected: (address: string) => boolean): Collected
   /** Addresses that are of interest to the next `collect`. */
@@ -57,6 +58,9 @@ export interface Collected {
   readonly changed: readonly string[]
   readonly deleted: number
 }
+
+/** Seconds that a collection leaves at least to what has expired. */
+const MUCH = 60
 
 type OfName = Map<string, NameEntry>
 
@@ -125,14 +129,17 @@ export function openNameCache(limits: NameLimits): NameCache {
     limits,
     learn({ endpoint, name, addresses }, now) {
       const changed = new Set<string>()
-      if (addresses.length === 0) return []
+      let extended = false
+      if (addresses.length === 0) return { changed: [], extended }
       const of = ofName(endpoint, name)
       for (const { address, ttl } of addresses) {
-        const expires = Math.max(now + Math.max(ttl, limits.minTtl), of.get(address)?.expires ?? 0)
+        const before = of.get(address)?.expires ?? 0
+        const expires = Math.max(now + Math.max(ttl, limits.minTtl), before)
+        if (expires - before >= MUCH) extended = true
         put(of, { endpoint, name, address, ttl, seen: now, expires }, changed)
       }
       if (of.size > limits.maxAddresses) makeRoom(of, now)
-      return [...changed]
+      return { changed: [...changed], extended }
     },
     collect(now, connected) {
       const changed = new Set<string>()

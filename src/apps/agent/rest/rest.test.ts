@@ -58,7 +58,7 @@ async function start(t: TestContext) {
     envoy: undefined,
     dns: undefined,
     requests: requestLog(node.db),
-    names: { learn: async () => {}, clean: () => 0, collect() {}, entries: () => [], deleted: 0 },
+    names: { learn: async () => {}, clean: () => 0, collect() {}, close() {}, entries: () => [], deleted: 0 },
     revisions: countRevisions(node.db, node.targets),
     endpointLog: endpointLog(node.db),
     sweeps: { runs: 0, last: { flows: 0, deleted: 0, ms: 0 } },
