@@ -56,16 +56,9 @@ import {
   readImportedRules,
   readNetworkPolicies,
 } from './policy/policies.ts'
-import {
-  nodePrograms,
-  nodeSubjects,
-  peersInUse,
-  programs,
-  ruleNumbers,
-  subjectPrograms,
-  subjects,
-} from './policy/programs.ts'
+import { nodePrograms, peersInUse, programs, ruleNumbers, subjectPrograms } from './policy/programs.ts'
 import { selections } from './policy/selections.ts'
+import { nodeSubjects, subjects } from './policy/subjects.ts'
 import {
   cellRows,
   dnsListeners,

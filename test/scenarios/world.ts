@@ -14,7 +14,8 @@ import {
   policyRows,
   policyTableRows,
 } from '../../src/derive/policy/decisions.ts'
-import { hostSubject, ruleNumbers, subjectKeyOf, subjectPrograms, subjects } from '../../src/derive/policy/programs.ts'
+import { ruleNumbers, subjectPrograms } from '../../src/derive/policy/programs.ts'
+import { hostSubject, subjectKeyOf, subjects } from '../../src/derive/policy/subjects.ts'
 import { decide } from '../../src/derive/policy/verdict.ts'
 import { tables } from '../../src/derive/tables.ts'
 import { type Cell, type OwnerRow, type PortSpace, verdict } from '../../src/model/datapath.ts'

@@ -16,7 +16,7 @@ import { type CidrIdentity, cidrIdentities } from '../policy/cidrs.ts'
 import { addressParts, type NamedAddress, namedAddresses, nameIdentities } from '../policy/names.ts'
 import { policyNumbers } from '../policy/numbers.ts'
 import { placeIdentities, placeKey, placeOf } from '../policy/places.ts'
-import { hostSubject, subjectKeyOf } from '../policy/programs.ts'
+import { hostSubject, subjectKeyOf } from '../policy/subjects.ts'
 
 const ownerColumns = [
   ['ADDRESS', (o: OwnerRow) => o.address],

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Cell, type Classes, verdict } from '../../model/datapath.ts'
+import { difference, has } from './ascending.ts'
+import { type Asked, ask, isWildcard, type Known, type Resolved, sameFrame } from './asked.ts'
 import { type PartedClasses, partedClasses, reclassed } from './classes.ts'
 import type { Columns } from './columns.ts'
 import { columnsOf } from './columns.ts'
-import { type Evaluator, evaluator, type Redirect, type Said } from './evaluate.ts'
-import { type Entry, type Program, peerKey, rangesText } from './program.ts'
-import type { Direction, Peer, PortName, PortRange } from './rule.ts'
+import { type Evaluator, evaluator, type Redirect } from './evaluate.ts'
+import type { Program } from './program.ts'
+import type { Direction } from './rule.ts'
 
 /**
  * A program compiled against the identities there are: identity to class, port to column, cell to verdict and rule.
@@ -25,39 +27,6 @@ export interface Decision {
   readonly content: string
   /** What its cells name as `redirect`. */
   readonly redirects: ReadonlyMap<string, Redirect>
-}
-
-/** What compiling needs to know of the world. The same list means the same members as before. */
-export interface Known {
-  /** Identities a peer means, ascending. */
-  identities(peer: Peer, key?: string): readonly number[]
-  /** Every identity there is, ascending; asked only when a denial names its peers. */
-  all(): readonly number[]
-  /** Who has a port of that name, and where. */
-  named(
-    name: PortName,
-  ): readonly { readonly identity: number; readonly space: PortRange['space']; readonly port: number }[]
-  ruleNumber(rule: string): number
-  /** Prefixes of Cilium's rules mean pods too. */
-  readonly cidrsMeanPods?: boolean
-}
-
-/** An entry whose names of ports are resolved: only these identities, if given. */
-interface Resolved {
-  readonly entry: Entry
-  readonly ports: Entry['ports']
-  readonly only?: ReadonlySet<number>
-}
-
-/** All that a decision follows from; nothing else is asked of the world. */
-interface Asked {
-  readonly entries: readonly Resolved[]
-  /** Equal texts resolve equally. */
-  readonly names: string
-  readonly said: readonly Said[]
-  readonly otherwiseRule: number
-  /** For each entry that names its peers the members of each peer. */
-  readonly lists: readonly (readonly (readonly number[])[])[]
 }
 
 /** The last decision of a program with what it followed from: the next is found from what changed since. */
@@ -86,53 +55,6 @@ export function compile(program: Program, known: Known): Decision {
   made.set(program, now)
   return now.decision
 }
-
-/** Entries of a program that names no port: they resolve to the same for ever. */
-const plainEntries = new WeakMap<Program, readonly Resolved[]>()
-
-function entriesOf(program: Program, known: Known): readonly Resolved[] {
-  const plain = plainEntries.get(program)
-  if (plain) return plain
-  const entries = program.entries.flatMap((e) => resolve(e, known))
-  if (program.entries.every((e) => e.names.length === 0)) plainEntries.set(program, entries)
-  return entries
-}
-
-function ask(program: Program, known: Known, before: Asked | undefined): Asked {
-  const entries = entriesOf(program, known)
-  const saysTheSame = before?.entries === entries && before.said.every((s) => s.rule === known.ruleNumber(s.entry.rule))
-  return {
-    entries,
-    names: entries
-      .filter((e) => e.only)
-      .map((e) => `${e.entry.rule} ${JSON.stringify(e.ports)} ${[...(e.only ?? [])].join()}`)
-      .join(';'),
-    said: saysTheSame
-      ? before.said
-      : entries.map((e) => ({
-          entry: e.entry,
-          rule: known.ruleNumber(e.entry.rule),
-          scope: e.entry.action === 'redirect' ? scopeOf(e) : '',
-        })),
-    otherwiseRule: program.otherwiseRule === '' ? 0 : known.ruleNumber(program.otherwiseRule),
-    lists: entries.map(({ entry }) =>
-      entry.peers === 'all' ? [] : entry.peers.map((p, i) => known.identities(p, keysOf(entry, entry.peers)[i])),
-    ),
-  }
-}
-
-const keysIn = new WeakMap<Entry, readonly string[]>()
-function keysOf(entry: Entry, peers: Entry['peers']): readonly string[] {
-  let keys = keysIn.get(entry)
-  if (!keys) keysIn.set(entry, (keys = peers === 'all' ? [] : peers.map(peerKey)))
-  return keys
-}
-
-const sameFrame = (a: Asked, b: Asked): boolean =>
-  a.names === b.names &&
-  a.otherwiseRule === b.otherwiseRule &&
-  a.entries.length === b.entries.length &&
-  (a.said === b.said || a.said.every((s, i) => s.rule === b.said[i]?.rule && s.scope === b.said[i]?.scope))
 
 function anew(program: Program, asked: Asked, known: Known): Made {
   const { entries, said } = asked
@@ -255,51 +177,6 @@ function classOfMembers(before: Made, state: readonly number[]): number | undefi
   return number
 }
 
-/** The lists compared last: one list changes in many programs. */
-const compared = new WeakMap<readonly number[], { readonly before: readonly number[]; readonly found: Set<number> }>()
-
-/** Adds what is in one of two ascending lists only. */
-function difference(a: readonly number[], b: readonly number[], into: Set<number>): void {
-  if (a === b) return
-  let known = compared.get(b)
-  if (known?.before !== a) {
-    known = { before: a, found: new Set() }
-    compare(a, b, known.found)
-    compared.set(b, known)
-  }
-  for (const identity of known.found) into.add(identity)
-}
-
-function compare(a: readonly number[], b: readonly number[], into: Set<number>): void {
-  for (let i = 0, k = 0; i < a.length || k < b.length; ) {
-    const x = a[i] ?? Number.POSITIVE_INFINITY
-    const y = b[k] ?? Number.POSITIVE_INFINITY
-    if (x === y) {
-      i++
-      k++
-    } else if (x < y) {
-      into.add(x)
-      i++
-    } else {
-      into.add(y)
-      k++
-    }
-  }
-}
-
-function has(ascending: readonly number[], wanted: number): boolean {
-  let low = 0
-  let high = ascending.length - 1
-  while (low <= high) {
-    const middle = (low + high) >> 1
-    const there = ascending[middle] as number
-    if (there === wanted) return true
-    if (there < wanted) low = middle + 1
-    else high = middle - 1
-  }
-  return false
-}
-
 /** What those get who nobody has told us of: only what everybody gets, less all that they might be denied. */
 function floorOf(
   entries: readonly Resolved[],
@@ -332,34 +209,6 @@ function mayBeStranger(e: Resolved, known: Known): boolean {
       )
     return p.kind === 'service' || known.cidrsMeanPods === true
   })
-}
-
-/** Who may come by a rule to which ports; a connection that it let in stays within. */
-function scopeOf({ entry, ports }: Resolved): string {
-  const who = entry.peers === 'all' ? 'all' : entry.peers.map(peerKey).join(' or ')
-  const where = ports === 'all' ? 'all' : rangesText(ports)
-  return `${entry.rule} ${where} ${who}`
-}
-
-const isWildcard = (e: Resolved): boolean => e.entry.peers === 'all' && e.only === undefined
-
-function resolve(entry: Entry, known: Known): readonly Resolved[] {
-  const out: Resolved[] = []
-  if (entry.ports === 'all' || entry.ports.length > 0) out.push({ entry, ports: entry.ports })
-  for (const name of entry.names) {
-    const where = new Map<string, { readonly range: PortRange; readonly who: Set<number> }>()
-    for (const { identity, space, port } of known.named(name)) {
-      const key = `${space} ${port}`
-      const there = where.get(key)
-      if (there) there.who.add(identity)
-      else where.set(key, { range: { space, first: port, last: port }, who: new Set([identity]) })
-    }
-    for (const key of [...where.keys()].sort()) {
-      const { range, who } = where.get(key) as { range: PortRange; who: Set<number> }
-      out.push({ entry, ports: [range], only: who })
-    }
-  }
-  return out
 }
 
 interface States {

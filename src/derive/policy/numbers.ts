@@ -3,7 +3,7 @@ import { kernelPolicies } from '../../model/rows.ts'
 import { allocate } from '../../table/definition.ts'
 import { nextFree } from '../numbers.ts'
 import type { Subject } from './program.ts'
-import { subjects } from './programs.ts'
+import { subjects } from './subjects.ts'
 import { limits } from './tables.ts'
 
 /** The policy number of each subject; `cursor` says where the next search starts. */

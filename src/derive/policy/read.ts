@@ -42,6 +42,12 @@ const otherName: { readonly [name: string]: string } = {
   toPorts: 'ports',
 }
 
+/** A list with something in it. */
+export const isFilled = (at: Field, name: string): boolean => {
+  const list = child(at, name).value
+  return Array.isArray(list) && list.length > 0
+}
+
 /** The fields of an object. Those not in `known` are a problem each; all is known without it. */
 export function fields(at: Field, known?: readonly string[]): { readonly [name: string]: unknown } {
   if (isAbsent(at)) return {}

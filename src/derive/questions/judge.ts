@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Database } from '../../table/database.ts'
+import type { Known } from '../policy/asked.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
-import { compile, type Decision, type Known } from '../policy/decision.ts'
+import { compile, type Decision } from '../policy/decision.ts'
 import { knownFrom } from '../policy/decisions.ts'
 import { nameIdentities } from '../policy/names.ts'
 import { placeIdentities } from '../policy/places.ts'

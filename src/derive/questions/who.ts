@@ -20,7 +20,7 @@ import type { Service } from '../../model/service.ts'
 import { ownerRows } from '../addresses/tables.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
 import { identityOfRules, nameSelectors, selectorsOfName } from '../policy/names.ts'
-import { nodeSubjectKey, nodeSubjects } from '../policy/programs.ts'
+import { nodeSubjectKey, nodeSubjects } from '../policy/subjects.ts'
 import { addImagined, type Cluster, type Group } from './cluster.ts'
 import type { Member } from './objects.ts'
 

@@ -4,7 +4,7 @@ import { labelSet, parseLabel } from '../../model/labels.ts'
 import { devices, nodes, settings } from '../../model/rows.ts'
 import type { Read } from '../../table/definition.ts'
 import { endpointNumbers, hostAttachment } from '../endpoints/tables.ts'
-import { hostSubject, nodeSubjects } from '../policy/programs.ts'
+import { hostSubject, nodeSubjects } from '../policy/subjects.ts'
 
 /** The node itself in the form of an endpoint, as Cilium's clients look for it; only where it has a firewall. */
 export function hostEndpoint(read: Read): Endpoint | undefined {

@@ -6,7 +6,8 @@ import { deriveEach, type Read } from '../../table/definition.ts'
 import { internalAddress, policyOf } from '../addresses/tables.ts'
 import { endpoints } from '../endpoints/tables.ts'
 import { policyRows } from '../policy/decisions.ts'
-import { subjectKeyOf, subjectPrograms } from '../policy/programs.ts'
+import { subjectPrograms } from '../policy/programs.ts'
+import { subjectKeyOf } from '../policy/subjects.ts'
 
 /** How far an endpoint has come, and what its policy is in words. */
 export interface EndpointStatus {
