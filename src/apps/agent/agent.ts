@@ -11,9 +11,9 @@ import {
   kernelPolicies as readKernelPolicies,
   kernelTables as readKernelTables,
 } from '../../edge/kernel/contract.ts'
+import { markHurry } from '../../edge/kernel/grace.ts'
 import { mapInfo } from '../../edge/kernel/map.ts'
 import { useProcfs } from '../../edge/kernel/namespace.ts'
-import { markHurry } from '../../edge/kernel/grace.ts'
 import { openNetlink } from '../../edge/kernel/netlink.ts'
 import { demand, ensureBpffs, findCgroup2, probe } from '../../edge/kernel/probe.ts'
 import { watchDevices } from '../../edge/kernel/watch.ts'
