@@ -117,6 +117,18 @@ test('a name that was asked for again is known as long after a crash', async (t)
   assert.deepEqual([...open().entries()], [...names.entries()])
 })
 
+test('one pod can not fill the node with names', async (t) => {
+  const { open, told } = await start(t)
+  const names = open()
+  const address = (n: number) => `20.${n >> 16}.${(n >> 8) & 255}.${n & 255}`
+  const learn = (n: number, name: string) =>
+    names.learn(told(name, ...Array.from({ length: 1024 }, (_, i) => address(n * 1024 + i))))
+  const known = Promise.all(Array.from({ length: 64 }, (_, n) => learn(n, `n${n}.test`)))
+  await assert.rejects(learn(64, 'more.test'), /10\.244\.0\.2 knows 65536 addresses by names already/)
+  await known
+  await learn(3, 'n3.test')
+})
+
 test('names go with their endpoint', async (t) => {
   const { open, told, ipcache, db } = await start(t)
   const names = open()

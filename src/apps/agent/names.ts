@@ -28,11 +28,14 @@ export interface Learnt {
   readonly addresses: readonly { readonly address: string; readonly ttl: number }[]
 }
 
+/** What one pod can make the node remember: an eighth of the kernel's map, so that it can not take the others' room. */
+const MOST_OF_ENDPOINT = 65_536
+
 /** The names this node's pods asked for. */
 export interface Names {
   /**
-   * Resolves once the kernel decides by what was learnt: at once when it does already. Rejects when the kernel has no room
-   * for it. Answers that are learnt in one turn cost one commit.
+   * Resolves once the kernel decides by what was learnt: at once when it does already. Rejects when there is no room for it,
+   * in the kernel or for one pod. Answers that are learnt in one turn cost one commit.
    */
   learn(answer: Learnt): Promise<void>
   /** Forgets what a condition names; how many addresses it was. */
@@ -151,6 +154,9 @@ export function openNames(cache: NameCache, { db, targets, connected, file, now,
         const canonical = canonicalAddress(address)
         return canonical === undefined ? [] : [{ address: canonical, ttl }]
       })
+      const of = endpoint.attachment
+      if (cache.countOf(of) + known.length > MOST_OF_ENDPOINT && !known.every((a) => cache.row(a.address)))
+        return Promise.reject(new Error(`${client} knows ${cache.countOf(of)} addresses by names already`))
       const answer: Answer = { endpoint: endpoint.attachment, name: normalName(name), addresses: known }
       const { changed: news, extended } = cache.learn(answer, now())
       stale = true

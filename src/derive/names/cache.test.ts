@@ -183,6 +183,7 @@ test('whatever happens in whatever order, what is known is what a plain list say
           const sorted = (all: Iterable<NameEntry>) => [...all].sort((a, b) => (key(a) < key(b) ? -1 : 1))
           assert.deepEqual(sorted(cache.entries()), sorted(list))
           assert.equal(cache.size, list.length)
+          assert.equal(cache.countOf('e'), list.filter((e) => e.endpoint === 'e').length)
           const names = new Map<string, Set<string>>()
           for (const e of list) names.set(e.address, (names.get(e.address) ?? new Set()).add(e.name))
           assert.deepEqual([...told].sort(), [...names].map(([a, n]) => [a, [...n].sort().join()]).sort())

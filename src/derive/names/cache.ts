@@ -51,6 +51,8 @@ export interface NameCache {
   /** The row for an address; undefined when nobody knows it. */
   row(address: string): LearntAddress | undefined
   entries(): IterableIterator<NameEntry>
+  /** How many addresses an endpoint knows, each once for every name. */
+  countOf(endpoint: string): number
   readonly size: number
 }
 
@@ -70,11 +72,13 @@ export function openNameCache(limits: NameLimits): NameCache {
   /** For each address how many endpoints know it by each name. */
   const names = new Map<string, Map<string, number>>()
   const rows = new Map<string, LearntAddress>()
+  const counted = new Map<string, number>()
   let size = 0
 
   function put(of: OfName, entry: NameEntry, changed: Set<string>): void {
     if (!of.has(entry.address)) {
       size++
+      counted.set(entry.endpoint, (counted.get(entry.endpoint) ?? 0) + 1)
       const counts = names.get(entry.address) ?? new Map<string, number>()
       names.set(entry.address, counts)
       const count = counts.get(entry.name) ?? 0
@@ -92,6 +96,9 @@ export function openNameCache(limits: NameLimits): NameCache {
     const of = ofEndpoint?.get(name)
     if (!ofEndpoint || !of?.delete(address)) return
     size--
+    const left = (counted.get(endpoint) ?? 0) - 1
+    if (left > 0) counted.set(endpoint, left)
+    else counted.delete(endpoint)
     if (of.size === 0) ofEndpoint.delete(name)
     if (ofEndpoint.size === 0) known.delete(endpoint)
     const counts = names.get(address) as Map<string, number>
@@ -201,6 +208,7 @@ export function openNameCache(limits: NameLimits): NameCache {
       return row
     },
     entries,
+    countOf: (endpoint) => counted.get(endpoint) ?? 0,
     get size() {
       return size
     },
