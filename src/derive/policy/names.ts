@@ -104,17 +104,20 @@ export interface NamedAddress {
   readonly set: string
 }
 
-const setOf = (around: string, selectors: Iterable<string>): string => [around, ...[...selectors].sort()].join(' ')
+const setOf = (around: string, sorted: readonly string[]): string => `${around} ${sorted.join(' ')}`
 
 /** The identity of addresses that exactly these rules mean, outside of every prefix of a policy. */
 export const identityOfRules = (selectors: readonly string[], read: Pick<Read, 'get'>): NameIdentity | undefined =>
   read.get(nameIdentities, setOf(everything[4], selectors)) ?? read.get(nameIdentities, setOf(everything[6], selectors))
 
-/** What an address's set followed from, and the set: of a part only what changed is found anew. */
+/** What an address's set followed from: of a part only what changed is found anew. */
 interface Found {
+  readonly config: Settings
   readonly selectors: readonly NameSelector[]
   readonly prefixes: readonly WantedPrefix[]
-  readonly config: Settings
+  /** Texts of the rules that mean it, and the prefix around it where there is one. */
+  readonly rules: readonly string[]
+  readonly around: string
   readonly named: NamedAddress | undefined
 }
 const found = new WeakMap<LearntAddress, Found>()
@@ -126,20 +129,29 @@ function namedOf(
   config: Settings,
 ): NamedAddress | undefined {
   const before = found.get(learnt)
-  if (before?.selectors === selectors && before.prefixes === prefixes && before.config === config) return before.named
-  const find = finderOf(selectors)
-  const [first = [], ...more] = learnt.names.map(find)
-  const own = more.length === 0 ? first : new Set([first, ...more].flat())
-  const spoken = learnt.address.includes(':') ? config.enableIpv6 : config.enableIpv4
-  const set = setOf(prefixAround(learnt.address, prefixes), own)
-  const named =
-    !spoken || first.length + more.flat().length === 0
-      ? undefined
-      : before?.named?.set === set
-        ? before.named
-        : { address: learnt.address, set }
-  found.set(learnt, { selectors, prefixes, config, named })
+  const same = before?.selectors === selectors && before.config === config
+  if (same && before.prefixes === prefixes) return before.named
+  const { address, names } = learnt
+  const rules = same
+    ? before.rules
+    : (address.includes(':') ? config.enableIpv6 : config.enableIpv4)
+      ? rulesOf(names, selectors)
+      : []
+  let around = ''
+  let named: NamedAddress | undefined
+  if (rules.length > 0) {
+    around = before?.prefixes === prefixes && before.around !== '' ? before.around : prefixAround(address, prefixes)
+    const set = setOf(around, rules)
+    named = before?.named?.set === set ? before.named : { address, set }
+  }
+  found.set(learnt, { config, selectors, prefixes, rules, around, named })
   return named
+}
+
+function rulesOf(names: readonly string[], selectors: readonly NameSelector[]): readonly string[] {
+  const find = finderOf(selectors)
+  const [first = '', ...more] = names
+  return more.length === 0 ? find(first) : [...new Set(names.flatMap(find))].sort()
 }
 
 /** Addresses of one part, and the sets among them. */
