@@ -36,7 +36,7 @@ export function parsePorts(
   const layer7: PortPart[] = []
   for (const e of elementsOfPorts) {
     fields(e, action === 'allow' ? toPortsFields : ['ports'])
-    const ports = parseCiliumPorts(child(e, 'ports'))
+    const ports = parseCiliumPorts(child(e, 'ports'), action)
     const more = layer7Fields(e)
     const httpAt = child(child(e, 'rules'), 'http')
     const http = isFilled(child(e, 'rules'), 'http') ? parseHttp(httpAt, namespace) : undefined

@@ -59,6 +59,18 @@ test('what can not be enforced yet closes: an allowance allows nobody, a denial 
   assert.deepEqual(nobody.specs[0]?.rules[0]?.peers, [])
 })
 
+test('forty ports are the limit of an element that allows, as in Cilium; a denial has none', () => {
+  const ports = Array.from({ length: 41 }, (_, i) => ({ port: String(1000 + i), protocol: 'TCP' }))
+  const fields = Array.from({ length: 41 }, (_, i) => ({ type: i }))
+  const rule = (name: string, rule: Json) => messages(cilium({ endpointSelector: {}, [name]: [rule] }))
+  assert.match(
+    rule('ingress', { toPorts: [{ ports }] }).join(),
+    /spec.ingress\[0\].toPorts\[0\].ports: at most 40 ports/,
+  )
+  assert.deepEqual(rule('ingressDeny', { toPorts: [{ ports }] }), [])
+  assert.match(rule('egress', { icmps: [{ fields }] }).join(), /spec.egress\[0\].icmps\[0\].fields: at most 40 types/)
+})
+
 test('every spec of specs counts, the last one and the first', () => {
   const p = readPolicy(
     object('CiliumNetworkPolicy', {

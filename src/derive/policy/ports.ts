@@ -9,10 +9,11 @@ const protocols = ['TCP', 'UDP', 'SCTP'] as const
 const range = (space: PortRange['space'], first: number, last: number): PortRange => ({ space, first, last })
 
 /** `ports` of a CiliumNetworkPolicy's toPorts element. Absent or empty: every port of every protocol that has ports. */
-export function parseCiliumPorts(at: Field): readonly Port[] {
+export function parseCiliumPorts(at: Field, action: 'allow' | 'deny'): readonly Port[] {
   const out: Port[] = []
   const list = elements(at)
-  if (list.length > 40) problem(at, `at most 40 ports, not ${list.length}`, 'use endPort, or several toPorts elements')
+  if (list.length > 40 && action === 'allow')
+    problem(at, `at most 40 ports, not ${list.length}`, 'use endPort, or several toPorts elements')
   for (const p of list) {
     fields(p, ['port', 'endPort', 'protocol'])
     const protocolAt = child(p, 'protocol')
@@ -117,7 +118,10 @@ export function parseIcmps(at: Field): readonly Port[] {
   const out: Port[] = []
   for (const element of elements(at)) {
     fields(element, ['fields'])
-    for (const f of elements(child(element, 'fields'))) {
+    const types = elements(child(element, 'fields'))
+    if (types.length > 40)
+      problem(child(element, 'fields'), `at most 40 types, not ${types.length}`, 'use several icmps elements')
+    for (const f of types) {
       fields(f, ['family', 'type'])
       const family = isAbsent(child(f, 'family')) ? 'IPv4' : textOf(child(f, 'family'))
       const names = icmpNames[family]

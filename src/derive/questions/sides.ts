@@ -138,8 +138,11 @@ function cellSide(
 ): Side {
   const by = (number: number, allowed: boolean) => ruleOf(cluster, number, allowed, peer, port, named)
   const { key, decidedBy } = by(cell.rule, cell.verdict === verdict.allow)
+  // A default deny that only audits is an entry like others.
+  const { enforcedBy, entries } = judge.program
+  const selectedBy = enforcedBy.length > 0 ? enforcedBy : (entries.find((e) => e.rule === key)?.by ?? [])
   const found = {
-    ...{ verdict: wordOf(cell), decidedBy, key, selectedBy: judge.program.enforcedBy },
+    ...{ verdict: wordOf(cell), decidedBy, key, selectedBy },
     ...(cell.redirect === undefined ? {} : { redirect: cell.redirect }),
   }
   if (cell.shadowRule === 0 && cell.shadowVerdict === 0) return found

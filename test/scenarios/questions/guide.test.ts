@@ -7,7 +7,9 @@ import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 
 const root = resolve(import.meta.dirname, '../../..')
-const guides = ['docs/policy-questions.md', 'docs/dns-policy.md'].map((name) => join(root, name))
+const guides = ['docs/policy-questions.md', 'docs/dns-policy.md', 'docs/host-firewall.md'].map((name) =>
+  join(root, name),
+)
 
 /** Runs a line as a shell of the checkout would; `cilium-dbg` is the program from its source. */
 function run(line: string): { readonly output: string; readonly status: number | null } {
