@@ -29,11 +29,7 @@ for (const [mode, options] of modes)
     let others: readonly string[] = []
 
     before(async () => {
-      lab = await Lab.up(name, [
-        '--set',
-        'enable-host-firewall=true',
-        ...(process.env['NATIVE'] ? ['--native-routing'] : []),
-      ])
+      lab = await Lab.up(name, ['--set', 'enable-host-firewall=true', ...options])
       ;[near = '', far = ''] = await lab.nodes()
       const nodes = (await lab.json<{ items: readonly Object[] }>(['get', 'nodes'])).items
       const of = (node: string) =>
