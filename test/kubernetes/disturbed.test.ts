@@ -110,7 +110,6 @@ describe('a cluster that is disturbed', { concurrency: 1 }, () => {
     await until('earlier pods are gone', async () => links(await Promise.all(nodeNames().map(held))) === pods)
     await sleep(2000)
     const earlier = await Promise.all(nodeNames().map(held))
-    const identities = (await items(['get', 'ciliumidentities'])).length
     const count = 100
     await apply([
       {
@@ -135,7 +134,7 @@ describe('a cluster that is disturbed', { concurrency: 1 }, () => {
     await kubectl(['rollout', 'status', 'deployment/burst', '--timeout=300s'])
     const during = await Promise.all(nodeNames().map(held))
     assert.equal(links(during), links(earlier) + count)
-    assert.equal((await items(['get', 'ciliumidentities'])).length, identities + 1)
+    assert.equal(await identitiesOf('burst'), 1)
     await kubectl(['delete', 'cnp', 'burst'])
     await kubectl(['delete', 'deployment', 'burst', '--cascade=foreground', '--timeout=120s'])
     await until('pods are gone', async () => (await items(['get', 'pods', '-l', 'app=burst'])).length === 0, 120)
@@ -148,11 +147,7 @@ describe('a cluster that is disturbed', { concurrency: 1 }, () => {
       },
       60,
     )
-    await until(
-      'the identity is gone',
-      async () => (await items(['get', 'ciliumidentities'])).length === identities,
-      90,
-    )
+    await until('the identity is gone', async () => (await identitiesOf('burst')) === 0, 90)
   })
 
   test('a node that is drained, cut off, deleted and back again serves pods', async () => {
@@ -168,6 +163,14 @@ describe('a cluster that is disturbed', { concurrency: 1 }, () => {
       await until('the new pod answers', async () => (await answer('client', address)) === 'far')
   })
 })
+
+interface IdentityObject {
+  readonly 'security-labels': Readonly<Record<string, string>>
+}
+/** Identities of pods with a label `app`. */
+const identitiesOf = async (app: string): Promise<number> =>
+  (await items<IdentityObject>(['get', 'ciliumidentities'])).filter((i) => i['security-labels']['k8s:app'] === app)
+    .length
 
 /** There is one operator, on whichever node. */
 async function tryKillOperator(node: string): Promise<void> {
