@@ -70,7 +70,7 @@ export class Lab {
   }
 
   /** Runs a command in the agent of a node, as users do. */
-  async cilium(node: string, args: readonly string[]): Promise<Ran> {
+  async cilium(node: string, args: readonly string[], input?: string): Promise<Ran> {
     const field = `spec.nodeName=${node}`
     const pod = (
       await this.kubectl([
@@ -86,7 +86,8 @@ export class Lab {
         'name',
       ])
     ).trim()
-    return this.tryKubectl(['-n', 'kube-system', 'exec', pod, '-c', 'cilium-agent', '--', 'cilium', ...args])
+    const exec = ['-n', 'kube-system', 'exec', ...(input === undefined ? [] : ['-i']), pod, '-c', 'cilium-agent']
+    return this.tryKubectl([...exec, '--', 'cilium', ...args], input)
   }
 
   async nodes(): Promise<readonly string[]> {
