@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `bpf policy get`: an endpoint's decision tables, read from the kernel and unfolded into lines. */
-import { maps, type PolicyCell, type PolicyTable, PortSpace, Verdict } from '../../../gen/contract.ts'
+import { networkInterfaces } from 'node:os'
+import { maps, OwnerFlags, type PolicyCell, type PolicyTable, PortSpace, Verdict } from '../../../gen/contract.ts'
+import { address } from '../../base/ip.ts'
 import type { Agent } from './agent.ts'
 import { open, openCounters, pinsOf, sum } from './bpf.ts'
 import { columns, print, printed } from './output.ts'
@@ -93,12 +95,24 @@ function answers(table: PolicyTable, cell: (column: number) => PolicyCell, page:
     : [...found, ['other protocols', other] as [string, PolicyCell]]
 }
 
+/** The node itself, where it has a firewall: its addresses have a policy. */
+function hostOf(pins: string): readonly { readonly endpoint: number; readonly policy: number }[] {
+  const owners = open(pins, maps.cilium_owners)
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  for (const { address: own, internal } of addresses) {
+    const owner = internal ? undefined : owners.get(address(own))
+    if (owner && owner.flags & OwnerFlags.OWNER_HOST && owner.policy !== 0) return [owner]
+  }
+  return []
+}
+
 function linesOf(pins: string, wanted: number | undefined): Line[] {
   const { tables, cells, page, classes } = reader(pins)
   const policies = open(pins, maps.cilium_policies)
   const counters = openCounters(pins, maps.cilium_rule_counters)
   const lines: Line[] = []
-  for (const [, at] of open(pins, maps.cilium_interfaces).entries()) {
+  const pods = [...open(pins, maps.cilium_interfaces).entries()].map(([, at]) => at)
+  for (const at of [...pods, ...hostOf(pins)]) {
     if (at.endpoint === 0 || (wanted !== undefined && at.endpoint !== wanted)) continue
     const policy = policies.get(at.policy)
     for (const [direction, number] of [

@@ -139,6 +139,8 @@ for (const [mode, options] of modes)
       assert.ok(host?.status.identity.labels.includes('reserved:host'))
       assert.ok(host?.status.identity.labels.includes('k8s:role=guarded'))
       assert.equal(host?.status.policy.realized['policy-enabled'], 'ingress')
+      const allowed = await lab.cilium(near, ['bpf', 'policy', 'get', String(host?.id), '-o', 'json'])
+      assert.match(allowed.stdout, /7001\/TCP/)
     })
 
     it('keeps what is open, and lets nothing more in, while the agent is exchanged', async () => {
@@ -214,6 +216,34 @@ for (const [mode, options] of modes)
       const set = await lab.cilium(near, ['endpoint', 'config', String(host?.id), 'PolicyAuditMode=Enabled'])
       assert.equal(set.code, 0, set.stderr)
       await until('7002 opens', () => reaches(far, addresses[0] ?? '', 7002))
+      await drop()
+    })
+
+    it('is gone with its option, programs included', async () => {
+      const programs = async () => {
+        const [program = '', ...prefix] = lab.inside(near)
+        return (await ran(program, [...prefix, 'ls', '/sys/fs/bpf/cilium/links/node'])).stdout
+          .split('\n')
+          .filter((l) => /^device-\d+-egress$/.test(l)).length
+      }
+      const guarded = await programs()
+      await policy({ ingress })
+      await until('7002 closes', async () => !(await reaches(far, addresses[0] ?? '', 7002)))
+      await lab.kubectl([
+        '-n',
+        'kube-system',
+        'patch',
+        'cm',
+        'cilium-config',
+        '-p',
+        '{"data":{"enable-host-firewall":"false"}}',
+      ])
+      await lab.kubectl([
+        ...['-n', 'kube-system', 'delete', 'pod', '-l', 'k8s-app=cilium'],
+        ...['--field-selector', `spec.nodeName=${near}`],
+      ])
+      await until('7002 opens', () => reaches(far, addresses[0] ?? '', 7002))
+      assert.equal(await programs(), guarded - 1)
       await drop()
     })
   })
