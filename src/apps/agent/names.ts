@@ -92,12 +92,13 @@ export function openNames(cache: NameCache, { db, targets, connected, file, now,
   let pending: Promise<void> | undefined
   /** Commits of which the kernel does not have everything yet, by address. */
   const underWay = new Map<string, Promise<void>>()
-  let touched: ReadonlySet<string> = new Set()
+  /** Tables that the commit of this turn changed, with what followed from it. */
+  const touched = new Set<string>()
   const leaving = db.cursor(endpointRequests)
   leaving.next()
 
   db.listen((tables) => {
-    touched = tables
+    for (const name of tables) touched.add(name)
     if (!tables.has(endpointRequests.name)) return
     const gone = leaving.next().flatMap((c) => (c.before && !c.after ? cache.forget(attachment(c.before)) : []))
     if (gone.length > 0) {
@@ -132,7 +133,7 @@ export function openNames(cache: NameCache, { db, targets, connected, file, now,
     }
     lines = []
     if (addresses.size === 0) return
-    touched = new Set()
+    touched.clear()
     const revision = put(addresses)
     // Tables of policy change only when an address is meant by rules together that never met before.
     const tables: readonly AnyTable[] = policyTables.some((t) => touched.has(t.name))
