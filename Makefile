@@ -23,12 +23,13 @@ node_modules/.installed: package.json package-lock.json tools/setup.sh
 
 setup: node_modules/.installed
 
-build: node_modules/.installed bpf native build/netbench build/httpbench build/steady bundles
+build: node_modules/.installed bpf native build/netbench build/httpbench build/dnsbench build/steady bundles
 
 build/netbench: test/bench/netbench.c
 build/httpbench: test/bench/httpbench.c
+build/dnsbench: test/bench/dnsbench.c
 build/steady: test/cluster/faults/steady.c
-build/netbench build/httpbench build/steady:
+build/netbench build/httpbench build/dnsbench build/steady:
 	@mkdir -p build
 	@gcc -O2 -Wall -Wextra -Werror -o $@ $<
 

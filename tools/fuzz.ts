@@ -2,7 +2,7 @@
 /**
  * The random tests of policies at the size of a night: `make fuzz [CASES=1000000]`. About CASES questions to derivation,
  * kernel and explain, each against the reference model; CASES / 10 damaged policies. A failure prints the seed and path
- * that make it happen again; shrunk, it becomes a scenario.
+ * that make it happen again; shrunk, it becomes a scenario. And ten times as many damaged messages of the DNS.
  */
 import { spawn } from 'node:child_process'
 
@@ -14,6 +14,7 @@ const files = [
   'test/model/questions.test.ts',
   'test/model/mutations.test.ts',
   'test/kernel/packets/policy.test.ts',
+  'src/protocol/dns/dns.test.ts',
 ]
 /** A history asks some hundreds of questions; measured, not promised: the tests count them. */
 const questionsOfHistory = 300
@@ -25,6 +26,8 @@ const child = spawn(process.execPath, ['--test', '--test-concurrency=2', ...file
     POLICY_RUNS: String(Math.ceil(cases / questionsOfHistory)),
     POLICY_PACKETS: String(cases),
     MUTATIONS: String(Math.ceil(cases / 10)),
+    DNS_MESSAGES: String(cases * 10),
+    DNS_SEED: String(Math.floor(Math.random() * 0x100000000)),
   },
 })
 child.on('close', (code) => process.exit(code ?? 1))

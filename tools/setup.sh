@@ -31,6 +31,7 @@ need procps has sysctl
 need util-linux has nsenter
 need curl has curl
 need unzip has unzip
+need bind9-dnsutils has dig
 need ca-certificates [ -e /etc/ssl/certs/ca-certificates.crt ]
 
 if [ -n "$missing" ]; then

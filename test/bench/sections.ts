@@ -2,6 +2,7 @@
 
 import { control } from './control.ts'
 import { delay } from './delay.ts'
+import { dns } from './dns.ts'
 import { events } from './events.ts'
 import type { Section } from './figure.ts'
 import { kubernetes } from './kubernetes.ts'
@@ -23,5 +24,6 @@ export const sections: readonly Section[] = [
   delay,
   restarts,
   l7,
+  dns,
   kubernetes,
 ]

@@ -26,7 +26,7 @@ const DIRECTIONS = ['INGRESS', 'EGRESS']
 
 /** Reads everything anew; nothing is counted by the way but what the datapath and the ring buffer's reader count. */
 export function collectMetrics(parts: Parts): readonly Metric[] {
-  const { db, targets, maps, scope, calls, sweeps, revisions } = parts
+  const { db, targets, maps, scope, calls, sweeps, revisions, dns } = parts
   const out: Metric[] = []
   const gauge = (name: string, value: number, labels?: Metric['labels']) =>
     out.push({ name: `cilium_${name}`, value, type: 'gauge', ...(labels ? { labels } : {}) })
@@ -63,6 +63,11 @@ export function collectMetrics(parts: Parts): readonly Metric[] {
     policyObjects.reduce((sum, table) => sum + db.count(table), 0),
   )
   gauge('policy_max_revision', revisions.current())
+  if (dns?.counts) {
+    const { requests, refused, responses, failed, notAsked } = dns.counts
+    const l7 = { received: requests, forwarded: responses, denied: refused, parse_errors: failed + notAsked }
+    for (const [rule, count] of Object.entries(l7)) counter('policy_l7_total', count, { rule, proxy_type: 'fqdn' })
+  }
   counter('policy_change_total', revisions.current() - 1)
   gauge('identity', db.count(ciliumIdentities), { type: 'cluster_local' })
   gauge('identity', db.count(cidrIdentities), { type: 'cidr' })
