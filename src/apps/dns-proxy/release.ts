@@ -18,6 +18,8 @@ const AGENT_MS = 5_000
 /** What was confirmed is asked again after this at the latest, s. */
 const MOST_SECONDS = 60
 const MOST_CONFIRMED = 65_536
+/** What is asked for all the time is told to the agent so often, ms; it forgets nothing within a minute of its time. */
+const TELL_MS = 5_000
 
 interface Waiting {
   readonly answer: Learnt
@@ -29,8 +31,8 @@ export function openRelease(
   send: (message: FromProxy) => boolean,
   now: () => number = () => performance.now(),
 ): Release {
-  /** By client, name and address: until when, ms. */
-  const confirmed = new Map<string, number>()
+  /** By client, name and address, ms. */
+  const confirmed = new Map<string, { readonly until: number; told: number }>()
   const waiting = new Map<number, Waiting>()
   let next = 1
   const keys = (answer: Learnt) => answer.addresses.map((a) => `${answer.client} ${answer.name} ${a.address}`)
@@ -39,7 +41,7 @@ export function openRelease(
     for (const [i, key] of keys(answer).entries()) {
       const seconds = Math.min(answer.addresses[i]?.ttl ?? 0, MOST_SECONDS)
       confirmed.delete(key)
-      if (seconds > 0) confirmed.set(key, since + seconds * 1000)
+      if (seconds > 0) confirmed.set(key, { until: since + seconds * 1000, told: since })
     }
     for (const key of confirmed.keys()) {
       if (confirmed.size <= MOST_CONFIRMED) break
@@ -50,11 +52,16 @@ export function openRelease(
   return {
     learn(answer) {
       const at = now()
-      const known = keys(answer).every((key) => (confirmed.get(key) ?? 0) > at)
+      const known = keys(answer).map((key) => confirmed.get(key))
+      const ready = known.every((k) => k !== undefined && k.until > at)
+      if (ready && known.every((k) => k !== undefined && at - k.told < TELL_MS)) return undefined
       const id = next++
-      // The agent hears of it in any case: the time of the names begins anew.
-      send({ kind: 'learn', id, answer })
-      if (known) return undefined
+      // The time of the names begins anew, also of those that are known.
+      const told = send({ kind: 'learn', id, answer })
+      if (ready) {
+        for (const k of known) if (k && told) k.told = at
+        return undefined
+      }
       return new Promise((resolve, reject) => {
         const finish = (error: string | undefined) => {
           clearTimeout(timer)

@@ -83,12 +83,15 @@ test('what was confirmed goes out at once while its time lasts, and not after it
   }
   assert.equal(await round('10.1.0.1'), false)
   assert.equal(await round('10.1.0.1'), true)
+  assert.equal(said.length, 1)
+  later(6)
+  assert.equal(await round('10.1.0.1'), true)
+  assert.equal(said.length, 2, 'the agent hears of it now and then')
   assert.equal(await round('10.1.0.1', '10.1.0.2'), false, 'a new address beside')
   later(31)
   assert.equal(await round('10.1.0.1'), false, 'its time is over')
   release.forget()
   assert.equal(await round('10.1.0.1'), false, 'forgotten')
-  assert.equal(said.length, 5, 'and the agent hears of all of them')
 })
 
 test('an agent that comes back is told again what waits', async () => {

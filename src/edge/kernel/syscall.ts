@@ -178,7 +178,7 @@ export const mount = (source: string, at: string, type: string, flags = 0, optio
   void check(native.mount(source, at, type, flags, options), `mount ${type} on ${at}`)
 export const unmount = (at: string, flags = 0): void => void check(native.umount2(at, flags), `umount ${at}`)
 
-/** Calls `ready` on the event loop whenever the descriptor can be read, until `close`. */
+/** Calls `ready` on the event loop whenever the descriptor can be read, until `close`, or until nobody holds the result. */
 export function watchReadable(fd: number, ready: () => void): { close(): void } {
   const handle = koffi.node.poll(fd, { readable: true }, ready)
   return {

@@ -36,12 +36,16 @@ function ask(question: Received, raw: number): void {
   sendTry(fd, question.bytes)
 }
 
+/** Kept, because a watch that nobody holds ends with the next collection of garbage. */
+export const watched: object[] = []
 for (const family of [4, 6] as const) {
   const fd = openUdpListener(family, port, down)
   const raw = openRawUdp(family, down)
-  watchReadable(fd, () => {
-    for (const question of read(fd)) ask(question, raw)
-  })
+  watched.push(
+    watchReadable(fd, () => {
+      for (const question of read(fd)) ask(question, raw)
+    }),
+  )
   net
     .createServer((client) => {
       const { remoteAddress = '', localAddress = '', localPort = 0 } = client
