@@ -54,7 +54,10 @@ export const outside = { v4: '203.0.113.9', v6: '2001:db8::9' }
 
 export type Cluster = ReturnType<typeof openCluster>
 
-export function openCluster(mode: Mode) {
+/** Policy number of a node itself, where nodes have a firewall; everything is allowed until a test says otherwise. */
+export const hostPolicy = 9
+
+export function openCluster(mode: Mode, firewall = false) {
   const name = `clt${process.pid}`
   const space = (of: string) => `${name}-${of}`
   const path = (of: string) => `/run/netns/${space(of)}`
@@ -96,6 +99,7 @@ export function openCluster(mode: Mode) {
     gatewayMac: macBytes(GATEWAY_MAC),
     podMac: macBytes(POD_MAC),
     tcpPeerNames: 1,
+    hostFirewall: Number(firewall),
     wire: indexOf(`n${own}`, 'eth0'),
   })
 
@@ -131,8 +135,11 @@ export function openCluster(mode: Mode) {
     nodes.set(own, node)
     attach(of, node.program('from_wire'), 'eth0', 'ingress')
     attach(of, node.program('from_host'), 'cilium_host', 'egress')
-    for (const one of [nodeAddress[own].v4, nodeAddress[own].v6]) node.owner(one, { identity: 1, flags: 2 })
-    for (const one of [gateway[own].v4, gateway[own].v6]) node.owner(one, { identity: 1, flags: 2 | 8 })
+    if (firewall) attach(of, node.program('to_wire'), 'eth0', 'egress')
+    const host = { identity: 1, ...(firewall ? { policy: hostPolicy, endpoint: 99 } : {}) }
+    for (const one of [nodeAddress[own].v4, nodeAddress[own].v6]) node.owner(one, { ...host, flags: 2 })
+    for (const one of [gateway[own].v4, gateway[own].v6]) node.owner(one, { ...host, flags: 2 | 8 })
+    node.policy(hostPolicy, 1, 1)
     for (const one of [nodeAddress[other].v4, nodeAddress[other].v6]) node.owner(one, { identity: 6, flags: 4 })
     const behind = mode === 'overlay' ? { node: address(nodeAddress[other].v4) } : {}
     for (const one of [gateway[other].v4, gateway[other].v6]) node.owner(one, { identity: 6, flags: 4, ...behind })
