@@ -301,6 +301,17 @@ static __always_inline int pass_related(struct __sk_buff *skb, struct packet *p,
 	return act(skb, p, direction);
 }
 
+/* Carries nothing but the end of its connection. */
+static __always_inline bool only_ends(struct __sk_buff *skb, const struct packet *p)
+{
+	__u8 words;
+
+	if (p->tcp_flags & TCP_RST)
+		return true;
+	return p->tcp_flags & TCP_FIN && !bpf_skb_load_bytes(skb, p->l4 + 12, &words, 1) &&
+	       skb->len <= p->l4 + (words >> 4) * 4;
+}
+
 /*
  * Which socket of the proxy the packet is for, into p->hop: proxy_port 0: none. Rules of both ends that are asked on this
  * node are asked by one listener. Returns 0 or a drop code.
@@ -315,12 +326,14 @@ static __always_inline int find_listener(struct __sk_buff *skb, struct packet *p
 
 	hop->proxy_port = 0;
 	hop->upstream = opener || is_upstream(role);
-	if (is_upstream(role)) { /* the proxy's own: were the rules of today asked? */
+	if (is_upstream(role)) { /* the proxy's own: were the rules of today asked? Ends of connections are told anyhow. */
+		hop->proxy_port = by;
+		if (p->protocol == IPPROTO_TCP && known && only_ends(skb, p))
+			return 0;
 		if (pair.ingress && (role == PROXY_UPSTREAM_EGRESS || by != pair.ingress))
 			return DROP_PROXY_UNSUPPORTED;
 		if (way == WAY_FROM_PROXY && pair.egress && by != pair.egress)
 			return DROP_PROXY_UNSUPPORTED;
-		hop->proxy_port = by;
 		return 0;
 	}
 	if (way == WAY_TO_POD) /* can not be given to a socket here */

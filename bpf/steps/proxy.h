@@ -6,14 +6,15 @@
 #include "judge.h"
 
 static __always_inline struct bpf_sock *look_up(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, const __u32 size,
-						__u8 protocol)
+						const __u8 protocol)
 {
 	if (protocol == IPPROTO_UDP)
 		return bpf_sk_lookup_udp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
 	return bpf_skc_lookup_tcp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
 }
 
-static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const struct packet *p, __u32 listener)
+static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const struct packet *p, __u32 listener,
+						   const __u8 protocol)
 {
 	struct bpf_sock_tuple tuple = {};
 
@@ -29,7 +30,7 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const
 			__builtin_memcpy(tuple.ipv6.daddr, &p->destination, 16);
 			tuple.ipv6.dport = p->destination_port;
 		}
-		return look_up(skb, &tuple, sizeof(tuple.ipv6), p->protocol);
+		return look_up(skb, &tuple, sizeof(tuple.ipv6), protocol);
 	}
 	tuple.ipv4.saddr = p->source.word[3];
 	tuple.ipv4.sport = p->source_port;
@@ -40,7 +41,7 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const
 		tuple.ipv4.daddr = p->destination.word[3];
 		tuple.ipv4.dport = p->destination_port;
 	}
-	return look_up(skb, &tuple, sizeof(tuple.ipv4), p->protocol);
+	return look_up(skb, &tuple, sizeof(tuple.ipv4), protocol);
 }
 
 /* Is it the socket that was meant? Sockets that are not whole, because they are opening or wait out their time, carry
@@ -58,23 +59,49 @@ static __always_inline bool stands_for(struct bpf_sock *sk, const struct hop *ho
 	return hop->upstream ? is_upstream(role) : is_downstream(role);
 }
 
-/* A socket that has the connection, else the one that listens for new ones. 0: there is none. */
-static __always_inline struct bpf_sock *find_stream(struct __sk_buff *skb, const struct packet *p)
+static __always_inline __u32 role_of(struct bpf_sock *sk)
 {
-	struct bpf_sock *sk = find_socket(skb, p, 0);
+	struct bpf_sock *full = bpf_sk_fullsock(sk);
+
+	return full ? full->mark & PROXY_ROLE : 0;
+}
+
+/*
+ * A socket that has the connection, else the one that listens: for new ones, and for those that nobody has (any longer),
+ * which it resets in the server's name. 0: there is none.
+ */
+static __always_inline struct bpf_sock *find_stream(struct __sk_buff *skb, const struct packet *p, bool *listens)
+{
+	struct bpf_sock *sk = find_socket(skb, p, 0, IPPROTO_TCP);
 
 	if (sk && sk->state != BPF_TCP_LISTEN)
 		return sk;
 	if (sk)
 		bpf_sk_release(sk);
-	if (p->hop.upstream || !opens(p->protocol, p->tcp_flags))
+	if (p->hop.upstream || p->tcp_flags & TCP_RST)
 		return 0;
-	sk = find_socket(skb, p, p->hop.proxy_port);
+	sk = find_socket(skb, p, p->hop.proxy_port, IPPROTO_TCP);
 	if (sk && sk->state != BPF_TCP_LISTEN) {
 		bpf_sk_release(sk);
 		return 0;
 	}
+	*listens = true;
 	return sk;
+}
+
+/* A connection that moved to other rules ends: for the proxy by this packet, which becomes a reset, and with it for the
+ * server; for the client by the listener's answer to what it sends again. */
+static __always_inline bool make_reset(struct __sk_buff *skb, const struct packet *p)
+{
+	__be16 old;
+	__u8 flags = TCP_RST | TCP_ACK;
+	__be16 new;
+
+	if (bpf_skb_load_bytes(skb, p->l4 + 12, &old, sizeof(old)))
+		return false;
+	new = (old & bpf_htons(0xff00)) | bpf_htons(flags);
+	return !bpf_l4_csum_replace(skb, p->l4 + 16, old, new, sizeof(old)) &&
+	       !bpf_skb_store_bytes(skb, p->l4 + 13, &flags, 1, 0);
 }
 
 /* A rule of the node routes it to itself. */
@@ -90,7 +117,7 @@ static __always_inline int to_sockets(struct __sk_buff *skb, const __u32 directi
 static __always_inline int to_proxy(struct __sk_buff *skb, struct packet *p, const __u32 direction)
 {
 	const bool udp = p->protocol == IPPROTO_UDP;
-	bool listener;
+	bool listens = udp && !p->hop.upstream;
 	struct bpf_sock *sk;
 	long failed = 0;
 
@@ -99,15 +126,18 @@ static __always_inline int to_proxy(struct __sk_buff *skb, struct packet *p, con
 	if (udp ? p->flags & PACKET_FRAGMENT && !p->hop.upstream
 		: p->protocol != IPPROTO_TCP || p->flags & PACKET_FRAGMENT)
 		return drop(skb, p, DROP_PROXY_UNSUPPORTED);
-	sk = udp ? find_socket(skb, p, p->hop.upstream ? 0 : p->hop.proxy_port) : find_stream(skb, p);
+	sk = udp ? find_socket(skb, p, listens ? p->hop.proxy_port : 0, IPPROTO_UDP) : find_stream(skb, p, &listens);
 	if (!sk)
 		return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
 	if (!stands_for(sk, &p->hop)) {
+		bool moved = !udp && !p->hop.upstream && !listens && is_downstream(role_of(sk));
+
 		bpf_sk_release(sk);
+		if (moved && make_reset(skb, p))
+			return to_sockets(skb, direction);
 		return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
 	}
-	listener = udp ? !p->hop.upstream : sk->state == BPF_TCP_LISTEN;
-	if (listener)
+	if (listens)
 		failed = bpf_sk_assign(skb, sk, 0);
 	bpf_sk_release(sk);
 	if (failed)

@@ -80,6 +80,34 @@ describe('HTTP rules', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/envoy
     await drop('one')
   })
 
+  it('that move a connection to another listener end it for both ends, and the next one is decided by them', async () => {
+    const { http } = await import('./talk.ts')
+    for (const [n, server] of pods.servers.entries()) {
+      const url = `http://${hostOf(server.addresses[n % 2] ?? '')}`
+      const talk = http(lab, pods.clients[0]?.name ?? '', url)
+      /** Asked on the connection there is: it ends, at once or by a new one being decided on. */
+      const moved = async (path: string, before: number) => {
+        const answer = await talk.get(path)
+        assert.match(answer, /^(ECONNRESET|socket hang up|403)$/)
+        assert.deepEqual([await talk.get(path), await talk.connections()], ['403', before + 1])
+      }
+      // Without rules it went straight to the server.
+      assert.equal(await talk.get('/b'), '200')
+      await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
+      await settled('/b', 403)
+      await moved('/b', 1)
+      assert.equal(await talk.get('/a'), '200')
+      // Another policy beside the first makes another listener.
+      await apply(httpPolicy('two', 'ingress', [{ path: '/b' }]))
+      await settled('/b', 200)
+      await moved('/c', 2)
+      assert.equal(await talk.get('/b'), '200')
+      await talk.stop()
+      await drop('one', 'two')
+      await settled('/c', 200)
+    }
+  })
+
   it('of several policies add up; a rule for the port alone lets everything pass, and a denial nothing', async () => {
     const client = pods.clients[0]?.name ?? ''
     const url = `http://${pods.servers[1]?.addresses[0]}`
