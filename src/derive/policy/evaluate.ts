@@ -49,7 +49,9 @@ export function evaluator(
     program.otherwise === 'allow'
       ? { verdict: verdict.allow, rule: 0, redirect: '' }
       : { verdict: verdict.none, rule: otherwiseRule, redirect: '' }
-  const outcomes = said.map(({ entry, rule }) => outcomeOf(entry, rule, program.audit))
+  /** Nothing that a rule refuses is dropped by anybody. */
+  const isOpen = (entry: Entry): boolean => program.audit || (entry.mode === 'audit' && program.otherwise === 'allow')
+  const outcomes = said.map(({ entry, rule }) => outcomeOf(entry, rule, isOpen(entry)))
   const redirects = new Map<string, Redirect>()
 
   /**
@@ -70,8 +72,11 @@ export function evaluator(
       .map((i) => said[i] as Said)
       .filter(({ entry }) => entry.tier === tier && (staged || entry.mode !== 'staged') && entry.layer7?.kind === kind)
       .sort((a, b) => (a.scope < b.scope ? -1 : a.scope > b.scope ? 1 : 0))
-    const key = `${program.direction} ${kind === 'http' ? '' : `${kind} `}${of.map((s) => s.scope).join(' | ')}`
-    const rules = of.flatMap(({ entry: { rule, layer7 } }) => (layer7 ? [{ rule, layer7 }] : []))
+    const key = `${program.direction} ${kind === 'http' ? '' : `${kind} `}${of.map((s) => `${s.scope}${isOpen(s.entry) ? ' audit' : ''}`).join(' | ')}`
+    const rules = of.flatMap(({ entry }) => {
+      const { rule, layer7 } = entry
+      return layer7 ? [{ rule, layer7: layer7.kind === 'dns' && isOpen(entry) ? anyName : layer7 }] : []
+    })
     if (!redirects.has(key)) redirects.set(key, { key, direction: program.direction, kind, rules })
     return key
   }
@@ -143,6 +148,9 @@ export function evaluator(
   }
 }
 
+/** What is asked for is learnt, and not refused. */
+const anyName: Layer7 = { kind: 'dns', dns: [{ matchPattern: '*' }] }
+
 const passes = (o: Outcome): boolean =>
   o.verdict === verdict.allow || o.verdict === verdict.redirect || o.verdict === verdict.audit
 
@@ -150,7 +158,7 @@ const passes = (o: Outcome): boolean =>
 const audit = (o: Outcome, would: Outcome | undefined): Outcome => (would && o.verdict === verdict.allow ? would : o)
 
 /** Undefined for `pass`. */
-function outcomeOf(entry: Entry, rule: number, audited: boolean): Outcome | undefined {
+function outcomeOf(entry: Entry, rule: number, open: boolean): Outcome | undefined {
   const of = (v: number): Outcome => ({ verdict: v, rule, redirect: '' })
   switch (entry.action) {
     case 'pass':
@@ -158,8 +166,8 @@ function outcomeOf(entry: Entry, rule: number, audited: boolean): Outcome | unde
     case 'allow':
       return of(verdict.allow)
     case 'redirect':
-      // A proxy can not only look on: where nothing shall be refused, it is not asked.
-      return of(audited || entry.mode === 'audit' ? verdict.allow : verdict.redirect)
+      // Envoy can not only look on: where nothing shall be refused, it is not asked. Of names the answers are needed.
+      return of(open && entry.layer7?.kind !== 'dns' ? verdict.allow : verdict.redirect)
     case 'deny':
       return of(verdict.deny)
     case 'closed':
