@@ -67,7 +67,7 @@ const launchers = (...names: readonly string[]): readonly Entry[] =>
 const recipes: readonly Recipe[] = [
   {
     name: 'quay.io/cilium/cilium',
-    title: 'agent, CNI plugin and cilium-dbg',
+    title: 'agent, CNI plugin, DNS proxy and cilium-dbg',
     entrypoint: ['/usr/bin/cilium-dbg'],
     programs: [
       ['ip', 'iproute2'],
@@ -80,9 +80,9 @@ const recipes: readonly Recipe[] = [
     ],
     kernel: true,
     ours: () => [
-      ...built('agent.js', 'dbg.js', 'cilium-cni', 'loopback'),
+      ...built('agent.js', 'dbg.js', 'dns-proxy.js', 'cilium-cni', 'loopback'),
       ...tree(join(root, 'build/bpf'), `${home}/build/bpf`, (n) => n.endsWith('.o')),
-      ...launchers('cilium-agent', 'cilium-dbg', 'cilium', 'cilium-bugtool'),
+      ...launchers('cilium-agent', 'cilium-dbg', 'cilium', 'cilium-bugtool', 'cilium-dns-proxy'),
       ...['install-plugin.sh', 'cni-uninstall.sh', 'mount-node.sh'].map((s) => copied(join(root, 'image', s), `/${s}`)),
       folder('/var/lib/cilium'),
       folder('/run/cilium'),

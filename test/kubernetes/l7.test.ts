@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-/** HTTP rules on a real Kubernetes, with the chart's DaemonSet cilium-envoy. */
+/** Rules beyond ports on a real Kubernetes: HTTP with the chart's DaemonSet cilium-envoy, names with cilium-dns-proxy. */
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { after, before, describe, test } from 'node:test'
+import packet from 'dns-packet'
 import { build } from './build.ts'
-import { down, nodeNames, up } from './cluster.ts'
+import { down, inMachine, nodeNames, up } from './cluster.ts'
 import { items, kubectl, tryKubectl } from './kubectl.ts'
+import { healthy, inAgent } from './look.ts'
+import { bridge, hostAddress, prefix4 } from './places.ts'
 import { hasEnvoy, install, ready, upgrade } from './product.ts'
-import { until } from './run.ts'
+import { output, until } from './run.ts'
 import { apply, pod, podInfo, startTraffic } from './workloads.ts'
 
 const servers = ['near', 'far']
@@ -147,5 +153,107 @@ describe('HTTP rules', { concurrency: 1, skip: hasEnvoy() ? false : 'tools/envoy
     assert.equal((await ask('client', address, '/healthz')).status, 403)
     await apply([rules([{ path: '/(hostname|healthz)' }])])
     await until('new rules reach the new Envoy', async () => (await ask('client', address, '/healthz')).status === 200)
+  })
+})
+
+describe('rules for names', { concurrency: 1 }, () => {
+  const other = `${prefix4}.3`
+  const names = new Map([
+    ['allowed.example', hostAddress],
+    ['other.example', other],
+  ])
+  const web = createServer((_, response) => response.end('the world'))
+  const second = createServer((_, response) => response.end('another'))
+  const dns = createSocket('udp4', (bytes, from) => {
+    const { id, questions } = packet.decode(bytes)
+    const [question] = questions ?? []
+    const address = names.get(question?.name.toLowerCase() ?? '')
+    const answers =
+      address && question?.type === 'A' ? [{ type: 'A' as const, name: question.name, ttl: 60, data: address }] : []
+    const rcode = address ? 0 : 3
+    dns.send(
+      packet.encode({
+        type: 'response',
+        id: id ?? 0,
+        flags: packet.RECURSION_AVAILABLE | rcode,
+        questions: questions ?? [],
+        answers,
+      }),
+      from.port,
+      from.address,
+    )
+  })
+  const ask = async (host: string): Promise<string> =>
+    (await tryKubectl(['exec', 'asker', '-c', 'main', '--', 'curl', '-sSm3', `http://${host}:8080/`])).stdout.trim()
+  const resolve = (name: string) =>
+    tryKubectl(['exec', 'asker', '-c', 'main', '--', 'curl', '-sSm3', '-o', '/dev/null', `http://${name}:8080/`])
+
+  before(async () => {
+    await build()
+    await up(2, () => {})
+    await install()
+    await ready()
+    await output('ip', ['addr', 'add', `${other}/32`, 'dev', bridge])
+    web.listen(8080, hostAddress)
+    second.listen(8080, other)
+    dns.bind(53, hostAddress)
+    await Promise.all([once(web, 'listening'), once(second, 'listening'), once(dns, 'listening')])
+    const asker = pod('asker', 'node-1', { role: 'asker' }) as { spec: object }
+    await apply([{ ...asker, spec: { ...asker.spec, dnsPolicy: 'None', dnsConfig: { nameservers: [hostAddress] } } }])
+    await kubectl(['wait', '--for=condition=Ready', 'pod/asker', '--timeout=60s'])
+    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-dns-proxy', '--timeout=60s'])
+  })
+  after(async () => {
+    web.close()
+    second.close()
+    dns.close()
+    await down()
+  })
+
+  test('without a policy every name is answered and every address reached', async () => {
+    assert.equal(await ask('allowed.example'), 'the world')
+    assert.equal(await ask('other.example'), 'another')
+  })
+
+  test('a name in toFQDNs is reached by its name at the first attempt, others are not', async () => {
+    await apply([
+      {
+        apiVersion: 'cilium.io/v2',
+        kind: 'CiliumNetworkPolicy',
+        metadata: { name: 'names' },
+        spec: {
+          endpointSelector: { matchLabels: { role: 'asker' } },
+          egress: [
+            {
+              toCIDR: [`${hostAddress}/32`],
+              toPorts: [{ ports: [{ port: '53', protocol: 'UDP' }], rules: { dns: [{ matchPattern: '*.example' }] } }],
+            },
+            { toFQDNs: [{ matchName: 'allowed.example' }], toPorts: [{ ports: [{ port: '8080', protocol: 'TCP' }] }] },
+          ],
+        },
+      },
+    ])
+    await until('the policy holds', async () => (await ask(other)) === '', 20)
+    assert.equal(await ask('allowed.example'), 'the world')
+    assert.equal(await ask('other.example'), '')
+  })
+
+  test('a name that no rule allows is refused, and says so', async () => {
+    const { code, stderr } = await resolve('forbidden.test')
+    assert.equal(code, 6, stderr)
+    assert.match(stderr, /[Cc]ould not resolve host/)
+  })
+
+  test('the agent knows the address by its name', async () => {
+    const list = await inAgent('node-1', ['cilium-dbg', 'fqdn', 'cache', 'list'])
+    assert.match(list, new RegExp(`allowed\\.example\\.? .*${hostAddress.replaceAll('.', '\\.')}`))
+  })
+
+  test('an exchanged agent forgets no name, and the proxy answers meanwhile', async () => {
+    await inMachine('node-1', ['pkill', '-9', '-f', 'build/agent.js'])
+    assert.equal(await ask('allowed.example'), 'the world')
+    await until('the agent is back', () => healthy('node-1'))
+    assert.equal(await ask('allowed.example'), 'the world')
+    assert.equal(await ask('other.example'), '')
   })
 })

@@ -3,11 +3,11 @@ import { readIfThere, writeWhole } from '../../edge/disk/files.ts'
 import { openAgentLink } from '../../edge/dns/link.ts'
 import { type DnsRecord, type FromAgent, SOCKET } from '../../edge/dns/messages.ts'
 import { errorText } from '../../edge/runtime/scope.ts'
+import { VERSION } from '../../model/release.ts'
 import { openListeners } from './listeners.ts'
 import { openRelease } from './release.ts'
 import { openService } from './serve.ts'
 
-const VERSION = '1.19.0'
 const help = `cilium-dns-proxy: answers what pods ask of the DNS where policy has rules for names.
   --run-dir DIR               of the agent (/var/run/cilium)
   --concurrency-limit N       questions under way, in all (4096) …
