@@ -2,7 +2,7 @@
 /* Out of the tunnel, if a node of the cluster sent it: the VNI is believed as the sender's identity. */
 #pragma once
 #include <stddef.h>
-#include "encap.h"
+#include "fast.h"
 #include "identity.h"
 
 /* Takes `length` bytes of outer headers away. A family that changes is changed first, while there is an outer header to
@@ -74,4 +74,48 @@ static __always_inline int decapsulate(struct __sk_buff *skb, struct packet *p)
 	p->tunnel_identity = identity;
 	p->entry = skb->ifindex | ENTRY_TUNNEL;
 	return 0;
+}
+
+/* The established packet within the tunnel, both headers of one family, from the node that its flow leads to: that one was
+ * known when the flow was judged, and the epoch moves on when nodes change. Gives the verdict, or -1: then nothing has
+ * been done to it. */
+static __always_inline int fast_decapsulate(struct __sk_buff *skb, const bool v6)
+{
+	const __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+	const __u32 outer = header + sizeof(struct vxlan_part);
+	const __u32 all = ETH_HLEN + outer + header + 14; /* up to the flags of TCP */
+
+	/* Devices that split packets into pages leave little of them in the linear part. */
+	if (unlikely((void *)(long)skb->data + all > (void *)(long)skb->data_end))
+		bpf_skb_pull_data(skb, skb->len < all ? skb->len : all);
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct vxlan_part *vxlan = data + ETH_HLEN + header;
+	struct address source;
+	struct flow_key key;
+	__u8 tcp_flags;
+
+	if (data + ETH_HLEN + outer > end)
+		return -1;
+	if (vxlan->flags != VXLAN_HAS_VNI || vxlan->inner.h_proto != (v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP)))
+		return -1;
+	__u32 identity = bpf_ntohl(vxlan->vni) >> 8;
+	if (identity == IDENTITY_HOST)
+		identity = IDENTITY_REMOTE_NODE;
+	if (v6)
+		__builtin_memcpy(&source, &((struct ipv6hdr *)(data + ETH_HLEN))->saddr, sizeof(source));
+	else
+		map_v4(&source, ((struct iphdr *)(data + ETH_HLEN))->saddr);
+	int side = parse_at(skb, &key, &tcp_flags, v6, outer);
+	if (side < 0)
+		return -1;
+	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &key);
+	if (!flow || flow->action[side & 1] != ACTION_PEER || !identity || flow->identity[side & 1] != identity ||
+	    !equal(&flow->tunnel, &source) ||
+	    !established(flow, side, skb->ifindex | ENTRY_TUNNEL, key.protocol, tcp_flags))
+		return -1;
+	if (bpf_skb_adjust_room(skb, -(__s32)outer, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+		return -1;
+	count(flow, side, tcp_flags, skb->len);
+	count_forwarded(ACTION_PEER, DIRECTION_INGRESS, skb->len);
+	return into_pod(skb, flow->out[side & 1]);
 }

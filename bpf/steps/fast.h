@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The established packet: plain headers, one look-up, a few compares, counters, gone. Anything else is judged. */
+/* The established packet: plain headers, one look-up, a few compares, counters, gone. Anything else is judged. Into and
+ * out of the tunnel is part of it: helpers write the outer headers, so no packet is copied for them. */
 #pragma once
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include "deliver.h"
+#include "encap.h"
 
-/* TCP or UDP without options, extensions or fragments, headers within the linear part: -1 if not so, else its side. */
-static __always_inline int parse_plain(struct __sk_buff *skb, struct flow_key *key, __u8 *tcp_flags, const bool v6)
+/* TCP or UDP without options, extensions or fragments, headers within the linear part: -1 if not so, else its side. `at`
+ * is how far behind the Ethernet header the IP header begins. */
+static __always_inline int parse_at(struct __sk_buff *skb, struct flow_key *key, __u8 *tcp_flags, const bool v6,
+				    const __u32 at)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	const __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	struct address source, destination;
 	__u8 protocol;
 
+	data += at;
 	if (data + ETH_HLEN + header + 8 > end)
 		return -1;
 	if (v6) {
@@ -43,6 +47,11 @@ static __always_inline int parse_plain(struct __sk_buff *skb, struct flow_key *k
 	return sort_key(key, &source, ports[0], &destination, ports[1], protocol, v6);
 }
 
+static __always_inline int parse_plain(struct __sk_buff *skb, struct flow_key *key, __u8 *tcp_flags, const bool v6)
+{
+	return parse_at(skb, key, tcp_flags, v6, 0);
+}
+
 /* The verdict for a packet whose flow is known, or -1. Actions that write are tail calls. */
 static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *key, __u32 side, __u8 tcp_flags,
 				__u32 entry, __u32 tunnel_identity, const __u32 direction)
@@ -66,6 +75,15 @@ static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *ke
 	case ACTION_NEIGHBOUR:
 		count_forwarded(ACTION_NEIGHBOUR, direction, skb->len);
 		return to_neighbour(skb, flow->out[side & 1], &flow->next_hop);
+	}
+	bool spoilt = false;
+	if (action == ACTION_TUNNEL && !too_big(skb, config.tunnel_mtu)) {
+		if (write_tunnel(skb, &flow->tunnel, flow->identity[side & 1], skb->protocol == bpf_htons(ETH_P_IPV6))) {
+			count_forwarded(ACTION_TUNNEL, direction, skb->len);
+			skb->mark = 0;
+			return to_neighbour(skb, flow->out[side & 1], &flow->next_hop);
+		}
+		spoilt = true;
 	}
 	struct packet *p = packet_slot();
 	if (!p)
@@ -93,6 +111,8 @@ static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *ke
 	p->end[0].endpoint = flow->endpoint[side & 1];
 	p->end[1].endpoint = flow->endpoint[(side & 1) ^ 1];
 	load_hop(&p->hop, flow, side);
+	if (spoilt)
+		return drop(skb, p, DROP_WRITE_ERROR);
 	switch (action) {
 	case ACTION_TUNNEL:
 		call(skb, CALL_TUNNEL);

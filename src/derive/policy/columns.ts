@@ -81,14 +81,34 @@ function runsOf(
   return runs
 }
 
+const evenPage = (column: number): string => `${column}x256`
+
+const even: (readonly string[])[] = []
+/** Most spaces of most tables are one column from end to end, mostly one of the first. */
+function evenPages(column: number): readonly string[] {
+  const known = even[column]
+  if (known) return known
+  const made = new Array<string>(256).fill(evenPage(column))
+  if (column < 16) even[column] = made
+  return made
+}
+
 /**
  * The 256 pages of a space, each as run-length text: `0x22,1x1,0x233` is column 0 for 22 ports, column 1 for one, and so
  * on. Equal pages are equal texts, so tables can share them.
  */
 export function pagesOf(runs: readonly Run[]): readonly string[] {
+  const [only] = runs
+  if (only && runs.length === 1) return evenPages(only.column)
   const pages: string[] = []
   let at = 0
   for (let page = 0; page < 256; page++) {
+    while ((runs[at] as Run).last < page * 256) at++
+    const whole = runs[at] as Run
+    if (whole.last >= page * 256 + 255) {
+      pages.push(evenPage(whole.column))
+      continue
+    }
     const parts: string[] = []
     const end = page * 256 + 255
     for (let port = page * 256; port <= end; ) {

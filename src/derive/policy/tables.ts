@@ -169,7 +169,9 @@ function place(decision: Decision, space: Space, room: Limits): PlacedTable | Un
   const pages: { [page: string]: number } = {}
   const taken = new Set<number>()
   let nextPage = space.cursor.page
-  for (const text of new Set(texts.flat())) {
+  const distinct = new Set<string>()
+  for (const space of new Set(texts)) for (const text of space) distinct.add(text)
+  for (const text of distinct) {
     const shared = space.pages.get(text)
     const page = shared ?? nextFree(0, room.pages - 1, nextPage, (n) => space.pageNumbers.has(n) || taken.has(n))
     if (page === undefined) return unplaced(`all ${room.pages} pages of ports are in use`)
@@ -187,6 +189,11 @@ function place(decision: Decision, space: Space, room: Limits): PlacedTable | Un
   }
   space.classes += decision.classes.size
   space.cursor = { kind: 'cursor', table: table + 1, page: nextPage, cell: cells + decision.cells.length }
-  const page = texts.map((space) => space.map((text) => pages[text] as number))
+  const numbers = new Map<readonly string[], readonly number[]>()
+  const page = texts.map((space) => {
+    let made = numbers.get(space)
+    if (!made) numbers.set(space, (made = space.map((text) => pages[text] as number)))
+    return made
+  })
   return { kind: 'table', table, cells, pages, page, decision, retired: false }
 }

@@ -206,6 +206,27 @@ for (const { name, a, r, outside, v6, hop } of families) {
       assert.deepEqual([result.value, result.events[0]!.reason], [TC_SHOT, Drop.DROP_UNKNOWN_SENDER])
     })
 
+    test('an established packet arrives without the tunnel, from the node of its flow or another one, from nobody else', () => {
+      overlay.policy(1, 1, 1)
+      const inner = ip({ from: r, to: a }, udp({ from: 5010, to: 80 }))
+      const from = (node: string, vni = remote.identity) =>
+        overlay.run('from_wire', tunnelled(vni, inner, node), devices.wire)
+      const own = v6 ? node2.v6 : node2.v4
+      assert.equal(from(own).events.length, 1, 'a new flow')
+      for (const node of [own, v6 ? node2.v4 : node2.v6]) {
+        const result = from(node)
+        assert.deepEqual([result.value, result.events.length], [TC_REDIRECT, 0], node)
+        assert.deepEqual(result.packet.slice(14), inner)
+      }
+      const [flow] = overlay.flowList()
+      assert.deepEqual([...flow!.packets].sort(), [0, 3])
+      const stranger = from(v6 ? 'fd00:1::99' : '192.168.1.99')
+      assert.deepEqual([stranger.value, stranger.events[0]!.reason], [TC_SHOT, Drop.DROP_UNKNOWN_SENDER])
+      overlay.policy(1, 2, 1)
+      assert.equal(from(own, 1099).value, TC_SHOT, 'nor by another identity')
+      assert.equal(from(own, 0).value, TC_SHOT, 'nor by none')
+    })
+
     test('so does one without identity, with odd flags, or cut short', () => {
       const inner = ip({ from: r, to: a }, tcp({ from: 5007, to: 80, flags: 'S' }))
       assert.equal(
