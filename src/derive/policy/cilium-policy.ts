@@ -55,7 +55,8 @@ function parseSpec(scope: CiliumScope, at: Field): readonly PolicySpec[] {
     warning(at, 'says nothing: it has no rule', 'ingress: [{}] denies everything that comes in')
   const said = { key: `${scope.policy}#${at.path}`, tier: 'normal', priority: 0, enforce, rules, demands } as const
   if (isAbsent(nodes)) return [{ ...said, subject: subjectOf(scope, endpoints) }]
-  if (!scope.hostFirewall) warning(nodes, 'not enforced: enable-host-firewall is off', 'set hostFirewall.enabled=true')
+  if (!scope.hostFirewall)
+    warning(nodes, 'means nothing unless enable-host-firewall is true', 'hostFirewall.enabled=true of the chart')
   return [{ ...said, rules: rules.map((r) => ofNode(at, r)), subject: parseSelector(nodes, nodeLabel), ofNodes: true }]
 }
 

@@ -30,6 +30,7 @@ export const nodeSubjects = allocate<KubeNode, Subject>(
 /** Key of this node's subject. */
 export const hostSubject = hostAttachment
 export const nodeSubjectKey = (name: string): string => `${hostSubject} ${name}`
+export const nodeOfSubject = (key: string): string => key.slice(hostSubject.length + 1)
 
 const nodeSubject = (node: KubeNode, named: boolean): Subject => ({
   key: named ? nodeSubjectKey(node.name) : hostSubject,

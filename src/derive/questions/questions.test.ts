@@ -396,6 +396,16 @@ test('policies for nodes answer for a node by its name, its address and its pods
     refusal(objects, { from: 'node:n2', to: 'api', port: 80 }),
     "'node:n2': there is no such node (there is n1)",
   )
+  const before = open(...shop, node, config)
+  const after = withPolicies(before, readObjects([guard]).policies, [])
+  const { differences } = compare(before, after)
+  const closed = differences.flatMap((d) =>
+    d.pairs.filter((p) => p.to === 'node:n1').map((p) => `${p.from} ${d.after}`),
+  )
+  assert.ok(
+    closed.includes('default/api deny') && closed.includes('world deny') && !closed.includes('default/web deny'),
+  )
+  assert.equal(matrixOf(after).parties.filter((p) => p.name === 'node:n1').length, 1)
   const idle = (labels: object, ...more: object[]) =>
     idleRules(open(...shop, { ...node, metadata: { name: 'n1', labels } }, guard, ...more)).map(
       (i) => `${i.field} ${i.message}`,

@@ -5,6 +5,8 @@ import { columnAt } from '../policy/columns.ts'
 import type { Decision } from '../policy/decision.ts'
 import type { Redirect } from '../policy/evaluate.ts'
 import { nameSelectors } from '../policy/names.ts'
+import { subjectPrograms } from '../policy/programs.ts'
+import { nodeOfSubject, nodeSubjects } from '../policy/subjects.ts'
 import type { Cluster, Group } from './cluster.ts'
 import { judgeOf } from './judge.ts'
 import type { Member } from './objects.ts'
@@ -199,7 +201,7 @@ export interface Named {
 
 /**
  * Everybody there is: pods that nothing tells apart, also not in the cluster it is compared with, as one; the world and
- * nodes, and every prefix that a policy names.
+ * nodes, by themselves where they have a firewall, and every prefix that a policy names.
  */
 export function everybody(cluster: Cluster, beside: Cluster = cluster): readonly Named[] {
   const places = new Map<string, Member[]>()
@@ -227,7 +229,7 @@ export function everybody(cluster: Cluster, beside: Cluster = cluster): readonly
   const names = cluster.db.all(nameSelectors).map((s) => `fqdn:${s.key}`)
   return [
     ...pods,
-    ...[...others, ...prefixes, ...names].flatMap((text): readonly Named[] => {
+    ...[...guardedNodes(cluster, beside), ...others, ...prefixes, ...names].flatMap((text): readonly Named[] => {
       const found = whoIs(cluster, text)
       return found.ok ? [{ key: text, party: found.value, name: text, pods: 0 }] : []
     }),
@@ -240,4 +242,15 @@ function workloadNames(members: readonly Member[]): string {
     ...new Set(members.map((m) => `${m.pod.namespace}/${m.workload.slice(m.workload.indexOf('/') + 1)}`)),
   ].sort()
   return all.length > 3 ? `${all.slice(0, 2).join(', ')} and ${all.length - 2} more` : all.join(', ')
+}
+
+/** One node of all for which the same policies decide, here and in the cluster it is compared with. */
+function guardedNodes(cluster: Cluster, beside: Cluster): readonly string[] {
+  const firsts = new Map<string, string>()
+  for (const { key } of cluster.db.all(nodeSubjects)) {
+    const programs = [cluster, beside].map((c) => c.db.get(subjectPrograms, key))
+    const like = programs.map((p) => `${p?.ingress.key} ${p?.egress.key}`).join(' | ')
+    if (!firsts.has(like)) firsts.set(like, `node:${nodeOfSubject(key)}`)
+  }
+  return [...firsts.values()]
 }
