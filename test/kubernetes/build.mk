@@ -6,6 +6,7 @@
 #   NAME=x with any of them: a cluster of that name, beside others
 #   make test-kubernetes [ONLY=pattern]   the tests, on clusters of their own
 #   make test-networkpolicy [ONLY=regex]  Kubernetes' own end-to-end tests of NetworkPolicy, on a cluster of their own
+#   make test-clusternetworkpolicy [ONLY=regex]  likewise the conformance tests of ClusterNetworkPolicy
 NODES ?= 2
 CILIUM ?= 1
 NAME ?= kube
@@ -30,7 +31,7 @@ kubernetes-down:
 test-kubernetes: kubernetes-setup image
 	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts test $(if $(ONLY),--only '$(ONLY)')
 
-test-networkpolicy: kubernetes-setup image
-	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts networkpolicy $(if $(ONLY),--only '$(ONLY)')
+test-networkpolicy test-clusternetworkpolicy: test-%: kubernetes-setup image
+	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts $* $(if $(ONLY),--only '$(ONLY)')
 
-.PHONY: test-networkpolicy kubernetes-setup image kubernetes-up kubernetes-down test-kubernetes
+.PHONY: test-networkpolicy test-clusternetworkpolicy kubernetes-setup image kubernetes-up kubernetes-down test-kubernetes

@@ -19,11 +19,11 @@ export const pauseImage = 'registry.k8s.io/pause:3.10.1'
 const goEnvironment = { ...process.env, PATH: `${process.env['PATH']}:/usr/local/go/bin`, CGO_ENABLED: '0' }
 
 /** Compiles a Go package, telling how far it is: the first time takes many minutes. */
-async function compile(name: string, what: string, ldflags: string, from = source): Promise<void> {
+async function compile(name: string, what: string, ldflags: string, from = source, verb = ['build']): Promise<void> {
   const began = performance.now()
   const child = spawn(
     'go',
-    ['build', '-v', '-trimpath', '-buildvcs=false', '-ldflags', ldflags, '-o', join(built, name), what],
+    [...verb, '-v', '-trimpath', '-buildvcs=false', '-ldflags', ldflags, '-o', join(built, name), what],
     {
       cwd: from,
       env: goEnvironment,
@@ -47,6 +47,7 @@ async function compile(name: string, what: string, ldflags: string, from = sourc
 }
 
 const suite = join(import.meta.dirname, 'networkpolicy')
+const conformance = join(import.meta.dirname, 'clusternetworkpolicy')
 const newest = (dir: string): number => Math.max(...readdirSync(dir).map((f) => statSync(join(dir, f)).mtimeMs))
 const stale = (name: string, from = source): boolean =>
   !existsSync(join(built, name)) || statSync(join(built, name)).mtimeMs < newest(from)
@@ -89,6 +90,28 @@ export async function build(): Promise<void> {
       file('/etc/os-release', 'NAME=agnhost\n'),
     ],
   )
+}
+
+/**
+ * The conformance tests of ClusterNetworkPolicy: their program, and the image they ask for. Where the kernel has no SCTP
+ * sockets its SCTP servers sleep: the other containers of their pods are needed.
+ */
+export async function buildClusterNetworkPolicy(): Promise<{ readonly program: string; readonly image: string }> {
+  const name = 'clusternetworkpolicy'
+  if (stale(name, conformance)) await compile(name, '.', '-s -w', conformance, ['test', '-c'])
+  const path = join(built, 'conformance.tar')
+  const start =
+    '#!/bin/sh\n[ "$1" != porter ] || grep -q ^SCTP /proc/net/protocols || exec sleep infinity\nexec /agnhost.real "$@"\n'
+  const entries = [
+    ...base(),
+    ...program(programPath('bash', 'bash')),
+    copied(join(built, 'agnhost'), '/agnhost.real'),
+    file('/agnhost', start, 0o755),
+  ]
+  const reference = 'registry.k8s.io/e2e-test-images/agnhost:2.45'
+  const layers = [layer(entries, cache)]
+  writeFileSync(path, imageArchive([{ name: reference, entrypoint: ['/agnhost', 'pause'], layers }]))
+  return { program: join(built, name), image: path }
 }
 
 /** Kubernetes' own tests of NetworkPolicy. Returns their program. */

@@ -166,8 +166,11 @@ export async function loadImages(name: string): Promise<void> {
   const product = join(built, '../../build/images')
   for (const dir of [images, product])
     for (const tar of existsSync(dir) ? readdirSync(dir).filter((f) => f.endsWith('.tar')) : [])
-      await output(...ctr(name, ['images', 'import', join(dir, tar)]))
+      await importImage(name, join(dir, tar))
 }
+
+export const importImage = (name: string, tar: string): Promise<string> =>
+  output(...ctr(name, ['images', 'import', tar]))
 
 /** Ends a node as if its power were cut. With `forget`, its disk is gone too. */
 export async function stopNode(name: string, forget = true): Promise<void> {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from './build.ts'
 import { down, up } from './cluster.ts'
-import { testNetworkPolicy } from './networkpolicy.ts'
+import { testClusterNetworkPolicy, testNetworkPolicy } from './networkpolicy.ts'
 import { kubeconfig } from './places.ts'
 import { install, installDns, ready } from './product.ts'
 
@@ -54,8 +54,13 @@ async function main(): Promise<void> {
     case 'networkpolicy':
       process.exitCode = await testNetworkPolicy(values.only, say)
       return
+    case 'clusternetworkpolicy':
+      process.exitCode = await testClusterNetworkPolicy(values.only, say)
+      return
     default:
-      throw new Error(`no such command: ${positionals[0] ?? ''}; there are up, down, test, networkpolicy`)
+      throw new Error(
+        `no such command: ${positionals[0] ?? ''}; there are up, down, test, networkpolicy, clusternetworkpolicy`,
+      )
   }
 }
 

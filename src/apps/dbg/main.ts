@@ -111,6 +111,7 @@ const ofRequest = (command: Command): Command =>
     .option('--path <path>', 'of an HTTP request')
     .option('--http-host <name>', 'whom an HTTP request asks')
     .option('--header <line...>', 'of an HTTP request, as in "X-Token: secret"')
+    .option('--sni <name>', 'the server that TLS is spoken to')
     .option('--dns <name>', 'a name that is asked for; at port 53/UDP if no other is given')
 
 ofRequest(asks('explain', 'What policies say of a connection, and why'))
@@ -119,7 +120,7 @@ ofRequest(asks('explain', 'What policies say of a connection, and why'))
   .option('-p, --port <port>', 'as in 80/TCP, http or 8/ICMP')
   .option(
     '--questions <file>',
-    'one question a line as JSON: from, to, port, protocol, icmpType, method, path, host, headers, dns; - is standard input',
+    'one question a line as JSON: from, to, port, protocol, icmpType, method, path, host, headers, sni, dns; - is standard input',
   )
   .action(async (o: import('./questions/commands.ts').ExplainOptions) =>
     (await import('./questions/commands.ts')).explainCommand(o),

@@ -513,6 +513,27 @@ test('what a rule does to headers of a request is told', () => {
   assert.deepEqual(found.ingress.request?.changes, ['sets header x-team: shop'])
 })
 
+test('names of servers are asked of TLS, and requests where it ends', () => {
+  const secret = { secret: { name: 's', namespace: 'default' } }
+  const rules = [
+    { ports: [{ port: '443', protocol: 'TCP' }], serverNames: ['*.example.com'] },
+    {
+      ports: [{ port: '443', protocol: 'TCP' }],
+      serverNames: ['api.example.org'],
+      terminatingTLS: secret,
+      rules: { http: [{ path: '/public' }] },
+    },
+  ]
+  const tls = policy('tls', { endpointSelector: { matchLabels: { app: 'web' } }, egress: [{ toPorts: rules }] })
+  const at = (more: object) => said([...shop, tls], { from: 'web', to: '192.0.2.1', port: 443, ...more })
+  const rule = 'CiliumNetworkPolicy default/tls spec.egress[0].toPorts'
+  assert.equal(at({ sni: 'www.example.com' }), `allow: ${rule}[0].serverNames`)
+  assert.match(at({ sni: 'www.example.net' }), /^deny: /)
+  assert.match(at({ path: '/public' }), /^deny: /, 'no TLS at all')
+  assert.equal(at({ sni: 'api.example.org', path: '/public' }), `allow: ${rule}[1].rules.http[0]`)
+  assert.match(at({ sni: 'api.example.org', path: '/private' }), /^deny: /)
+})
+
 test('names are asked of name servers, each end by its own rules', () => {
   const dns = policy('names', {
     endpointSelector: { matchLabels: { app: 'web' } },

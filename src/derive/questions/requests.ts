@@ -2,10 +2,11 @@
 import { fail, ok, type Result } from '../../base/result.ts'
 import { object } from '../../model/json.ts'
 import { type DnsRule, matchesName, nameProblem, normalName, ruleText } from '../../model/names.ts'
-import type { HeaderMatch, HttpRule } from '../../model/proxy.ts'
+import type { HeaderMatch, HttpRule, Layer7, TlsRule } from '../../model/proxy.ts'
 import type { Redirect } from '../policy/evaluate.ts'
 import { type HttpRequest, normalPath, routerOf } from '../proxy/router.ts'
 import { DENIED, routesOf } from '../proxy/routes.ts'
+import { namesOf } from '../proxy/tls.ts'
 
 /** The request of a question; what is left out is GET, `/`, no host and no headers. */
 export interface AskedRequest {
@@ -14,14 +15,18 @@ export interface AskedRequest {
   readonly host?: string
   /** `{"x-token": "1"}` or `["X-Token: 1"]`. */
   readonly headers?: { readonly [name: string]: string } | readonly string[]
+  /** The name that TLS is spoken to; absent: no TLS. */
+  readonly sni?: string
   /** Instead of all that: the name that a question of the DNS is about. */
   readonly dns?: string
 }
 
 /** What is asked of rules beyond ports. */
-export type Request = ({ readonly kind: 'http' } & HttpRequest) | { readonly kind: 'dns'; readonly name: string }
+export type Request =
+  | ({ readonly kind: 'http'; readonly sni?: string } & HttpRequest)
+  | { readonly kind: 'dns'; readonly name: string }
 
-const httpFields = ['method', 'path', 'host', 'headers'] as const
+const httpFields = ['method', 'path', 'host', 'headers', 'sni'] as const
 export const requestFields = [...httpFields, 'dns'] as const
 
 /** The request, or undefined when the question is about the connection alone. */
@@ -52,7 +57,11 @@ export function requestOf(asked: AskedRequest): Result<Request | undefined> {
       return wrong('headers', `'${raw}' names no header, or its value is no text`, "as in 'X-Token: secret'")
     out[name] = out[name] === undefined ? value.trim() : `${out[name]},${value.trim()}`
   }
-  return ok({ kind: 'http', method, path, host, headers: out })
+  const { sni } = asked
+  if (sni === undefined) return ok({ kind: 'http', method, path, host, headers: out })
+  if (typeof sni !== 'string' || nameProblem(sni) !== undefined)
+    return wrong('sni', `'${sni}' is not the name of a server`, 'as in example.com')
+  return ok({ kind: 'http', method, path, host, headers: out, sni: normalName(sni) })
 }
 
 const wrong = (field: string, message: string, fix: string): Result<never> => fail({ field, message, fix })
@@ -77,38 +86,99 @@ export interface RequestAnswer {
   readonly changes: readonly string[]
 }
 
-/** What the rules of a redirection say of requests: by the very routes that Envoy gets, and the DNS proxy's own words. */
+/**
+ * What the rules of a redirection say of requests: by the very routes and names of servers that Envoy gets, and the DNS
+ * proxy's own words. Where two rules end TLS in two ways for one name, both are asked.
+ */
 export function requestAnswerer({ rules }: Pick<Redirect, 'rules'>): (request: Request) => RequestAnswer {
-  const entries = rules.flatMap(({ rule, layer7 }) => (layer7.kind === 'http' ? [{ rule, http: layer7.http }] : []))
-  const router = routerOf(routesOf([entries], ''))
-  const elements = rules.flatMap(({ rule, layer7 }) => {
-    const all: readonly Element[] = layer7.kind === 'http' ? layer7.http.map(httpElement) : layer7.dns.map(dnsElement)
-    return all.map(({ asks, lacks }, i) => {
-      const name = `${rule}.rules.${layer7.kind}[${i}]`
-      return { name, said: { rule, field: name.slice(name.indexOf('#') + 1), asks }, lacks }
-    })
-  })
+  const elements = rules.flatMap(({ rule, layer7 }) =>
+    elementsOf(layer7).map((element) => {
+      const name = `${rule}.${element.field}`
+      return { ...element, name, said: { rule, field: name.slice(name.indexOf('#') + 1), asks: element.asks } }
+    }),
+  )
+  const routers = new Map<string, ReturnType<typeof routerOf>>()
+  /** Of those rules whose TLS the client speaks. */
+  const routerFor = (sni: string | undefined) => {
+    const key = sni ?? ' '
+    const known = routers.get(key)
+    if (known) return known
+    const entries = rules.flatMap(({ rule, layer7 }) =>
+      layer7.kind === 'http' && tlsFits(layer7.tls, sni) ? [{ rule, http: layer7.http }] : [],
+    )
+    const made = routerOf(routesOf([entries], ''))
+    if (routers.size >= 1000) routers.clear()
+    routers.set(key, made)
+    return made
+  }
   return (request) => {
     const asked = elements.map(({ said, lacks }) => ({ ...said, lacks: lacks(request) }))
-    if (request.kind === 'dns') return { by: asked.find((a) => a.lacks.length === 0), asked, changes: [] }
-    const { name, headers } = router(request)
+    // What passes as TLS is not looked into.
+    const whole = asked.find((a, i) => a.lacks.length === 0 && !elements[i]?.routed)
+    if (request.kind === 'dns' || whole) return { by: whole, asked, changes: [] }
+    const { name, headers } = routerFor(request.sni)(request)
     const by = asked[elements.findIndex((e) => e.name === name)]
     return { by, asked, changes: by ? changesOf(request.headers, headers) : [] }
   }
 }
 
+const isPassing = ({ http, tls }: Layer7 & { readonly kind: 'http' }): boolean =>
+  tls !== undefined && !tls.terminating && http.length === 0
+
+function tlsFits(tls: TlsRule | undefined, sni: string | undefined): boolean {
+  if (!tls?.terminating) return sni === undefined
+  return sni !== undefined && (tls.serverNames.length === 0 || tls.serverNames.some((p) => meansServer(p, sni)))
+}
+
+const meansServer = (pattern: string, name: string): boolean => new RegExp(`^(?:${namesOf(pattern)})$`).test(name)
+
+function elementsOf(layer7: Layer7): readonly Element[] {
+  if (layer7.kind === 'dns') return layer7.dns.map(dnsElement)
+  const { tls } = layer7
+  if (isPassing(layer7)) return [namesElement(tls?.serverNames ?? [])]
+  const spoken = tls?.terminating ? `TLS${tls.serverNames.length > 0 ? ` to ${tls.serverNames.join(', ')}` : ''}` : ''
+  return layer7.http.map((h, i) => {
+    const { asks, lacks } = httpElement(h)
+    return {
+      field: `rules.http[${i}]`,
+      routed: true,
+      asks: spoken === '' ? asks : `${spoken}, ${asks}`,
+      lacks: (request) => [
+        ...(request.kind !== 'http' || tlsFits(tls, request.sni) ? [] : [spoken === '' ? 'HTTP without TLS' : spoken]),
+        ...lacks(request),
+      ],
+    }
+  })
+}
+
+const namesElement = (names: readonly string[]): Element => ({
+  field: 'serverNames',
+  routed: false,
+  asks: `TLS to ${names.join(', ')}`,
+  lacks: (request) =>
+    request.kind === 'http' && request.sni !== undefined && names.some((p) => meansServer(p, request.sni ?? ''))
+      ? []
+      : [`TLS to ${names.join(', ')}`],
+})
+
 /** One element of a list of rules: what it asks in words, and what of that a request lacks. */
 interface Element {
+  /** In the toPorts element. */
+  readonly field: string
+  /** Whether a route of Envoy stands for it. */
+  readonly routed: boolean
   readonly asks: string
   readonly lacks: (request: Request) => readonly string[]
 }
 
-const dnsElement = (rule: DnsRule): Element => ({
+const dnsElement = (rule: DnsRule, i: number): Element => ({
+  field: `rules.dns[${i}]`,
+  routed: false,
   asks: `name ${ruleText(rule)}`,
   lacks: (request) => (request.kind === 'dns' && matchesName(rule, request.name) ? [] : [`name ${ruleText(rule)}`]),
 })
 
-function httpElement(rule: HttpRule): Element {
+function httpElement(rule: HttpRule): Pick<Element, 'asks' | 'lacks'> {
   const parts = partsOf(rule).map(({ text, alone }) => ({ text, router: aloneRouter(alone) }))
   return {
     asks: parts.map((p) => p.text).join(', ') || 'nothing',
@@ -150,7 +220,9 @@ function changesOf(before: Headers, after: Headers): readonly string[] {
 
 /** `GET example.com/public`. */
 export const requestText = (r: Request): string =>
-  r.kind === 'dns' ? `DNS ${r.name}` : `${r.method} ${r.host}${normalPath(r.path)}`
+  r.kind === 'dns'
+    ? `DNS ${r.name}`
+    : `${r.sni === undefined ? '' : `TLS to ${r.sni}, `}${r.method} ${r.host}${normalPath(r.path)}`
 
 /** What rules ask, as one text: equal texts ask the same. */
 export const rulesText = ({ rules }: Pick<Redirect, 'rules'>): string =>

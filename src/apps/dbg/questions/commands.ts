@@ -16,15 +16,17 @@ export interface RequestOptions {
   readonly path?: string
   readonly httpHost?: string
   readonly header?: readonly string[]
+  readonly sni?: string
   readonly dns?: string
 }
 
-function requestOptions({ method, path, httpHost, header, dns }: RequestOptions): AskedRequest {
+function requestOptions({ method, path, httpHost, header, sni, dns }: RequestOptions): AskedRequest {
   return {
     ...(method === undefined ? {} : { method }),
     ...(path === undefined ? {} : { path }),
     ...(httpHost === undefined ? {} : { host: httpHost }),
     ...(header === undefined ? {} : { headers: header }),
+    ...(sni === undefined ? {} : { sni }),
     ...(dns === undefined ? {} : { dns }),
   }
 }
