@@ -42,7 +42,6 @@ function parseServerName(at: Field): string {
 function parseContext(at: Field, namespace: string): TlsContext | undefined {
   if (isAbsent(at)) return undefined
   fields(at, ['secret', 'trustedCA', 'certificate', 'privateKey'])
-  if (isAbsent(child(at, 'secret'))) problem(child(at, 'secret'), 'required')
   return {
     secret: parseSecretRef(child(at, 'secret'), namespace),
     trustedCA: textOf(child(at, 'trustedCA')),
