@@ -42,7 +42,8 @@ export function base(): readonly Entry[] {
       .split('\n')
       .filter((a) => a !== '' && a !== 'busybox')
       .map((a) => link(`/bin/${a}`, 'busybox')),
-    link('/usr/bin/env', '/bin/busybox'),
+    // Clients and scripts call these by where they are on other systems.
+    ...['env', 'ls', 'cat'].map((a) => link(`/usr/bin/${a}`, '/bin/busybox')),
     file('/etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'),
     file('/etc/group', 'root:x:0:\nnogroup:x:65534:\n'),
     file('/etc/nsswitch.conf', 'hosts: files dns\n'),
