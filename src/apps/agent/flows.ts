@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import { maps as contract, type FlowKey } from '../../../gen/contract.ts'
+import { maps as contract, type FlowKey, flowKeyLayout, flowLayout, type Layout } from '../../../gen/contract.ts'
 import { address } from '../../base/ip.ts'
 import { COMMAND } from '../../edge/kernel/bpf.ts'
-import { contractMap } from '../../edge/kernel/map.ts'
+import { BpfMap, contractMap } from '../../edge/kernel/map.ts'
 import type { LoadedObject } from '../../edge/kernel/object.ts'
 import { Attribute, bpf } from '../../edge/kernel/syscall.ts'
 import type { OptionValues } from '../../model/options.ts'
@@ -54,17 +54,40 @@ export function flowSweeper(maps: LoadedObject, options: OptionValues): (clock: 
 /** Which of some addresses an open connection leads to, whoever has it. Reads the whole flow table. */
 export function connectedAddresses(maps: LoadedObject, addresses: readonly string[]): ReadonlySet<string> {
   const wanted = new Map(addresses.map((text) => [bytesText(address(text)), text]))
+  const lastWords = new Set(addresses.map((text) => lastWord(viewOf(address(text)), 0)))
   const found = new Set<string>()
-  for (const [key, flow] of contractMap(contract.cilium_flows, maps.map('cilium_flows')).entries())
-    if (flow.closing !== BOTH_CLOSED)
-      for (const end of [key.a, key.b]) {
-        const text = wanted.get(bytesText(end))
+  // Most flows lead elsewhere: of those nothing is made but two numbers.
+  const at = (view: DataView, from: number): string =>
+    lastWords.has(lastWord(view, from))
+      ? bytesText(new Uint8Array(view.buffer, view.byteOffset + from, ADDRESS_BYTES))
+      : ''
+  const ends: Layout<readonly string[]> = {
+    size: flowKeyLayout.size,
+    read: (view, from) => [at(view, from + flowKeyLayout.at.a), at(view, from + flowKeyLayout.at.b)],
+    write: noWrite,
+  }
+  const closing: Layout<number> = {
+    size: flowLayout.size,
+    read: (view, from) => view.getUint8(from + flowLayout.at.closing),
+    write: noWrite,
+  }
+  const flows = new BpfMap(contract.cilium_flows.name, maps.map('cilium_flows'), ends, closing)
+  for (const [both, closed] of flows.entries())
+    if (closed !== BOTH_CLOSED)
+      for (const end of both) {
+        const text = end === '' ? undefined : wanted.get(end)
         if (text !== undefined) found.add(text)
       }
   return found
 }
 
+const ADDRESS_BYTES = 16
 const bytesText = (of: Uint8Array): string => String.fromCharCode(...of)
+const viewOf = (of: Uint8Array): DataView => new DataView(of.buffer, of.byteOffset, of.byteLength)
+const lastWord = (view: DataView, from: number): number => view.getUint32(from + ADDRESS_BYTES - 4, true)
+const noWrite = (): never => {
+  throw new Error('this is for reading only')
+}
 
 /** Runs the clock program: now, in the unit of flow entries, and how many of those make a second. */
 function readClock(program: number): { readonly coarse: number; readonly perSecond: number } {
