@@ -11,6 +11,15 @@ export interface NamedPort {
   readonly protocol: Protocol
 }
 
+/** A port of the pod's node that stands for one of the pod. */
+export interface HostPort {
+  /** Of the node; 0.0.0.0, :: or '' for all its addresses. */
+  readonly hostIP: string
+  readonly hostPort: number
+  readonly containerPort: number
+  readonly protocol: Protocol
+}
+
 export interface Namespace {
   readonly name: string
   readonly uid: string
@@ -27,6 +36,8 @@ export interface Pod extends Meta {
   readonly hostIP: string
   /** Container ports that have a name, init containers that stay running included; sorted. */
   readonly namedPorts: readonly NamedPort[]
+  /** Absent when there are none. */
+  readonly hostPorts?: readonly HostPort[]
 }
 
 export function parseNamespace(object_: unknown): Result<Namespace> {
@@ -44,6 +55,7 @@ export function parsePod(object_: unknown): Result<Pod> {
   const status = object(object(object_)['status'])
   const stays = list(spec['initContainers']).filter((c) => object(c)['restartPolicy'] === 'Always')
   const namedPorts: NamedPort[] = []
+  const hostPorts: HostPort[] = []
   for (const container of [...list(spec['containers']), ...stays])
     for (const p of list(object(container)['ports'])) {
       const name = text(object(p)['name'])
@@ -51,6 +63,14 @@ export function parsePod(object_: unknown): Result<Pod> {
         namedPorts.push({
           name,
           port: number(object(p)['containerPort']),
+          protocol: protocolOf(object(p)['protocol']),
+        })
+      const hostPort = number(object(p)['hostPort'])
+      if (hostPort > 0 && !flag(spec['hostNetwork']))
+        hostPorts.push({
+          hostIP: text(object(p)['hostIP']),
+          hostPort,
+          containerPort: number(object(p)['containerPort']),
           protocol: protocolOf(object(p)['protocol']),
         })
     }
@@ -66,6 +86,7 @@ export function parsePod(object_: unknown): Result<Pod> {
     podIPs: podIPs.length > 0 ? podIPs : text(status['podIP']) === '' ? [] : [text(status['podIP'])],
     hostIP: text(status['hostIP']),
     namedPorts: sortedPorts(namedPorts),
+    ...(hostPorts.length > 0 ? { hostPorts } : {}),
   })
 }
 

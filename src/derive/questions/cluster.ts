@@ -13,7 +13,7 @@ import { identityLabels } from '../labels/tables.ts'
 import { decisions, policyNumbers, policyPlaces, policyRows } from '../policy/decisions.ts'
 import { subjectKey } from '../policy/program.ts'
 import { endpointRoutes, nodeRoutes } from '../routing/tables.ts'
-import { wantedFrontends } from '../services/tables.ts'
+import { hostPortFrontends, wantedFrontends } from '../services/tables.ts'
 import { ciliumEndpointObjects, endpointStatus } from '../status/tables.ts'
 import { tables } from '../tables.ts'
 import { type Compiled, nothingCompiled } from './judge.ts'
@@ -48,7 +48,7 @@ export interface Cluster {
 /** What only a kernel wants, and all that is made of it; decisions are compiled here when somebody asks. */
 const ofKernel: ReadonlySet<AnyTable> = new Set<AnyTable>([
   ...[decisions, policyPlaces, policyNumbers, policyRows, ipcacheRows, interfaceRows],
-  ...[endpointRoutes, nodeRoutes, wantedFrontends, endpointStatus, ciliumEndpointObjects],
+  ...[endpointRoutes, nodeRoutes, wantedFrontends, hostPortFrontends, endpointStatus, ciliumEndpointObjects],
 ])
 
 /** The tables of an agent down to its programs and whom they mean: what questions are asked of. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { endpointSlices, nodes, services, settings, sources } from '../../model/rows.ts'
+import { parsePod } from '../../model/pod.ts'
+import { endpointSlices, nodes, pods, services, settings, sources } from '../../model/rows.ts'
 import { type EndpointSlice, parseEndpointSlice, parseService, type Service } from '../../model/service.ts'
 import { defaultSettings } from '../../model/settings.ts'
 import type { Database } from '../../table/database.ts'
@@ -152,4 +153,40 @@ test('numbers of services, backends and slots are those of the kernel again afte
     [],
     'what the kernel held is forgotten once all is known',
   )
+})
+
+test('a host port of a pod of this node leads to the pod, on the address it names or on all, while the pod lives', () => {
+  const db = open()
+  const parse = (name: string, nodeName: string, ports: readonly object[], phase = 'Running') => {
+    const pod = parsePod({
+      metadata: { name, namespace: 'default', uid: name },
+      spec: { nodeName, containers: [{ ports }] },
+      status: { phase, podIPs: [{ ip: '10.0.0.7' }, { ip: 'fd00::7' }] },
+    })
+    assert(pod.ok)
+    return pod.value
+  }
+  const web = { containerPort: 8080, hostPort: 4000 }
+  db.commit((tx) => {
+    tx.put(nodes, {
+      name: 'n1',
+      uid: '',
+      labels: {},
+      annotations: {},
+      podCIDRs: [],
+      addresses: [
+        { type: 'InternalIP', address: '192.0.2.1' },
+        { type: 'InternalIP', address: '2001:db8::1' },
+        { type: 'Hostname', address: 'n1' },
+      ],
+    })
+    tx.put(pods, parse('web', 'n1', [web, { containerPort: 53, hostPort: 4001, hostIP: '192.0.2.1', protocol: 'UDP' }]))
+    tx.put(pods, parse('far', 'n2', [{ containerPort: 8080, hostPort: 4002 }]))
+  })
+  assert.deepEqual(reached(db, '192.0.2.1', 4000), ['10.0.0.7:8080'])
+  assert.deepEqual(reached(db, '2001:db8::1', 4000), ['fd00::7:8080'])
+  assert.deepEqual(reached(db, '192.0.2.1', 4001), ['10.0.0.7:53'])
+  assert.equal(db.all(serviceRows).length, 3)
+  db.commit((tx) => tx.put(pods, parse('web', 'n1', [web], 'Succeeded')))
+  assert.equal(db.all(serviceRows).length, 0)
 })

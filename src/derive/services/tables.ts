@@ -2,8 +2,8 @@
 import { canonicalAddress } from '../../base/ip.ts'
 import type { BackendRow, ServiceRow, SlotsRow } from '../../model/datapath.ts'
 import { objectKey } from '../../model/meta.ts'
-import type { Protocol } from '../../model/pod.ts'
-import { endpointSlices, nodes, services, settings } from '../../model/rows.ts'
+import type { Pod, Protocol } from '../../model/pod.ts'
+import { endpointSlices, nodes, pods, services, settings } from '../../model/rows.ts'
 import type { EndpointSlice, Service, ServicePort } from '../../model/service.ts'
 import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 import { freeRange, nextFree, numbersByHash } from '../numbers.ts'
@@ -21,7 +21,7 @@ export interface Backend {
 export interface Frontend {
   readonly service: string
   readonly portName: string
-  readonly type: 'ClusterIP' | 'NodePort' | 'ExternalIPs' | 'LoadBalancer'
+  readonly type: 'ClusterIP' | 'NodePort' | 'ExternalIPs' | 'LoadBalancer' | 'HostPort'
   readonly address: string
   readonly port: number
   readonly protocol: Protocol
@@ -123,10 +123,45 @@ function backendsOf(
   return [...chosen.keys()].sort().map((key) => chosen.get(key) as Backend)
 }
 
+const everyAddress = new Set(['', '0.0.0.0', '::'])
+
+/** Ports of this node that stand for ports of its pods, on the addresses of the pod's families. */
+export const hostPortFrontends = deriveEach<Pod, Frontend>(
+  'hostPortFrontends',
+  pods,
+  { key: (f) => `${frontendKey(f)} ${f.service}` },
+  (pod, read) => {
+    if (!pod.hostPorts || pod.phase === 'Succeeded' || pod.phase === 'Failed') return []
+    const config = read.get(settings, 'settings')
+    if (!config || pod.nodeName !== config.nodeName) return []
+    const own = (read.get(nodes, config.nodeName)?.addresses ?? [])
+      .filter((a) => a.type !== 'Hostname')
+      .flatMap((a) => canonicalAddress(a.address) ?? [])
+    const out = new Map<string, Frontend>()
+    for (const { hostIP, hostPort, containerPort, protocol } of pod.hostPorts)
+      for (const address of own) {
+        if (!everyAddress.has(hostIP) && canonicalAddress(hostIP) !== address) continue
+        const to = pod.podIPs.map(canonicalAddress).find((a) => a?.includes(':') === address.includes(':'))
+        if (to === undefined) continue
+        const f: Frontend = {
+          service: `${objectKey(pod)}/host-port/${hostPort}`,
+          portName: '',
+          type: 'HostPort',
+          address,
+          port: hostPort,
+          protocol,
+          backends: [{ address: to, port: containerPort, protocol }],
+        }
+        out.set(frontendKey(f), f)
+      }
+    return [...out.values()]
+  },
+)
+
 /** Each frontend once; the first service by name keeps an address that two want. */
 export const frontends = deriveAll<Frontend>(
   'frontends',
-  [wantedFrontends],
+  [wantedFrontends, hostPortFrontends],
   {
     key: frontendKey,
     indexes: { service: (f) => [f.service] },
@@ -139,7 +174,8 @@ export const frontends = deriveAll<Frontend>(
   },
   (read) => {
     const out = new Map<string, Frontend>()
-    for (const f of read.all(wantedFrontends)) if (!out.has(frontendKey(f))) out.set(frontendKey(f), f)
+    for (const f of [...read.all(wantedFrontends), ...read.all(hostPortFrontends)])
+      if (!out.has(frontendKey(f))) out.set(frontendKey(f), f)
     return [...out.values()]
   },
 )
