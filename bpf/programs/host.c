@@ -258,7 +258,7 @@ int wire_decapsulate(struct __sk_buff *skb)
 	__u8 tcp_flags;
 	int side = -1, verdict;
 
-	verdict = skb->protocol == bpf_htons(ETH_P_IPV6) ? fast_decapsulate(skb, true) : fast_decapsulate(skb, false);
+	verdict = fast_out_of_tunnel(skb);
 	if (verdict >= 0)
 		return verdict;
 	if (!p)

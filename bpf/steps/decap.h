@@ -76,27 +76,19 @@ static __always_inline int decapsulate(struct __sk_buff *skb, struct packet *p)
 	return 0;
 }
 
-/* The established packet within the tunnel, both headers of one family, from the node that its flow leads to: that one was
- * known when the flow was judged, and the epoch moves on when nodes change. Gives the verdict, or -1: then nothing has
- * been done to it. */
-static __always_inline int fast_decapsulate(struct __sk_buff *skb, const bool v6)
+/* The established packet within the tunnel, from the node that its flow leads to: that one was known when the flow was
+ * judged, and the epoch moves on when nodes change. Gives the verdict, or -1: then nothing has been done to it. */
+static __always_inline int fast_decapsulate(struct __sk_buff *skb, const bool v6, const bool inner_v6)
 {
 	const __u32 header = v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	const __u32 outer = header + sizeof(struct vxlan_part);
-	const __u32 all = ETH_HLEN + outer + header + 14; /* up to the flags of TCP */
-
-	/* Devices that split packets into pages leave little of them in the linear part. */
-	if (unlikely((void *)(long)skb->data + all > (void *)(long)skb->data_end))
-		bpf_skb_pull_data(skb, skb->len < all ? skb->len : all);
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct vxlan_part *vxlan = data + ETH_HLEN + header;
 	struct address source;
 	struct flow_key key;
 	__u8 tcp_flags;
 
-	if (data + ETH_HLEN + outer > end)
-		return -1;
-	if (vxlan->flags != VXLAN_HAS_VNI || vxlan->inner.h_proto != (v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP)))
+	if (data + ETH_HLEN + outer > end || vxlan->flags != VXLAN_HAS_VNI)
 		return -1;
 	__u32 identity = bpf_ntohl(vxlan->vni) >> 8;
 	if (identity == IDENTITY_HOST)
@@ -105,7 +97,7 @@ static __always_inline int fast_decapsulate(struct __sk_buff *skb, const bool v6
 		__builtin_memcpy(&source, &((struct ipv6hdr *)(data + ETH_HLEN))->saddr, sizeof(source));
 	else
 		map_v4(&source, ((struct iphdr *)(data + ETH_HLEN))->saddr);
-	int side = parse_at(skb, &key, &tcp_flags, v6, outer);
+	int side = parse_at(skb, &key, &tcp_flags, inner_v6, outer);
 	if (side < 0)
 		return -1;
 	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &key);
@@ -113,9 +105,39 @@ static __always_inline int fast_decapsulate(struct __sk_buff *skb, const bool v6
 	    !equal(&flow->tunnel, &source) ||
 	    !established(flow, side, skb->ifindex | ENTRY_TUNNEL, key.protocol, tcp_flags))
 		return -1;
-	if (bpf_skb_adjust_room(skb, -(__s32)outer, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
-		return -1;
+	if (!strip(skb, outer, v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP),
+		   inner_v6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP))) {
+		count_metric(DROP_WRITE_ERROR, DIRECTION_INGRESS, skb->len); /* no memory: half of it may be done */
+		return TC_ACT_SHOT;
+	}
 	count(flow, side, tcp_flags, skb->len);
 	count_forwarded(ACTION_PEER, DIRECTION_INGRESS, skb->len);
 	return into_pod(skb, flow->out[side & 1]);
+}
+
+/* The same for whatever families meet; the headers that it reads are in the linear part afterwards. */
+static __always_inline int fast_out_of_tunnel(struct __sk_buff *skb)
+{
+	const bool v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
+	const __u32 at = ETH_HLEN + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	const __u32 all = at + sizeof(struct vxlan_part) + sizeof(struct ipv6hdr) + 14; /* up to the flags of TCP */
+
+	/* Devices that split packets into pages leave little of them in the linear part. */
+	__u32 there = skb->len < all ? skb->len : all;
+	opaque(there);
+	there &= 255;
+	if (unlikely((void *)(long)skb->data + there > (void *)(long)skb->data_end))
+		bpf_skb_pull_data(skb, there);
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct vxlan_part *vxlan = data + at;
+	if (data + at + sizeof(*vxlan) > end)
+		return -1;
+	switch (vxlan->inner.h_proto) {
+	case bpf_htons(ETH_P_IP):
+		return v6 ? fast_decapsulate(skb, true, false) : fast_decapsulate(skb, false, false);
+	case bpf_htons(ETH_P_IPV6):
+		return v6 ? fast_decapsulate(skb, true, true) : fast_decapsulate(skb, false, true);
+	default:
+		return -1;
+	}
 }

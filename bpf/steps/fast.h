@@ -52,7 +52,7 @@ static __always_inline int parse_plain(struct __sk_buff *skb, struct flow_key *k
 	return parse_at(skb, key, tcp_flags, v6, 0);
 }
 
-/* The verdict for a packet whose flow is known, or -1. Actions that write are tail calls. */
+/* The verdict for a packet whose flow is known, or -1. Actions that write are tail calls, but for the tunnel. */
 static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *key, __u32 side, __u8 tcp_flags,
 				__u32 entry, __u32 tunnel_identity, const __u32 direction)
 {

@@ -222,6 +222,10 @@ for (const { name, a, r, outside, v6, hop } of families) {
       assert.deepEqual([...flow!.packets].sort(), [0, 3])
       const stranger = from(v6 ? 'fd00:1::99' : '192.168.1.99')
       assert.deepEqual([stranger.value, stranger.events[0]!.reason], [TC_SHOT, Drop.DROP_UNKNOWN_SENDER])
+      overlay.forgetFlows()
+      const other = v6 ? node2.v4 : node2.v6
+      assert.deepEqual([from(other).events.length, from(other).events.length], [1, 0], 'families differ')
+      assert.deepEqual(from(other).packet.slice(14), inner)
       overlay.policy(1, 2, 1)
       assert.equal(from(own, 1099).value, TC_SHOT, 'nor by another identity')
       assert.equal(from(own, 0).value, TC_SHOT, 'nor by none')
