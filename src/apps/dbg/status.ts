@@ -42,7 +42,7 @@ interface Status {
     readonly 'envoy-deployment-mode'?: string
     readonly 'port-range'?: string
     readonly ip?: string
-    readonly redirects?: readonly { readonly problem: string }[]
+    readonly redirects?: readonly { readonly proxy: string; readonly problem: string }[]
   }
   readonly 'identity-range'?: { readonly 'min-identity'?: number; readonly 'max-identity'?: number }
   readonly hubble?: State
@@ -159,8 +159,8 @@ function lines(s: Status, options: StatusOptions): [string, string][] {
       'Proxy Status',
       s.proxy === undefined
         ? 'No managed proxy redirect'
-        : s.proxy['total-redirects'] && s.proxy['envoy-connected'] === 0
-          ? `Failure, ${s.proxy['total-redirects']} redirects are closed: no Envoy is connected; run DaemonSet cilium-envoy`
+        : s.proxy['envoy-connected'] === 0 && s.proxy.redirects?.some((r) => r.proxy === 'envoy')
+          ? `Failure, ${s.proxy.redirects.filter((r) => r.proxy === 'envoy').length} redirects are closed: no Envoy is connected; run DaemonSet cilium-envoy`
           : refused.length > 0
             ? `Warning, ${refused.length} of ${s.proxy['total-redirects']} redirects are closed: ${refused[0]?.problem}`
             : `OK, ip ${s.proxy.ip ?? ''}, ${s.proxy['total-redirects'] ?? 0} redirects active on ports ${s.proxy['port-range'] ?? ''}, Envoy: ${s.proxy['envoy-deployment-mode'] ?? ''}`,

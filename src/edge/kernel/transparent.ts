@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sockets of a proxy: they take what is meant for others, and speak in others' names (IP_TRANSPARENT). Their marks tell
 // the datapath whose rules they stand for. All of them need CAP_NET_ADMIN, the raw ones CAP_NET_RAW too.
+import { randomInt } from 'node:crypto'
 import { type Address, address, isIpv4 } from '../../base/ip.ts'
 import { AF_INET, AF_INET6, type Place, socketAddress } from './messages.ts'
 import {
@@ -101,11 +102,24 @@ export const openTcpClient = (
     if (source) {
       setTransparent(fd, familyOf(server.address))
       setSocketOption(fd, SOL.IP, IP.BIND_ADDRESS_NO_PORT, int(1))
-      setSocketOption(fd, SOL.IP, IP.LOCAL_PORT_RANGE, int(ports[1] * 65536 + ports[0]))
-      bind(fd, socketAddress({ address: source, port: 0 }))
+      bind(
+        fd,
+        socketAddress({ address: source, port: setPortRange(fd, ports) ? 0 : randomInt(ports[0], ports[1] + 1) }),
+      )
     }
     connected(fd, server)
   })
+
+/** Before Linux 6.3 a socket has no range of its own. */
+function setPortRange(fd: number, [low, high]: readonly [number, number]): boolean {
+  try {
+    setSocketOption(fd, SOL.IP, IP.LOCAL_PORT_RANGE, int(high * 65536 + low))
+    return true
+  } catch (e) {
+    if (e instanceof KernelError && e.code === 'ENOPROTOOPT') return false
+    throw e
+  }
+}
 
 function connected(fd: number, server: Place): void {
   const result = connectTry(fd, socketAddress(server))

@@ -183,8 +183,8 @@ export function unmanagedPods(db: Database): readonly { readonly pod: string; re
     }))
 }
 
-/** Redirections with their ports. Envoy is a pod of its own; without one what is redirected is dropped. */
-function proxyStatus({ db, envoy }: Parts): object {
+/** Redirections with their ports. Proxies are pods of their own; without one what is redirected to it is dropped. */
+function proxyStatus({ db, envoy, dns }: Parts): object {
   const ports = db.all(proxyPorts)
   const { first, last } = proxyPortRange
   return {
@@ -194,6 +194,7 @@ function proxyStatus({ db, envoy }: Parts): object {
     'total-redirects': ports.length,
     'envoy-deployment-mode': 'external',
     'envoy-connected': envoy?.connected ?? 0,
+    'dns-proxy-connected': dns?.connected ?? 0,
     redirects: ports.map((p) => {
       const listener = db.get(wantedListeners, p.key)
       const isEnvoy = listener?.kind === 'http'
@@ -202,7 +203,7 @@ function proxyStatus({ db, envoy }: Parts): object {
         name: p.key,
         proxy: isEnvoy ? 'envoy' : (listener?.kind ?? ''),
         'proxy-port': p.port,
-        problem: isEnvoy ? envoy?.problem(listener.name) || missing || '' : '',
+        problem: (isEnvoy ? envoy?.problem(listener.name) || missing : dns?.problem(listener?.name ?? '')) || '',
       }
     }),
   }
