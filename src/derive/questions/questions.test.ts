@@ -588,5 +588,6 @@ test('a name stands for the addresses that pods were told for it, whichever rule
   assert.equal(at('docs.cilium.io', 443), denied)
   assert.equal(at('example.com', 80), denied)
   assert.equal(at('docs.cilium.io', 25), `${rule}[2].toCIDRSet[0]`)
+  assert.match(answer(objects, { from: 'web', to: '192.0.2.1', port: 80 }).to.notes.join(), /ask about fqdn:NAME too/)
   assert.match(refusal(objects, { from: 'web', to: 'fqdn:a b', port: 80 }), /'a b' is not a name of the DNS/)
 })

@@ -188,8 +188,14 @@ function addressParty(cluster: Cluster, wanted: Prefix): Party {
       best = { number: i.number, length: named.length }
     else if (named.length > wanted.length && contains(wanted, named)) inside.push(i.prefix)
   }
-  const notes =
-    inside.length > 0 ? [`policies tell parts of ${name} apart: ${inside.join(', ')}; the answer is for the rest`] : []
+  const notes = [
+    ...(inside.length > 0
+      ? [`policies tell parts of ${name} apart: ${inside.join(', ')}; the answer is for the rest`]
+      : []),
+    ...(cluster.db.count(nameSelectors) > 0
+      ? [`which names pods were told for ${name}, their nodes know (fqdn cache list): ask about fqdn:NAME too`]
+      : []),
+  ]
   return { kind: 'address', name, identity: best?.number ?? worldOf(cluster, wanted), notes }
 }
 
