@@ -239,6 +239,11 @@ static void relay_until_end(struct relay *relay, const struct spec *spec, int si
 		log_close(relay->log);
 	int32_t end[2] = { WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), WIFSIGNALED(status) ? WTERMSIG(status) : 0 };
 	frame_send(relay->conn, FRAME_ENDED, end, sizeof(end));
+	/* Closing while the client still writes would fail its write, and what it has not read yet would be lost with it. */
+	shutdown(relay->conn, SHUT_WR);
+	char rest[4096];
+	while (read(relay->conn, rest, sizeof(rest)) > 0)
+		;
 }
 
 void session(int conn, struct spec *spec, int signals)

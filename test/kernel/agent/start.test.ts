@@ -49,6 +49,7 @@ test('without a way to Kubernetes it names the three there are', async () => {
 })
 
 test('all wrong options are named at once, and nothing is touched', async () => {
+  rmSync(`${dir}/run`, { recursive: true, force: true })
   const { code, said } = await agent(['--routing-mod=native', '--tunnel-port=0', '--enable-wireguard=true'])
   assert.equal(code, 1)
   assert.match(said, /did you mean --routing-mode\?/)

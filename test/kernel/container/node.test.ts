@@ -220,7 +220,7 @@ test('a log holds lines with time and stream, and a client that goes takes its p
     root: image,
     env,
     log,
-    arg: ['sh', '-c', 'echo out; echo err >&2; printf end; sleep 100'],
+    arg: ['sh', '-c', 'echo out; printf end; echo err >&2; sleep 100'],
   })
   for (let i = 0; i < 200 && !readFileSync(node.path(log), 'utf8').includes('err'); i++)
     await new Promise((r) => setTimeout(r, 10))
