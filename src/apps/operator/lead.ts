@@ -38,6 +38,8 @@ export async function holdLease(
   let seen = { renewTime: '', at: 0 }
   let leading: AbortController | undefined
   let renewed = 0
+  /** As we wrote it last: it is renewed without being read first, until somebody else has changed it. */
+  let held: Lease | undefined
   while (!signal.aborted) {
     try {
       if (await renew()) {
@@ -64,6 +66,7 @@ export async function holdLease(
       renewTime: time,
     }
     const { name, namespace } = options
+    if (leading && held && (await write({ ...held, spec: { ...held.spec, ...spec } }))) return true
     let lease: Lease
     try {
       lease = await kube.get<Lease>(LEASES, namespace, name)
@@ -82,9 +85,14 @@ export async function holdLease(
     if (!mine && !free) return false
     const transitions = (lease.spec?.leaseTransitions ?? 0) + (mine ? 0 : 1)
     const acquireTime = mine ? (lease.spec?.acquireTime ?? time) : time
-    return change(() =>
-      kube.update(LEASES, { ...lease, spec: { ...spec, acquireTime, leaseTransitions: transitions } }),
-    )
+    return write({ ...lease, spec: { ...spec, acquireTime, leaseTransitions: transitions } })
+  }
+
+  async function write(lease: Lease): Promise<boolean> {
+    held = undefined
+    return change(async () => {
+      held = await kube.update<Lease>(LEASES, lease)
+    })
   }
 
   async function release(): Promise<void> {
