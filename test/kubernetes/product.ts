@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadImages, nodeNames } from './cluster.ts'
-import { kubectl } from './kubectl.ts'
+import { kubectl, tryKubectl } from './kubectl.ts'
 import { apiPort, control, dnsAddresses, kubeconfig, pool, root } from './places.ts'
 import { output } from './run.ts'
 
@@ -68,12 +68,23 @@ export const upgrade = (values: readonly string[] = [], version: HelmVersion = '
 export const uninstall = (version: HelmVersion = '3'): Promise<string> =>
   helm(['uninstall', ...release, '--wait'], version)
 
-/** Waits for agents, operator and nodes. */
+/** Waits for agents, operator and nodes; an error says what they are at. */
 export async function ready(seconds = 60): Promise<void> {
   const wait = `--timeout=${seconds}s`
-  await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium', wait])
-  await kubectl(['-n', 'kube-system', 'rollout', 'status', 'deployment/cilium-operator', wait])
-  await kubectl(['wait', '--for=condition=Ready', 'node', '--all', wait])
+  try {
+    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium', wait])
+    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'deployment/cilium-operator', wait])
+    await kubectl(['wait', '--for=condition=Ready', 'node', '--all', wait])
+  } catch (cause) {
+    const ask = async (args: readonly string[]): Promise<string> =>
+      (await tryKubectl(['-n', 'kube-system', ...args])).stdout
+    const found = [
+      await ask(['get', 'pods', '-o', 'wide']),
+      await ask(['get', 'events', '--field-selector=type=Warning', '--sort-by=.lastTimestamp']),
+      await ask(['logs', '-l', 'k8s-app=cilium', '-c', 'cilium-agent', '--tail=5', '--prefix']),
+    ]
+    throw new Error(`${(cause as Error).message}\n${found.join('\n')}`, { cause })
+  }
 }
 
 export const reloadImages = async (): Promise<void> => void (await Promise.all(nodeNames().map(loadImages)))
