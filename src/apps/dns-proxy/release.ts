@@ -6,15 +6,15 @@ export interface Release {
   /** Undefined: it knows them. Else resolves when it does, and rejects when it never will, or in a reasonable time. */
   learn(answer: Learnt): Promise<void> | undefined
   done(id: number, error: string | undefined): void
-  /** The agent is there anew: what waits is told to it again. */
+  /** The agent is there anew: what waits is told to it again, and what is known with the next question. */
   again(): void
   forget(): void
   /** Answers that wait. */
   readonly waiting: number
 }
 
-/** Longest wait for the agent, ms. */
-const AGENT_MS = 5_000
+/** Longest wait for the agent, ms: resolvers have asked three times by then. */
+const AGENT_MS = 15_000
 /** What was confirmed is asked again after this at the latest, s. */
 const MOST_SECONDS = 60
 const MOST_CONFIRMED = 65_536
@@ -35,6 +35,7 @@ export function openRelease(
   const confirmed = new Map<string, { readonly until: number; told: number }>()
   const waiting = new Map<number, Waiting>()
   let next = 1
+  let forgotten = Number.NEGATIVE_INFINITY
   const keys = (answer: Learnt) => answer.addresses.map((a) => `${answer.client} ${answer.name} ${a.address}`)
 
   function confirm(answer: Learnt, since: number): void {
@@ -49,6 +50,22 @@ export function openRelease(
     }
   }
 
+  function put(id: number, answer: Learnt, at: number, settle: (error: string | undefined) => void): void {
+    const finish = (error: string | undefined) => {
+      clearTimeout(timer)
+      waiting.delete(id)
+      // What was forgotten meanwhile has to be told anew.
+      if (error === undefined && at > forgotten) confirm(answer, at)
+      else for (const key of keys(answer)) confirmed.delete(key)
+      settle(error)
+    }
+    const timer = setTimeout(() => {
+      waiting.delete(id)
+      settle('the agent has not answered')
+    }, AGENT_MS)
+    waiting.set(id, { answer, timer, finish })
+  }
+
   return {
     learn(answer) {
       const at = now()
@@ -60,25 +77,22 @@ export function openRelease(
       const told = send({ kind: 'learn', id, answer })
       if (ready) {
         for (const k of known) if (k && told) k.told = at
+        if (told) put(id, answer, at, () => {})
         return undefined
       }
-      return new Promise((resolve, reject) => {
-        const finish = (error: string | undefined) => {
-          clearTimeout(timer)
-          waiting.delete(id)
-          if (error !== undefined) return reject(new Error(error))
-          confirm(answer, at)
-          return resolve()
-        }
-        const timer = setTimeout(() => finish('the agent has not answered'), AGENT_MS)
-        waiting.set(id, { answer, timer, finish })
-      })
+      return new Promise((resolve, reject) =>
+        put(id, answer, at, (error) => (error === undefined ? resolve() : reject(new Error(error)))),
+      )
     },
     done: (id, error) => waiting.get(id)?.finish(error),
     again() {
+      for (const known of confirmed.values()) known.told = Number.NEGATIVE_INFINITY
       for (const [id, { answer }] of waiting) send({ kind: 'learn', id, answer })
     },
-    forget: () => confirmed.clear(),
+    forget() {
+      forgotten = now()
+      confirmed.clear()
+    },
     get waiting() {
       return waiting.size
     },

@@ -87,6 +87,8 @@ test('what was confirmed goes out at once while its time lasts, and not after it
   later(6)
   assert.equal(await round('10.1.0.1'), true)
   assert.equal(said.length, 2, 'the agent hears of it now and then')
+  later(25)
+  assert.equal(await round('10.1.0.1'), true, 'and its time has begun anew')
   assert.equal(await round('10.1.0.1', '10.1.0.2'), false, 'a new address beside')
   later(31)
   assert.equal(await round('10.1.0.1'), false, 'its time is over')

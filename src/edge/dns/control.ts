@@ -135,7 +135,6 @@ export function openDnsControl({ path, sink, absent, answerMs = 5_000, tryMs = 1
       for (const listener of listeners) listener()
     })
     peers.push(peer)
-    send(peer, { kind: 'forget' })
     send(peer, { kind: 'tell', records: sink.wanted })
     send(peer, state())
   }

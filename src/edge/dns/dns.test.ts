@@ -86,8 +86,8 @@ test('one that comes later hears all of it, and its coming and going is told', a
   await came
   assert.equal(s.control.connected, 1)
   assert.deepEqual(
-    p.said.slice(0, 3).map((m) => m.kind),
-    ['forget', 'tell', 'state'],
+    p.said.slice(0, 2).map((m) => m.kind),
+    ['tell', 'state'],
   )
   const went = new Promise<void>((resolve) => s.control.onChange(() => resolve()))
   p.link.close()
