@@ -68,6 +68,30 @@ export interface Package {
   readonly license: string
 }
 
+/** Debian's short names of licences in SPDX's words. */
+const spdx: Readonly<Record<string, string>> = {
+  'gpl-2': 'GPL-2.0-only',
+  'gpl-2+': 'GPL-2.0-or-later',
+  'gpl-3+': 'GPL-3.0-or-later',
+  'lgpl-2.1': 'LGPL-2.1-only',
+  'lgpl-2.1+': 'LGPL-2.1-or-later',
+  'bsd-2-clause': 'BSD-2-Clause',
+  'bsd-3-clause': 'BSD-3-Clause',
+  expat: 'MIT',
+  mit: 'MIT',
+  zlib: 'Zlib',
+}
+
+/** What a package's copyright file says of most of its files; NOASSERTION where it says it in prose. */
+function licenceOf(name: string): string {
+  const path = `/usr/share/doc/${name}/copyright`
+  const said = existsSync(path)
+    ? /^Files: ?\n?\s*\*[\s\S]*?^License: *(.+)$/m.exec(readFileSync(path, 'utf8'))?.[1]
+    : ''
+  const parts = (said ?? '').split(' or ').map((l) => spdx[l.trim().toLowerCase()])
+  return parts.every((l) => l !== undefined) ? parts.join(' OR ') : 'NOASSERTION'
+}
+
 /** The Debian packages that these files of the machine belong to, with the text of their licences. */
 export function debianPackages(files: readonly string[]): { packages: readonly Package[]; licences: readonly Entry[] } {
   const owner = (path: string): string | undefined => {
@@ -82,7 +106,7 @@ export function debianPackages(files: readonly string[]): { packages: readonly P
   const packages = names.map((n) => ({
     name: n.split(':')[0] as string,
     version: text('dpkg-query', ['-W', '-f', '$' + '{Version}', n]),
-    license: 'NOASSERTION',
+    license: licenceOf(n.split(':')[0] as string),
   }))
   const licences = packages
     .map((p) => [p.name, `/usr/share/doc/${p.name}/copyright`] as const)
