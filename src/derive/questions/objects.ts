@@ -9,10 +9,12 @@ import {
   type PolicyObject,
   parseCidrGroup,
   parsePolicyObject,
+  policyKey,
 } from '../../model/policy.ts'
 import * as rows from '../../model/rows.ts'
 import { type EndpointSlice, parseEndpointSlice, parseService, type Service } from '../../model/service.ts'
 import type { Table } from '../../table/definition.ts'
+import { importedRule, isRule } from '../policy/imported.ts'
 
 /** A pod, or the one pod that stands for all of a workload's. */
 export interface Member {
@@ -77,7 +79,12 @@ export function readObjects(input: readonly unknown[]): Objects {
       if (parsed.ok) into.set(key(parsed.value), parsed.value)
       else problems.push({ object: i, ...parsed.error })
     }
-    if (kind === '') problems.push({ object: i, field: 'kind', message: 'required', fix: 'every object says its kind' })
+    if (isRule(raw)) {
+      // As an agent's own API takes them.
+      const rule = importedRule(raw, () => String(i))
+      policies.set(policyKey(rule), rule)
+    } else if (kind === '')
+      problems.push({ object: i, field: 'kind', message: 'required', fix: 'every object says its kind' })
     else if (isPolicyKind(kind)) put(policies, parsePolicyObject(kind, o), rows.networkPolicies.key)
     else if (kind === 'CiliumCIDRGroup') put(cidrGroups, parseCidrGroup(o), (g) => g.name)
     else if (kind === 'Namespace') put(namespaces, parseNamespace(o), (n) => n.name)

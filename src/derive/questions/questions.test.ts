@@ -513,6 +513,14 @@ test('what a rule does to headers of a request is told', () => {
   assert.deepEqual(found.ingress.request?.changes, ['sets header x-team: shop'])
 })
 
+test('rules of the agent’s own API count like objects', () => {
+  const rule = { labels: ['name=shut'], endpointSelector: { matchLabels: { app: 'api' } }, ingress: [{}] }
+  assert.equal(
+    said([...shop, rule], { from: 'web', to: 'api', port: 8080 }),
+    'deny: CiliumClusterwideNetworkPolicy imported:shut-3 default deny',
+  )
+})
+
 test('names of servers are asked of TLS, and requests where it ends', () => {
   const secret = { secret: { name: 's', namespace: 'default' } }
   const rules = [

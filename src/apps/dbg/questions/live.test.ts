@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readObjects } from '../../../derive/questions/objects.ts'
-import { readLive } from './live.ts'
+import { importedRules, readLive } from './live.ts'
 
 /** An API server that knows pods, in two pages, and no other kind. */
 async function withServer(work: (kubeconfig: string) => Promise<void>): Promise<void> {
@@ -67,4 +67,28 @@ test('the live cluster is read page by page, and kinds it does not have are not 
 
 test('without any credentials the sentence names the way out', async () => {
   await assert.rejects(readLive('/nowhere/config'), /can not be asked \(.*\/nowhere\/config.*\); give --cluster DIR/)
+})
+
+test('rules that were imported into the agent of this node are asked too, without those it has from Kubernetes', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'agent-'))
+  const label = (key: string, value: string) => ({ key, value, source: 'unspec' })
+  const rules = [
+    { endpointSelector: {}, labels: [label('io.cilium.k8s.policy.name', 'p')] },
+    { endpointSelector: {}, labels: [label('name', 'mine')] },
+  ]
+  const server = createServer((_, response) => {
+    response.end(JSON.stringify({ policy: JSON.stringify(rules), revision: 2 }))
+  })
+  const socket = join(dir, 'cilium.sock')
+  await new Promise<void>((resolve) => server.listen(socket, resolve))
+  t.after(() => {
+    server.close()
+    rmSync(dir, { recursive: true })
+  })
+  const found = await importedRules(socket)
+  assert.deepEqual(
+    found.map((f) => f.object),
+    [rules[1]],
+  )
+  assert.deepEqual(await importedRules(join(dir, 'nobody')), [])
 })

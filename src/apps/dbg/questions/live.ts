@@ -18,6 +18,7 @@ import {
   SERVICES,
 } from '../../../edge/kube/resource.ts'
 import { isNotFound } from '../../../edge/kube/status.ts'
+import { agentAt } from '../agent.ts'
 import type { Located, Manifests } from './manifests.ts'
 
 const kinds: readonly Resource[] = [
@@ -48,7 +49,7 @@ export async function readLive(kubeconfig = process.env['KUBECONFIG']): Promise<
   }
   try {
     const lists = await Promise.all(kinds.map((k) => everything(kube, k)))
-    return { found: [...lists.flat(), ...agentConfig()], problems: [] }
+    return { found: [...lists.flat(), ...agentConfig(), ...(await importedRules())], problems: [] }
   } finally {
     kube.close()
   }
@@ -73,6 +74,20 @@ async function everything(kube: Kube, resource: Resource): Promise<readonly Loca
     next = page.continue
   } while (next !== '')
   return out
+}
+
+/** Rules that were imported into the agent of this node; none where there is no agent. */
+export async function importedRules(
+  socket = process.env['CILIUM_SOCK'] ?? '/var/run/cilium/cilium.sock',
+): Promise<readonly Located[]> {
+  if (!existsSync(socket)) return []
+  const { policy } = await agentAt(socket).get<{ readonly policy: string }>('/policy')
+  const fromKubernetes = (rule: { readonly labels?: readonly { readonly key: string }[] }): boolean =>
+    rule.labels?.some((l) => l.key.startsWith('io.cilium.k8s.policy.')) === true
+  const file = 'imported rule'
+  return (JSON.parse(policy) as Parameters<typeof fromKubernetes>[0][])
+    .filter((rule) => !fromKubernetes(rule))
+    .map((object) => ({ object, file, place: () => ({ file, line: 1, column: 1 }) }))
 }
 
 function agentConfig(): readonly Located[] {
