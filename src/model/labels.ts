@@ -36,9 +36,21 @@ export function labelSetKey(labels: LabelSet): string {
 }
 const setKeys = new WeakMap<LabelSet, string>()
 
+/** Labels seen lately: most labels of an identity are those of many, and one text does for all of them. */
+const texts = new Map<string, string>()
+const mostTexts = 8192
+
+function shared(label: string): string {
+  const known = texts.get(label)
+  if (known !== undefined) return known
+  if (texts.size >= mostTexts) texts.clear()
+  texts.set(label, label)
+  return label
+}
+
 /** CiliumIdentity's `security-labels`: `source:key` to value. */
 export function labelsOfSecurityMap(map: { readonly [key: string]: string }): LabelSet {
-  return labelSet(Object.entries(map).map(([k, v]) => (v === '' ? k : `${k}=${v}`)))
+  return labelSet(Object.entries(map).map(([k, v]) => shared(v === '' ? k : `${k}=${v}`)))
 }
 export function securityMapOfLabels(labels: LabelSet): { readonly [key: string]: string } {
   const out: { [key: string]: string } = {}

@@ -8,6 +8,7 @@ import { policyClassRows } from '../../src/derive/policy/decisions.ts'
 import { classesTarget } from '../../src/edge/kernel/classes.ts'
 import { ipcacheTarget, ownersTarget } from '../../src/edge/kernel/contract.ts'
 import type { OwnerRow } from '../../src/model/datapath.ts'
+import { parseCiliumIdentity } from '../../src/model/identity.ts'
 import { ciliumIdentities } from '../../src/model/rows.ts'
 import { table } from '../../src/table/definition.ts'
 import { median } from './figure.ts'
@@ -29,9 +30,18 @@ withLookup((object) => {
   for (let first = 0; first < IDENTITIES; first += 512)
     db.commit((tx) => {
       for (let i = first; i < first + 512; i++) {
-        const number = 1000 + i
-        const labels = [`k8s:app=many${i}`, `k8s:io.kubernetes.pod.namespace=ns${i % 5}`, `k8s:tier=t${i % 10}`]
-        tx.put(ciliumIdentities, { name: String(number), number, labels, uid: '', resourceVersion: '' })
+        const name = String(1000 + i)
+        const labels = {
+          'k8s:app': `many${i}`,
+          'k8s:io.cilium.k8s.policy.cluster': 'default',
+          'k8s:io.cilium.k8s.policy.serviceaccount': 'default',
+          'k8s:io.kubernetes.pod.namespace': `ns${i % 5}`,
+          'k8s:tier': `t${i % 10}`,
+        }
+        const metadata = { name, uid: `${name}-4b1d-11f0`, resourceVersion: name }
+        const read = parseCiliumIdentity(JSON.parse(JSON.stringify({ metadata, 'security-labels': labels })))
+        if (!read.ok) throw new Error(`an identity can not be read: ${JSON.stringify(read.error)}`)
+        tx.put(ciliumIdentities, read.value)
       }
     })
   classes.write(db.all(policyClassRows))
