@@ -83,7 +83,7 @@ export async function left(node: string): Promise<Readonly<Record<string, string
      show filters sh -c 'for d in /sys/class/net/*; do tc filter show dev \${d##*/} ingress; tc filter show dev \${d##*/} egress; done'
      show programs sh -c "bpftool net show | grep -oE '^(eth0|cilium|lxc).*'"
      show pins find /sys/fs/bpf -mindepth 1 -name '*cilium*' -o -name '*.rodata'
-     show state sh -c 'ls -A /run/cilium /var/lib/cilium | grep -v cgroupv2'`,
+     show state find /run/cilium /var/lib/cilium -mindepth 1 -path /run/cilium/cgroupv2 -prune -o -print`,
   ])
   return Object.fromEntries(
     seen

@@ -62,7 +62,20 @@ test('cleanup takes programs, filters, devices, routes, rules, CNI files and sta
   net.putAddress(netlink, { device: wire, address: '192.0.2.1/24' })
   net.putRoute(netlink, { prefix: '10.1.0.0/24', device: wire, protocol: PROTOCOL.OWN_NODES })
   net.putRoute(netlink, { prefix: '10.2.0.0/24', device: wire, protocol: PROTOCOL.STATIC })
-  net.putRoute(netlink, { prefix: '0.0.0.0/0', device: wire, table: 2004 })
+  net.changeLink(netlink, index('lo'), { up: true })
+  for (const prefix of ['0.0.0.0/0', '::/0']) {
+    net.putRoute(netlink, { prefix, type: 'local', device: index('lo'), table: 2004, scope: 254 })
+    net.putRoute(netlink, { prefix, device: wire, table: 2005, mtu: 1400 })
+  }
+  for (const family of [4, 6] as const)
+    net.createRule(netlink, {
+      family,
+      priority: 10,
+      table: 254,
+      mark: 0xb00,
+      mask: 0xf00,
+      suppress: family === 4 ? 31 : 127,
+    })
   for (const priority of [9, 500])
     net.createRule(netlink, {
       ...{ family: 4, priority, table: 2004, mark: 0x200, mask: 0xf00 },
@@ -102,6 +115,7 @@ test('cleanup takes programs, filters, devices, routes, rules, CNI files and sta
     ['eth0', 'eth0-p', 'lo', 'lxcother', 'lxcother-p'],
   )
   const routes = net.routes(netlink).filter((r) => r.protocol !== PROTOCOL.KERNEL)
+  assert.ok(!net.rules(netlink).some((r) => r.protocol === PROTOCOL.OWN))
   assert.deepEqual(
     routes.map((r) => r.prefix),
     ['10.2.0.0/24'],
