@@ -40,6 +40,7 @@ for (const mode of ['native', 'overlay'] as const) {
         cluster.serve('c', 53, 80),
         cluster.serve('n2', `53@${outside.v4}`, `53@${outside.v6}`, `80@${outside.v4}`, `80@${outside.v6}`),
       ])
+      cluster.proxyRoutes('n1')
       proxy = await cluster.proxy('n1', PORT)
       for (const number of [1, 2] as const) cluster.node(number).policy(number + 1, 1, 1)
       redirect(PORT)

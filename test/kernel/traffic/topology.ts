@@ -287,8 +287,8 @@ export function openCluster(mode: Mode, firewall = false) {
         child.once('exit', (status) => reject(new Error(`server in ${of} ended with ${status}`)))
       })
     },
-    /** A proxy on a node whose listener has this port; resolves when it listens. `said` is what it did so far. */
-    async proxy(of: 'n1' | 'n2', port: number): Promise<{ readonly said: readonly string[]; stop(): Promise<void> }> {
+    /** What the agent sets up for proxies on a node: packets find their sockets, and they their servers. */
+    proxyRoutes(of: 'n1' | 'n2'): void {
       for (const six of ['', '-6 ']) {
         const rule = (text: string) => ip(of, `${six}rule add ${text}`)
         const every = six ? '::/0' : '0.0.0.0/0'
@@ -299,6 +299,17 @@ export function openCluster(mode: Mode, firewall = false) {
         ip(of, `${six}route replace ${every} dev cilium_host table 2005`)
       }
       ip(of, 'link set cilium_host arp off')
+    },
+    /** A program in a namespace, until the end; `ready` resolves with its first line. */
+    start(of: string, ...words: readonly string[]): { readonly child: ChildProcess; readonly ready: Promise<void> } {
+      const child = spawn('nsenter', [`--net=${path(of)}`, ...words], { stdio: ['ignore', 'pipe', 'inherit'] })
+      servers.push(child)
+      const ready = new Promise<void>((resolve) => child.stdout.once('data', () => resolve()))
+      child.stdout.resume()
+      return { child, ready }
+    },
+    /** A proxy on a node whose listener has this port; resolves when it listens. `said` is what it did so far. */
+    async proxy(of: 'n1' | 'n2', port: number): Promise<{ readonly said: readonly string[]; stop(): Promise<void> }> {
       const said: string[] = []
       const words = command(of, [], false).slice(0, 3)
       const child = spawn('sh', [...words, join(import.meta.dirname, 'proxy.ts'), String(port)], {
@@ -317,7 +328,6 @@ export function openCluster(mode: Mode, firewall = false) {
           const gone = once(child, 'exit')
           child.kill('SIGKILL')
           await gone
-          for (const six of ['', '-6 ']) for (const pref of [9, 10, 11]) ip(of, `${six}rule del pref ${pref}`)
         },
       }
     },
