@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { copied, file, imageArchive, layer } from '../../tools/oci.ts'
+import { copied, file, imageArchive, layer, link } from '../../tools/oci.ts'
 import { base, program, programPath } from '../../tools/userland.ts'
 import { built, root, version } from './places.ts'
 
@@ -105,6 +105,7 @@ export async function buildClusterNetworkPolicy(): Promise<{ readonly program: s
   const entries = [
     ...base(),
     ...program(programPath('bash', 'bash')),
+    link('/bin/bash', '/usr/bin/bash'),
     copied(join(built, 'agnhost'), '/agnhost.real'),
     file('/agnhost', start, 0o755),
   ]
