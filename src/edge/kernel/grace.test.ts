@@ -18,3 +18,12 @@ test('a switch that a killed agent left moved is put back by the next one, and n
   assert.equal(readFileSync(at, 'utf8'), '0')
   assert.equal(existsSync(marker), false)
 })
+
+test('where the switch can not be moved, a marker keeps no agent from starting', (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'grace-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const marker = join(dir, 'marker')
+  writeFileSync(marker, '')
+  markHurry(marker, '/sys/kernel/fscaps') // which nobody may write, as all of /sys in a container
+  assert.equal(existsSync(marker), false)
+})

@@ -22,6 +22,7 @@ export function hurry(): () => void {
         writeFileSync(SWITCH, '1')
       }
     } catch {
+      if (moved && marker !== undefined) rmSync(marker, { force: true })
       moved = false
     }
   let held = true
@@ -36,12 +37,16 @@ export function hurry(): () => void {
 
 /**
  * While the switch is moved, `file` says so. One that is there already was left by a process that died in between: its
- * switch is put back.
+ * switch is put back; in a container that sees /sys read-only it can not have been moved.
  */
 export function markHurry(file: string, at = SWITCH): void {
   marker = file
   if (!existsSync(file)) return
-  writeFileSync(at, '0')
+  try {
+    writeFileSync(at, '0')
+  } catch (e) {
+    if (!['EROFS', 'EACCES', 'EPERM'].includes((e as NodeJS.ErrnoException).code ?? '')) throw e
+  }
   rmSync(file)
 }
 
