@@ -149,12 +149,51 @@ static int ask(const char *address, int port, const char *path, int connections,
 	return 0;
 }
 
+/* Asks on one connection until the answer has this status, and prints the wall clock then, in microseconds. */
+static int until(const char *address, int port, const char *path, const char *status)
+{
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+	char request[512], buffer[ROOM], wanted[32];
+	int length = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nhost: bench\r\n\r\n", path);
+	int begins = snprintf(wanted, sizeof(wanted), "HTTP/1.1 %s", status);
+
+	inet_pton(AF_INET, address, &four.sin_addr);
+	if (connect(fd, (void *)&four, sizeof(four)))
+		fail("connect");
+	setsockopt(fd, SOL_TCP, TCP_NODELAY, &one, sizeof(one));
+	for (uint64_t end = now() + 20000000000ull; now() < end; usleep(200)) {
+		if (write(fd, request, length) < 0)
+			fail("write");
+		for (size_t have = 0;;) {
+			ssize_t got = read(fd, buffer + have, ROOM - 1 - have);
+			if (got <= 0)
+				fail("read");
+			have += got;
+			buffer[have] = 0;
+			char *body = strstr(buffer, "\r\n\r\n"), *size = strcasestr(buffer, "content-length:");
+			if (body && size && have >= (size_t)(body + 4 - buffer) + atoi(size + 15))
+				break;
+		}
+		if (!strncmp(buffer, wanted, begins)) {
+			struct timespec t;
+			clock_gettime(CLOCK_REALTIME, &t);
+			printf("%llu\n", t.tv_sec * 1000000ull + t.tv_nsec / 1000);
+			return 0;
+		}
+	}
+	fprintf(stderr, "httpbench: no answer %s within 20 s\n", status);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "serve"))
 		serve(atoi(argv[2]));
 	if (argc == 7 && !strcmp(argv[1], "ask"))
 		return ask(argv[2], atoi(argv[3]), argv[4], atoi(argv[5]), atof(argv[6]));
-	fprintf(stderr, "usage: httpbench serve PORT | ask ADDRESS PORT PATH CONNECTIONS SECONDS\n");
+	if (argc == 6 && !strcmp(argv[1], "until"))
+		return until(argv[2], atoi(argv[3]), argv[4], argv[5]);
+	fprintf(stderr, "usage: httpbench serve PORT | until ADDRESS PORT PATH STATUS | ask ADDRESS PORT PATH CONNECTIONS SECONDS\n");
 	return 2;
 }

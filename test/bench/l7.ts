@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** HTTP through an enforced L7 rule, against the same Envoy as a plain proxy on the same node, slice by slice in turns. */
 import { join } from 'node:path'
+import { kubeconfigAccess } from '../../src/edge/kube/access.ts'
+import { openKube } from '../../src/edge/kube/client.ts'
+import { CILIUM_NETWORK_POLICIES } from '../../src/edge/kube/resource.ts'
 import { Lab, ran } from '../lab.ts'
 import { absolute, type Figure, median, relative, type Section } from './figure.ts'
 import { Lines } from './load.ts'
@@ -115,7 +118,32 @@ export const l7: Section = {
   },
 }
 
+const rule = (other: string, port: number, path: string): object => ({
+  fromEndpoints: [{ matchLabels: { bench: other } }],
+  toPorts: [{ ports: [{ port: String(port), protocol: 'TCP' }], rules: { http: [{ method: 'GET', path }] } }],
+})
+
+/** What the kernel says its maps occupy, all of the agent's together. */
+async function mapBytes(lab: Lab): Promise<number> {
+  const exec = ['-n', 'kube-system', 'exec', 'ds/cilium', '-c', 'cilium-agent', '--']
+  const text = await lab.kubectl([
+    ...exec,
+    'sh',
+    '-c',
+    'for p in /proc/[0-9]*; do cat $p/fdinfo/* 2>/dev/null; done; true',
+  ])
+  const maps = new Map<string, number>()
+  for (const part of text.split(/^pos:/m)) {
+    const id = /^map_id:\s*(\d+)/m.exec(part)?.[1]
+    const bytes = /^memlock:\s*(\d+)/m.exec(part)?.[1]
+    if (id && bytes) maps.set(id, Number(bytes))
+  }
+  if (maps.size === 0) throw new Error('the agent holds no map')
+  return [...maps.values()].reduce((a, b) => a + b, 0)
+}
+
 async function measure(lab: Lab, envoy: string, running: Lines[], report: (figure: Figure) => void): Promise<void> {
+  const kube = openKube(kubeconfigAccess(lab.kubeconfig))
   const [node = ''] = await lab.nodes()
   const apply = (...texts: readonly string[]) => lab.kubectl(['apply', '-f', '-'], texts.join('\n---\n'))
   await apply(pod('server', node), pod('client', node))
@@ -210,6 +238,22 @@ async function measure(lab: Lab, envoy: string, running: Lines[], report: (figur
     )
   }
 
+  const changed: number[] = []
+  for (let i = 0; i < 20; i++) {
+    const opens = i % 2 === 0
+    const place = [server, String(PORTS.ruled), '/turn', opens ? '200' : '403']
+    const [command = '', ...args] = [...lab.inside('default/client'), program, 'until', ...place]
+    const first = ran(command, args)
+    await new Promise((resolve) => setTimeout(resolve, 400))
+    const written = performance.timeOrigin + performance.now()
+    await kube.patch(CILIUM_NETWORK_POLICIES, 'default', 'in', {
+      spec: { ingress: [rule('client', PORTS.ruled, opens ? '/(bench|turn)' : '/bench')] },
+    })
+    changed.push(Number((await first).stdout) / 1000 - written)
+  }
+  report(absolute('L7 rule written to first request decided by it, p50', median(changed), 'ms', 20))
+  report(absolute('L7 rule written to first request decided by it, max', Math.max(...changed), 'ms'))
+
   await apply(
     policy('out', 'client', 'server', true, PORTS.ruled, '/bench'),
     policy('gate', 'client', 'server', true, PORTS.proxy, '/'),
@@ -233,6 +277,7 @@ async function measure(lab: Lab, envoy: string, running: Lines[], report: (figur
     )
   }
 
+  const before = await mapBytes(lab)
   await apply(
     ...Array.from({ length: 50 }, (_, i) => policy(`set-${i}`, 'server', 'client', false, 10_000 + i, `/set-${i}`)),
   )
@@ -247,5 +292,24 @@ async function measure(lab: Lab, envoy: string, running: Lines[], report: (figur
     '-c',
     'grep VmRSS /proc/$(cat /var/run/cilium/envoy/pid)/status',
   ])
+  report(absolute('kernel maps grow for each set of rules by', ((await mapBytes(lab)) - before) / 50, 'bytes', 2048))
   report(absolute('memory of Envoy with 50 sets of rules', Number(/\d+/.exec(memory)?.[0]) / 1024, 'MB'))
+
+  // Last: whoever watches goes on when its terminal has gone.
+  await lab.kubectl(['delete', 'cnp', 'out', 'gate'])
+  const watching = new Lines([
+    ...lab.command,
+    ...['-n', 'kube-system', 'exec', 'ds/cilium', '-c', 'cilium-agent', '--'],
+    ...['sh', '-c', 'cilium monitor --type l7 >/dev/null'],
+  ])
+  running.push(watching)
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  const watched: Slice[] = []
+  for (let i = 0; i < ROUNDS; i++) watched.push(await ruled(16))
+  const quiet = oneEnd.get(16) ?? 0
+  const rate = median(watched.map((s) => s.rate))
+  report(
+    relative('HTTP through a rule, 16 connections, every request shown by a monitor', rate, '1/s', quiet, rate / quiet),
+  )
+  kube.close()
 }
