@@ -70,7 +70,9 @@ export function evaluator(
       .slice(first)
       .filter((i) => certain(i) && outcomes[i]?.verdict === verdict.redirect)
       .map((i) => said[i] as Said)
-      .filter(({ entry }) => entry.tier === tier && (staged || entry.mode !== 'staged') && entry.layer7?.kind === kind)
+      .filter(
+        ({ entry }) => entry.tier === tier && entry.mode !== (staged ? 'now' : 'staged') && entry.layer7?.kind === kind,
+      )
       .sort((a, b) => (a.scope < b.scope ? -1 : a.scope > b.scope ? 1 : 0))
     const key = `${program.direction} ${kind === 'http' ? '' : `${kind} `}${of.map((s) => `${s.scope}${isOpen(s.entry) ? ' audit' : ''}`).join(' | ')}`
     const rules = of.flatMap(({ entry }) => {
@@ -96,7 +98,7 @@ export function evaluator(
     for (let k = at; k < covering.length; k++) {
       const i = covering[k] as number
       const { entry } = said[i] as Said
-      if (entry.tier === skip || (entry.mode === 'staged' && !staged)) continue
+      if (entry.tier === skip || entry.mode === (staged ? 'now' : 'staged')) continue
       const sure = certain(i)
       if (!sure && !possible?.(i)) continue
       const outcome = outcomes[i]

@@ -41,7 +41,8 @@ export interface Entry {
   readonly action: Rule['action'] | 'default'
   /** Of `tiers`. */
   readonly tier: number
-  readonly mode: PolicyMode
+  /** `now`: in force, but not where staged policies are too; another entry of the same rule stands for it there. */
+  readonly mode: PolicyMode | 'now'
   /** For `default`: the policies that asked for it. */
   readonly by?: readonly string[]
   readonly peers: 'all' | readonly Peer[]
@@ -123,13 +124,22 @@ export function programFrom(
   settings: PolicySettings,
 ): Program {
   const asked = { enforce: new Set<string>(), audit: new Set<string>(), staged: new Set<string>() }
-  const demands = selecting.flatMap(({ spec }) => (spec.demands ?? []).filter((d) => d.direction === direction))
+  const demandsOf = (of: readonly Selecting[]) =>
+    of.flatMap(({ spec }) => (spec.demands ?? []).filter((d) => d.direction === direction))
+  const demands = demandsOf(selecting)
+  // What a staged policy asks of the peers of all rules is asked only where it is in force.
+  const now = demandsOf(selecting.filter(({ policy }) => policy.mode !== 'staged'))
   const placed: Placed[] = []
   for (const { policy, spec } of selecting) {
     if (spec.enforce[direction]) asked[policy.mode].add(policy.key)
     for (const [position, rule] of spec.rules.entries())
       if (rule.direction === direction) {
-        const entry = entryOf(resolvable(rule, settings), subject, tiers[spec.tier], policy.mode, demands)
+        const made = (mode: Entry['mode'], narrowing: readonly Demand[]) =>
+          entryOf(resolvable(rule, settings), subject, tiers[spec.tier], mode, narrowing)
+        const split = policy.mode === 'enforce' && rule.narrowed && now.length < demands.length
+        if (split)
+          placed.push({ entry: made('staged', demands), priority: spec.priority, policy: policy.key, position })
+        const entry = made(split ? 'now' : policy.mode, policy.mode === 'staged' ? demands : now)
         placed.push({ entry, priority: spec.priority, policy: policy.key, position })
       }
   }
@@ -189,7 +199,7 @@ function entryOf(
   rule: Rule,
   subject: Pick<Subject, 'namedPorts'>,
   tier: number,
-  mode: PolicyMode,
+  mode: Entry['mode'],
   demands: readonly Demand[],
 ): Entry {
   const { key, action } = rule
