@@ -116,7 +116,7 @@ export function fakeNode() {
     waitInitialised: true,
   })
   const ofPolicy = { table: policyRows, needs: (r: { readonly policy: number }) => [String(r.policy)] }
-  targets.add(ipcacheRows, ipcache.target, { after: [policyClassRows], waitInitialised: true })
+  targets.add(ipcacheRows, ipcache.target, { after: [policyClassRows, policyRows], waitInitialised: true })
   targets.add(ownerRows, owners.target, { after: [policyClassRows, ofPolicy], waitInitialised: true })
   targets.add(interfaceRows, interfaces.target, { after: [policyClassRows, ofPolicy], waitInitialised: true })
   targets.add(podDevices, podTargets.target)

@@ -74,6 +74,21 @@ test('what is learnt is in the kernel when the promise resolves', async (t) => {
   assert.equal(ipcache.there.size, 2)
 })
 
+test('an address that needs other tables is announced after them', async (t) => {
+  const { open, told, ipcache, policies, policy } = await start(t)
+  const to = (rule: object, port: string) => ({ toFQDNs: [rule], toPorts: [{ ports: [{ port, protocol: 'TCP' }] }] })
+  policy({ endpointSelector: {}, egress: [to({ matchName: 'a.io' }, '80'), to({ matchPattern: '*.io' }, '443')] })
+  const names = open()
+  await names.learn(told('b.io', '192.0.2.1'))
+  policies.state.refuse = 'not yet'
+  const late = names.learn(told('a.io', '192.0.2.2'))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual([...ipcache.there.keys()], ['192.0.2.1/32'])
+  policies.state.refuse = ''
+  await late
+  assert.deepEqual([...ipcache.there.keys()], ['192.0.2.1/32', '192.0.2.2/32'])
+})
+
 test('answers of one turn are one commit, and known ones none', async (t) => {
   const { open, told, db } = await start(t)
   const names = open()

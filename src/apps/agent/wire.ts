@@ -143,7 +143,8 @@ export function wire(
   const ofPolicy = { table: policyRows, needs: (row: { readonly policy: number }) => [String(row.policy)] }
   targets.add(ipcacheRows, kernel.ipcacheTarget(ipcacheRows, maps.map('cilium_ipcache'), judgeAnew), {
     ...complete,
-    after: [policyClassRows],
+    // Also the tables that have a class for a new identity, while they wait for a proxy.
+    after: [policyClassRows, policyRows],
   })
   targets.add(ownerRows, kernel.ownersTarget(ownerRows, maps.map('cilium_owners'), judgeAnew), {
     ...complete,
