@@ -2,7 +2,7 @@
 // A machine that lacks something: agent and lab say what, and how to get it, and leave nothing.
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -73,7 +73,9 @@ for (const [what, command, says] of cases)
     assert.ok(!existsSync('/run/cilium-lab/missing'))
   })
 
-test('a read-only /sys is enough for an agent: it starts, answers and ends', async () => {
+test('a read-only /sys is enough for an agent: it starts, answers and ends, also where one before it was killed', async () => {
+  mkdirSync(join(dir, 'run/state'), { recursive: true })
+  writeFileSync(join(dir, 'run/state/rcu_expedited'), '') // the switch of the kernel that it would put back
   const [program = '', ...args] = within(
     'mount -t bpf none /sys/fs/bpf && mount --rbind /sys /sys && mount -o remount,ro,bind /sys',
     agent,
