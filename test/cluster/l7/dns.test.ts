@@ -54,7 +54,12 @@ describe('rules for names', { timeout: 400_000 }, () => {
   const statusOf = (text: string): string => /status: ([A-Z]+)/.exec(text)?.[1] ?? 'none'
   const one = (text: string): Look => JSON.parse(text) as Look
 
-  const look = async (client: string, first: number, count: number | string, server = servers[0] ?? ''): Promise<Look> => {
+  const look = async (
+    client: string,
+    first: number,
+    count: number | string,
+    server = servers[0] ?? '',
+  ): Promise<Look> => {
     const lines: string[] = []
     await inPod(
       lab,
@@ -193,7 +198,11 @@ describe('rules for names', { timeout: 400_000 }, () => {
     const constant = look('client', 0, '25s', servers[1])
     await new Promise((resolve) => setTimeout(resolve, 1000))
     await kill('cilium')
-    await until('the agent answers', async () => (await lab.cilium(clientNode, ['status', '--brief'])).code === 0, 60_000)
+    await until(
+      'the agent answers',
+      async () => (await lab.cilium(clientNode, ['status', '--brief'])).code === 0,
+      60_000,
+    )
     const r = await constant
     assert.ok(r.asked > 200, JSON.stringify(r))
     assert.deepEqual([r.failed, r.lost, r.errors], [0, 0, {}], JSON.stringify(r))

@@ -22,7 +22,11 @@ for (const [family, domain, level, option, any] of [
   setSocketOption(fd, level, option, on) // IP_RECVORIGDSTADDR
   bind(fd, socketAddress({ address: address(any), port }))
   const raw = openRawUdp(family, 0)
-  const echo = () => write(raw, read(fd).map(({ from, to, bytes }) => ({ from: to, to: from, bytes })))
+  const echo = () =>
+    write(
+      raw,
+      read(fd).map(({ from, to, bytes }) => ({ from: to, to: from, bytes })),
+    )
   watched.push(watchReadable(fd, echo))
 }
 process.stdout.write('ready\n')
