@@ -69,7 +69,10 @@ export async function held(node: string): Promise<Readonly<Record<string, number
   }
 }
 
-/** What of the product is on a node, by what an administrator would look for. */
+/**
+ * What of the product is on a node, by what an administrator would look for; but for what the plugin leaves when a pod
+ * ends while the node is being cleaned: its log, and the deletion it queues.
+ */
 export async function left(node: string): Promise<Readonly<Record<string, string>>> {
   const seen = await inMachine(node, [
     'sh',
@@ -83,7 +86,7 @@ export async function left(node: string): Promise<Readonly<Record<string, string
      show filters sh -c 'for d in /sys/class/net/*; do tc filter show dev \${d##*/} ingress; tc filter show dev \${d##*/} egress; done'
      show programs sh -c "bpftool net show | grep -oE '^(eth0|cilium|lxc).*'"
      show pins find /sys/fs/bpf -mindepth 1 -name '*cilium*' -o -name '*.rodata'
-     show state find /run/cilium /var/lib/cilium -mindepth 1 -path /run/cilium/cgroupv2 -prune -o -print`,
+     show state find /run/cilium /var/lib/cilium -mindepth 1 -path /run/cilium/cgroupv2 -prune -o -path /run/cilium/deleteQueue -prune -o ! -name cilium-cni.log -print`,
   ])
   return Object.fromEntries(
     seen
