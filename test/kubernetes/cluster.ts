@@ -113,7 +113,7 @@ export interface AuditEvent {
   readonly verb: string
   readonly requestURI: string
   readonly user: { readonly username: string; readonly extra?: Readonly<Record<string, readonly string[]>> }
-  readonly objectRef?: { readonly resource: string; readonly subresource?: string; readonly apiGroup?: string }
+  readonly objectRef?: { readonly resource?: string; readonly subresource?: string; readonly apiGroup?: string }
   readonly responseStatus?: { readonly code: number }
   readonly requestReceivedTimestamp: string
 }

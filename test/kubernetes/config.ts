@@ -82,21 +82,6 @@ export function writeCredentials(nodes: number): void {
       (name, i) => `${name}-token,system:node:${name},${10 + i},"system:nodes"`,
     ),
   ]
-  writeFileSync(
-    at('audit.json'),
-    JSON.stringify({
-      apiVersion: 'audit.k8s.io/v1',
-      kind: 'Policy',
-      omitStages: ['RequestReceived', 'ResponseStarted'],
-      rules: [
-        {
-          level: 'Metadata',
-          users: ['cilium', 'cilium-operator'].map((a) => `system:serviceaccount:kube-system:${a}`),
-        },
-        { level: 'None' },
-      ],
-    }),
-  )
   writeFileSync(at('tokens.csv'), `${tokens.join('\n')}\n`)
   writeFileSync(kubeconfig, userConfig('admin-token'), { mode: 0o600 })
   writeFileSync(at('audit.json'), JSON.stringify(auditPolicy))
@@ -104,12 +89,11 @@ export function writeCredentials(nodes: number): void {
   writeFileSync(at('scheduler.conf'), userConfig('scheduler-token'))
 }
 
-/** In the control plane's machine: which verbs the product's accounts use (`rbac.ts`). */
-export const auditLog = '/var/log/audit.log'
+/** What the product's accounts ask for, in the API server's own log. */
 const auditPolicy = {
   apiVersion: 'audit.k8s.io/v1',
   kind: 'Policy',
-  omitStages: ['RequestReceived'],
+  omitStages: ['RequestReceived', 'ResponseStarted'],
   omitManagedFields: true,
   rules: [
     {
@@ -162,8 +146,6 @@ export const controlPrograms = (): readonly (readonly [name: string, command: re
       '--service-account-issuer=https://kubernetes.default.svc',
       `--token-auth-file=${at('tokens.csv')}`,
       '--authorization-mode=Node,RBAC',
-      `--audit-policy-file=${at('audit.json')}`,
-      `--audit-log-path=${auditLog}`,
       `--service-cluster-ip-range=${services}`,
       '--allow-privileged=true',
       '--profiling=false',

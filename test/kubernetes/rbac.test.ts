@@ -4,10 +4,9 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { build } from './build.ts'
-import { down, inMachine, up } from './cluster.ts'
-import { auditLog } from './config.ts'
+import { type AuditEvent, audited, down, up } from './cluster.ts'
 import { items, json, kubectl, tryKubectl } from './kubectl.ts'
-import { control, root } from './places.ts'
+import { root } from './places.ts'
 import { install, ready } from './product.ts'
 import { until } from './run.ts'
 import { apply, pod } from './workloads.ts'
@@ -26,26 +25,9 @@ const seldom: Readonly<Record<string, string>> = {
   'cilium-operator cilium.io/ciliumnodes/status patch': 'there is no prefix left for a node',
 }
 
-interface Call {
-  readonly stage: string
-  readonly verb: string
-  readonly user: { readonly username: string }
-  readonly objectRef?: {
-    readonly apiGroup?: string
-    readonly resource?: string
-    readonly subresource?: string
-    readonly name?: string
-  }
-  readonly responseStatus?: { readonly code?: number; readonly message?: string }
-}
-const calls = async (): Promise<readonly Call[]> =>
-  (await inMachine(control.name, ['cat', auditLog]))
-    .split('\n')
-    .filter((l) => l !== '')
-    .map((l) => JSON.parse(l) as Call)
 const nameOf = (account: string, group: string, resource: string, verb: string): string =>
   `${account} ${group}/${resource} ${verb}`
-const usedBy = (all: readonly Call[]): ReadonlySet<string> =>
+const usedBy = (all: readonly AuditEvent[]): ReadonlySet<string> =>
   new Set(
     all.map(({ user, verb, objectRef: o }) =>
       nameOf(
@@ -160,13 +142,13 @@ describe('what the chart grants', { concurrency: 1 }, () => {
     await until(
       'all that is granted is used',
       async () => {
-        const used = usedBy(await calls())
+        const used = usedBy(audited())
         unused = [...known].filter((g) => !used.has(g) && !(g in seldom))
         return unused.length === 0 || `granted and never used: ${unused.join(', ')}`
       },
       60,
     )
-    const denied = (await calls()).filter((c) => c.responseStatus?.code === 403)
+    const denied = audited().filter((c) => c.responseStatus?.code === 403)
     assert.deepEqual([...usedBy(denied)], [])
     for (const g of Object.keys(seldom)) assert.ok(known.has(g), `${g} is not granted any more`)
   })

@@ -47,7 +47,7 @@ export async function cleanup(agent: Agent, bpfRoot: string, options: CleanupOpt
   if (parts.includes('bpf')) removePrograms(at(bpfRoot), bpfRoot)
   if (parts.includes('devices')) removeDevices()
   if (parts.includes('cni')) removeCni(at('/etc/cni/net.d'), at('/opt/cni/bin'))
-  if (parts.includes('state')) removeState([at('/var/run/cilium'), at('/var/lib/cilium')])
+  if (parts.includes('state')) removeState([at('/run/cilium'), at('/var/run/cilium'), at('/var/lib/cilium')])
   print('Removed.')
 }
 
@@ -106,7 +106,10 @@ function removeCni(conf: string, bin: string): void {
   removeAll(join(bin, 'cilium-cni'))
 }
 
-/** What is mounted there belongs to the node and stays, as Cilium's cgroup mount does. */
+/**
+ * What is mounted there belongs to the node and stays, as Cilium's cgroup mount does. Where the node's file system is seen
+ * below another root, its link from /var/run to /run leads out of it, so both are looked at.
+ */
 function removeState(directories: readonly string[]): void {
   for (const directory of directories)
     for (const name of existsSync(directory) ? readdirSync(directory) : [])
