@@ -118,7 +118,7 @@ export interface AuditEvent {
   readonly requestReceivedTimestamp: string
 }
 
-/** Requests answered so far, the oldest first. Watches are told when they end. */
+/** Requests answered so far, the oldest first; watches when they begin and when they end. */
 export const audited = (): readonly AuditEvent[] =>
   readFileSync(logFile(control.name, 'kube-apiserver'), 'utf8')
     .split('\n')

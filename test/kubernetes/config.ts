@@ -93,7 +93,7 @@ export function writeCredentials(nodes: number): void {
 const auditPolicy = {
   apiVersion: 'audit.k8s.io/v1',
   kind: 'Policy',
-  omitStages: ['RequestReceived', 'ResponseStarted'],
+  omitStages: ['RequestReceived'],
   omitManagedFields: true,
   rules: [
     {

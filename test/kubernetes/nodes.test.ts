@@ -164,7 +164,7 @@ describe('nodes', { concurrency: 1 }, () => {
       // Policies once more: what the agent before has told of this node is in their status.
       assert.equal(
         uris.length,
-        /(cilium.*|cluster)networkpolicies$/.test(who) ? 2 : 1,
+        /\/(cilium|ciliumclusterwide|cluster)networkpolicies$/.test(who) ? 2 : 1,
         `${who}: ${uris.join(' ')}`,
       )
       for (const uri of uris) assert.match(uri, /resourceVersion=0/)
