@@ -111,7 +111,7 @@ function mirror(): string {
     const found = existsSync(file) ? pattern.exec(readFileSync(file, 'utf8'))?.[1] : undefined
     if (found !== undefined) return found
   }
-  return 'http://deb.debian.org/debian'
+  throw new Error('/etc/apt names no mirror of bookworm to fetch kernels from: add one to /etc/apt/sources.list')
 }
 
 function newestPackage(line: string, names: string): string {
