@@ -161,17 +161,12 @@ SEC("tc")
 int to_wire(struct __sk_buff *skb)
 {
 	bool v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
-	struct flow_key key;
-	__u8 tcp_flags;
 
 	if (!config.host_firewall || skb->mark == MARK_JUDGED || (!v6 && skb->protocol != bpf_htons(ETH_P_IP)))
 		return TC_ACT_OK;
-	int side = v6 ? parse_plain(skb, &key, &tcp_flags, true) : parse_plain(skb, &key, &tcp_flags, false);
-	if (side >= 0) {
-		int verdict = fast(skb, &key, side, tcp_flags, skb->ifindex | ENTRY_TO_WIRE, 0, DIRECTION_EGRESS);
-		if (verdict >= 0)
-			return verdict;
-	}
+	int verdict = fast_plain(skb, v6, skb->ifindex | ENTRY_TO_WIRE, 0, DIRECTION_EGRESS);
+	if (verdict >= 0)
+		return verdict;
 	call(skb, CALL_OF_NODE);
 	return TC_ACT_SHOT;
 }
@@ -291,14 +286,9 @@ int from_host(struct __sk_buff *skb)
 	if (!v6 && skb->protocol != bpf_htons(ETH_P_IP))
 		return TC_ACT_OK;
 	if (role == PROXY_UPSTREAM_EGRESS) {
-		struct flow_key key;
-		__u8 tcp_flags;
-		int side = v6 ? parse_plain(skb, &key, &tcp_flags, true) : parse_plain(skb, &key, &tcp_flags, false);
-		if (side >= 0) {
-			int verdict = fast(skb, &key, side, tcp_flags, skb->ifindex, 0, DIRECTION_EGRESS);
-			if (verdict >= 0)
-				return verdict;
-		}
+		int verdict = fast_plain(skb, v6, skb->ifindex, 0, DIRECTION_EGRESS);
+		if (verdict >= 0)
+			return verdict;
 		call(skb, CALL_PROXY_JUDGE);
 		return TC_ACT_SHOT;
 	}
@@ -308,14 +298,9 @@ int from_host(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	bool guarded = config.host_firewall && !is_downstream(role);
 	if (guarded) {
-		struct flow_key key;
-		__u8 tcp_flags;
-		int side = v6 ? parse_plain(skb, &key, &tcp_flags, true) : parse_plain(skb, &key, &tcp_flags, false);
-		if (side >= 0) {
-			int verdict = fast(skb, &key, side, tcp_flags, skb->ifindex, 0, DIRECTION_EGRESS);
-			if (verdict >= 0)
-				return verdict;
-		}
+		int verdict = fast_plain(skb, v6, skb->ifindex, 0, DIRECTION_EGRESS);
+		if (verdict >= 0)
+			return verdict;
 	}
 	p->tunnel_identity = 0;
 	p->translated = 0;

@@ -132,3 +132,14 @@ static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *ke
 	}
 	return TC_ACT_SHOT;
 }
+
+/* Both at once: the verdict, or -1 for what has to be judged. */
+static __always_inline int fast_plain(struct __sk_buff *skb, bool v6, __u32 entry, __u32 tunnel_identity,
+				      const __u32 direction)
+{
+	struct flow_key key;
+	__u8 tcp_flags;
+	int side = v6 ? parse_plain(skb, &key, &tcp_flags, true) : parse_plain(skb, &key, &tcp_flags, false);
+
+	return side < 0 ? -1 : fast(skb, &key, side, tcp_flags, entry, tunnel_identity, direction);
+}
