@@ -11,7 +11,7 @@ import { items, json, tryKubectl } from './kubectl.ts'
 import { agentOn } from './look.ts'
 import { helm, install, ready, release } from './product.ts'
 import { until } from './run.ts'
-import { apply, pod, service } from './workloads.ts'
+import { apply, pod, podsReady, service } from './workloads.ts'
 
 const node = 'node-1'
 before(async () => {
@@ -20,10 +20,7 @@ before(async () => {
   await install()
   await ready()
   await apply([pod('client', node), pod('near', node), service('near', 'near')])
-  await until('pods are ready', async () => {
-    const r = await tryKubectl(['wait', '--for=condition=Ready', 'pod', '--all', '--timeout=30s'])
-    return r.code === 0 || r.stderr
-  })
+  await podsReady()
 })
 after(down)
 
@@ -43,23 +40,33 @@ interface State {
 
 describe('exec lines of clients', { concurrency: 1 }, () => {
   test('cilium status --wait finds no error and no warning', async () => {
-    const status = await parsed<{
-      cilium: State
-      kubernetes: State
-      hubble: State
-      kvstore: State
-      'auth-certificate-provider': State
-      cluster: { ciliumHealth: State }
-      controllers: { status: { 'consecutive-failure-count': number } }[]
-    }>('cilium', 'status', '-o', 'json')
-    for (const s of [status.cilium, status.kubernetes, status.hubble, status.kvstore, status.cluster.ciliumHealth])
-      assert.ok(['Ok', 'Disabled'].includes(s.state), JSON.stringify(s))
-    assert.ok(['Ok', 'Disabled'].includes(status['auth-certificate-provider'].state))
-    assert.ok(status.controllers.every((c) => c.status['consecutive-failure-count'] === 0))
-    const endpoints = await parsed<{ status: { state: string; identity: { id: number } } }[]>(
-      ...['cilium', 'endpoint', 'list', '-o', 'json'],
-    )
-    assert.deepEqual([...new Set(endpoints.map((e) => e.status.state))], ['ready'])
+    // As a client does that waits.
+    await until('all is well', async () => {
+      const status = await parsed<{
+        cilium: State
+        kubernetes: State
+        hubble: State
+        kvstore: State
+        'auth-certificate-provider': State
+        cluster: { ciliumHealth: State }
+        controllers: { status: { 'consecutive-failure-count': number } }[]
+      }>('cilium', 'status', '-o', 'json')
+      const { cilium, kubernetes, hubble, kvstore, cluster, controllers } = status
+      const auth = status['auth-certificate-provider']
+      const ill = [cilium, kubernetes, hubble, kvstore, cluster.ciliumHealth, auth].filter(
+        (s) => !['Ok', 'Disabled'].includes(s.state),
+      )
+      return (
+        (ill.length === 0 && controllers.every((c) => c.status['consecutive-failure-count'] === 0)) ||
+        JSON.stringify({ ill, controllers })
+      )
+    })
+    await until('endpoints are ready', async () => {
+      const endpoints = await parsed<{ status: { state: string; identity: { id: number } } }[]>(
+        ...['cilium', 'endpoint', 'list', '-o', 'json'],
+      )
+      return endpoints.every((e) => e.status.state === 'ready') || JSON.stringify(endpoints.map((e) => e.status.state))
+    })
     for (const [kind, name] of [
       ['daemonset', 'cilium'],
       ['deployment', 'cilium-operator'],
@@ -71,10 +78,11 @@ describe('exec lines of clients', { concurrency: 1 }, () => {
     }
     // "Cluster Pods": as many CiliumEndpoints as pods that are not in a node's network.
     const pods = await items<{ spec: { hostNetwork?: boolean } }>(['get', 'pods', '-A'])
-    assert.equal(
-      (await items(['get', 'ciliumendpoints', '-A'])).length,
-      pods.filter((p) => p.spec.hostNetwork !== true).length,
-    )
+    const wanted = pods.filter((p) => p.spec.hostNetwork !== true).length
+    await until('every pod has its CiliumEndpoint', async () => {
+      const { length } = await items(['get', 'ciliumendpoints', '-A'])
+      return length === wanted || `${length} of ${wanted}`
+    })
   })
 
   test('versions are read from the release, and from the agent as a semantic version', async () => {
@@ -98,16 +106,20 @@ describe('exec lines of clients', { concurrency: 1 }, () => {
   test('policy revisions, services and the configuration are read as the connectivity test does', async () => {
     // The quotes come as they are; who asks strips them.
     assert.match(await agent('cilium', 'policy', 'get', '-o', "jsonpath='{.revision}'"), /^'?\d+'?\s*$/)
-    const endpoints = await parsed<{ status: { policy?: { realized?: { 'policy-revision': number } } } }[]>(
-      ...['cilium', 'endpoint', 'list', '-o', 'json'],
-    )
-    assert.ok(endpoints.every((e) => (e.status.policy?.realized?.['policy-revision'] ?? 0) > 0))
+    await until('policy is realized', async () => {
+      const endpoints = await parsed<{ status: { policy?: { realized?: { 'policy-revision': number } } } }[]>(
+        ...['cilium', 'endpoint', 'list', '-o', 'json'],
+      )
+      return endpoints.every((e) => (e.status.policy?.realized?.['policy-revision'] ?? 0) > 0)
+    })
     const near = await json<{ spec: { clusterIP: string } }>(['get', 'service', 'near'])
-    const services = await parsed<
-      { spec: { 'frontend-address': { ip: string; port: number }; 'backend-addresses': object[] } }[]
-    >('cilium', 'service', 'list', '--output=json')
-    const found = services.find((s) => s.spec['frontend-address'].ip === near.spec.clusterIP)
-    assert.equal(found?.spec['backend-addresses'].length, 1)
+    await until('the service has its backend', async () => {
+      const services = await parsed<
+        { spec: { 'frontend-address': { ip: string; port: number }; 'backend-addresses': object[] } }[]
+      >('cilium', 'service', 'list', '--output=json')
+      const found = services.find((s) => s.spec['frontend-address'].ip === near.spec.clusterIP)
+      return found?.spec['backend-addresses'].length === 1
+    })
     const cm = await json<{ data: Record<string, string> }>(['-n', 'kube-system', 'get', 'cm', 'cilium-config'])
     assert.equal(cm.data['routing-mode'], 'tunnel')
   })

@@ -74,14 +74,10 @@ async function makeMachine(m: Machine): Promise<void> {
   const dir = dirOf(m.name)
   mkdirSync(dir, { recursive: true })
   started(script, ['start', full(m.name), dir], logFile(m.name, 'machine'), pidFile(m.name, 'machine'))
-  await until(
-    `machine ${m.name}`,
-    () => {
-      const pid = machinePid(m.name)
-      return pid !== undefined && existsSync(`/proc/${pid}/root/run/node`)
-    },
-    10,
-  )
+  await until(`machine ${m.name}`, () => {
+    const pid = machinePid(m.name)
+    return pid !== undefined && existsSync(`/proc/${pid}/root/run/node`)
+  })
   const port = portOf(m.name)
   await output('ip', ['link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(machinePid(m.name))])
   await output('ip', ['link', 'set', port, 'master', bridge, 'up'])
@@ -106,7 +102,7 @@ async function startControl(nodes: number): Promise<void> {
 export async function startApi(): Promise<void> {
   const [name, args] = controlPrograms().find(([n]) => n === 'kube-apiserver') as [string, readonly string[]]
   start(control.name, name, args)
-  await until('the API server', async () => (await tryKubectl(['get', '--raw', '/readyz'])).code === 0, 60)
+  await until('the API server', async () => (await tryKubectl(['get', '--raw', '/readyz'])).code === 0)
 }
 /** A request that an agent or the operator made, as the API server's audit log tells it. */
 export interface AuditEvent {
@@ -140,7 +136,7 @@ export async function startNode(n: number): Promise<void> {
   upper('etc/hostname', `${m.name}\n`)
   await makeMachine(m)
   start(m.name, 'containerd', ['containerd'])
-  await until(`containerd of ${m.name}`, async () => (await ran(...ctr(m.name, ['version']))).code === 0, 20)
+  await until(`containerd of ${m.name}`, async () => (await ran(...ctr(m.name, ['version']))).code === 0)
   await loadImages(m.name)
   startKubelet(m.name)
 }

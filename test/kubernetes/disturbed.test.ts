@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { build, pauseImage } from './build.ts'
 import { down, inMachine, nodeNames, startApi, startNode, stopApi, stopNode, up } from './cluster.ts'
 import { items, json, kubectl, tryKubectl } from './kubectl.ts'
-import { agentJson, healthy, held } from './look.ts'
+import { agentJson, healthy, held, heldAgain, settled } from './look.ts'
 import { helm, install, installDns, ready, upgrade } from './product.ts'
 import { until } from './run.ts'
-import { answer, apply, pod, podInfo, service, startTraffic } from './workloads.ts'
+import { answer, answers, apply, pod, podInfo, podsReady, service, startTraffic } from './workloads.ts'
 
 /** Short enough to see an identity go that nobody uses any more. */
 const values = ['operator.identityGCInterval=5s', 'operator.identityHeartbeatTimeout=15s']
@@ -26,7 +26,7 @@ before(async () => {
     pod('far', 'node-2', { role: 'server' }),
     service('far', 'far'),
   ])
-  await kubectl(['wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s'])
+  await podsReady()
 })
 after(down)
 
@@ -74,7 +74,7 @@ describe('a cluster that is disturbed', { concurrency: 1 }, () => {
   test('traffic goes on and policy holds while the API server is away for a minute, and agents follow it after', async () => {
     await apply([onlyClient])
     const far = await farAddress()
-    await until('other is denied', async () => (await answer('other', far, 8080, 1)) === '', 30)
+    await until('other is denied', async () => (await answer('other', far, 8080, 1)) === '')
     const traffic = await startTraffic('client', far)
     const forbidden = await startTraffic('other', far)
     await stopApi()
@@ -82,14 +82,14 @@ describe('a cluster that is disturbed', { concurrency: 1 }, () => {
     // A restart in the middle has nobody to ask: it goes on with what the kernel and the disk hold.
     await inMachine('node-2', ['pkill', '-9', '-f', 'build/agent.js'])
     await sleep(30_000)
-    for (const node of nodeNames()) assert.equal(await healthy(node), true)
+    for (const node of nodeNames()) await until(`the agent of ${node} is healthy`, () => healthy(node))
     await startApi()
     const { failed, unanswered } = await traffic.finish()
     assert.deepEqual({ failed, unanswered }, lossless)
     const { made, failed: refused } = await forbidden.finish()
     assert.equal(refused, made)
     await kubectl(['delete', 'cnp', 'server'])
-    await until('other is let in again', async () => (await answer('other', far)) === 'far')
+    await answers('other', far, 'far')
     await until('agents see all objects', async () => {
       const states = await Promise.all(
         nodeNames().map((n) => agentJson<{ kubernetes: { state: string; msg: string } }>(n, ['status'])),
@@ -98,9 +98,9 @@ describe('a cluster that is disturbed', { concurrency: 1 }, () => {
     })
     // Kubernetes' scheduler waits longer than we do: the node is named, so that only kubelet and agent have a part.
     await apply([{ ...pod('late', ''), spec: { ...(pod('late', '') as { spec: object }).spec, nodeName: 'node-2' } }])
-    await kubectl(['wait', '--for=condition=Ready', 'pod/late', '--timeout=90s'])
+    await podsReady('late')
     const late = (await podInfo('late')).addresses[0] as string
-    await until('the new pod answers', async () => (await answer('client', late)) === 'late')
+    await answers('client', late, 'late')
     await kubectl(['delete', 'pod', 'late'])
   })
 
@@ -108,8 +108,7 @@ describe('a cluster that is disturbed', { concurrency: 1 }, () => {
     const pods = (await items(['get', 'pods', '-A', '--field-selector=metadata.namespace!=kube-system'])).length + 1
     const links = (all: readonly Readonly<Record<string, number>>[]) => all.reduce((n, h) => n + (h['links'] ?? 0), 0)
     await until('earlier pods are gone', async () => links(await Promise.all(nodeNames().map(held))) === pods)
-    await sleep(2000)
-    const earlier = await Promise.all(nodeNames().map(held))
+    const earlier = await settled()
     const count = 100
     await apply([
       {
@@ -136,31 +135,23 @@ describe('a cluster that is disturbed', { concurrency: 1 }, () => {
     assert.equal(links(during), links(earlier) + count)
     assert.equal(await identitiesOf('burst'), 1)
     await kubectl(['delete', 'cnp', 'burst'])
-    await kubectl(['delete', 'deployment', 'burst', '--cascade=foreground', '--timeout=120s'])
-    await until('pods are gone', async () => (await items(['get', 'pods', '-l', 'app=burst'])).length === 0, 120)
+    await kubectl(['delete', 'deployment', 'burst', '--cascade=foreground', '--timeout=300s'])
+    await until('pods are gone', async () => (await items(['get', 'pods', '-l', 'app=burst'])).length === 0)
     await until('endpoints are gone', async () => (await items(['get', 'ciliumendpoints', '-A'])).length === pods)
-    await until(
-      'nodes hold what they held before',
-      async () => {
-        const now = await Promise.all(nodeNames().map(held))
-        return JSON.stringify(now) === JSON.stringify(earlier) || JSON.stringify({ earlier, now })
-      },
-      60,
-    )
-    await until('the identity is gone', async () => (await identitiesOf('burst')) === 0, 90)
+    await heldAgain(nodeNames(), earlier)
+    await until('the identity is gone', async () => (await identitiesOf('burst')) === 0)
   })
 
   test('a node that is drained, cut off, deleted and back again serves pods', async () => {
-    await kubectl(['drain', 'node-2', '--ignore-daemonsets', '--delete-emptydir-data', '--force', '--timeout=60s'])
+    await kubectl(['drain', 'node-2', '--ignore-daemonsets', '--delete-emptydir-data', '--force', '--timeout=300s'])
     await stopNode('node-2')
     await kubectl(['delete', 'node', 'node-2'])
     await startNode(2)
     await until('the node is back', async () => (await tryKubectl(['get', 'node', 'node-2'])).code === 0)
-    await ready(120)
+    await ready()
     await apply([pod('far', 'node-2', { role: 'server' })])
-    await kubectl(['wait', '--for=condition=Ready', 'pod/far', '--timeout=60s'])
-    for (const address of (await podInfo('far')).addresses)
-      await until('the new pod answers', async () => (await answer('client', address)) === 'far')
+    await podsReady('far')
+    for (const address of (await podInfo('far')).addresses) await answers('client', address, 'far')
   })
 })
 

@@ -9,7 +9,7 @@ import { agentJson, inAgent } from './look.ts'
 import { apiPort, hostAddress } from './places.ts'
 import { install, ready, upgrade } from './product.ts'
 import { until } from './run.ts'
-import { apply, pod } from './workloads.ts'
+import { apply, pod, podsReady } from './workloads.ts'
 
 const node = 'node-1'
 /** Kubelet tells of a container some time after it runs. */
@@ -100,7 +100,7 @@ describe('faults', { concurrency: 1 }, () => {
       return (cilium.state === 'Warning' && /ENOSPC|no space left/.test(JSON.stringify(conditions))) || cilium.msg
     })
     await inMachine(node, ['rm', '/run/cilium/filler'])
-    await kubectl(['wait', '--for=condition=Ready', 'pod/late', '--timeout=90s'])
+    await podsReady('late')
     await until('status is well', async () => (await status()).cilium.state === 'Ok')
     assert.doesNotMatch(await inMachine(node, ['find', '/run/cilium']), /\.new$/m)
   })
@@ -112,11 +112,11 @@ describe('faults', { concurrency: 1 }, () => {
       ) as { value: number }[]
       return metric?.value ?? -1
     }
-    assert.equal(await delta(), 0)
+    await until('nothing is reported', async () => (await delta()) === 0)
     const change = { data: { 'enable-policy': 'always' } }
     await kubectl(['-n', 'kube-system', 'patch', 'cm', 'cilium-config', '--type=merge', '-p', JSON.stringify(change)])
     // Kubelet brings a changed ConfigMap within its sync period.
-    await until('it is reported', async () => (await delta()) === 1, 180)
+    await until('it is reported', async () => (await delta()) === 1, 300)
     const says = 'enable-policy is default, configured always'
     assert.ok((await status()).conditions.some((c) => c.name === 'configuration' && c.message.includes(says)))
     await logged(says)

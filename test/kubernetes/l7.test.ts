@@ -13,7 +13,7 @@ import { healthy, inAgent } from './look.ts'
 import { bridge, hostAddress, prefix4 } from './places.ts'
 import { hasEnvoy, install, ready, upgrade } from './product.ts'
 import { output, until } from './run.ts'
-import { apply, pod, podInfo, startTraffic } from './workloads.ts'
+import { apply, pod, podInfo, podsReady, startTraffic } from './workloads.ts'
 
 const servers = ['near', 'far']
 const clients = ['client', 'distant']
@@ -68,14 +68,14 @@ describe('HTTP rules', { concurrency: 1, skip: hasEnvoy() ? false : 'tools/envoy
     await up(2, () => {})
     await install(['envoy.terminationGracePeriodSeconds=20'])
     await ready()
-    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-envoy', '--timeout=60s'])
+    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-envoy', '--timeout=300s'])
     await apply([
       pod('client', 'node-1', { role: 'client' }),
       pod('distant', 'node-2', { role: 'client' }),
       pod('near', 'node-1', { role: 'server' }),
       pod('far', 'node-2', { role: 'server' }),
     ])
-    await kubectl(['wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s'])
+    await podsReady()
   })
   after(down)
 
@@ -96,14 +96,14 @@ describe('HTTP rules', { concurrency: 1, skip: hasEnvoy() ? false : 'tools/envoy
     await apply([rules([{ method: 'GET', path: '/hostname' }])])
     for (const server of servers)
       for (const address of (await podInfo(server)).addresses)
-        await until(`${address} is closed`, async () => (await ask('client', address, '/hostname')).status === 0, 20)
+        await until(`${address} is closed`, async () => (await ask('client', address, '/hostname')).status === 0)
     for (const node of nodeNames()) {
       const status = await statusOn(node)
       assert.match(status, /^Cilium: +Warning .*no Envoy is connected.*DaemonSet cilium-envoy/m)
       assert.match(status, /^Proxy Status: +Failure, 1 redirects are closed: no Envoy is connected/m)
     }
     await placeEnvoy({ 'kubernetes.io/os': 'linux' })
-    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-envoy', '--timeout=60s'])
+    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-envoy', '--timeout=300s'])
   })
 
   test('what a rule allows is answered and what it does not is denied, in both families, on a node and across', async () => {
@@ -140,7 +140,7 @@ describe('HTTP rules', { concurrency: 1, skip: hasEnvoy() ? false : 'tools/envoy
       servers.map(async (s) => startTraffic('client', (await podInfo(s)).addresses[0] as string)),
     )
     await upgrade(['envoy.podAnnotations.exchanged=yes', 'envoy.terminationGracePeriodSeconds=20'], '4')
-    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-envoy', '--timeout=150s'])
+    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-envoy', '--timeout=300s'])
     const now = (await podsOf('cilium-envoy')).filter((p) => !p.metadata.deletionTimestamp)
     assert.equal(now.length, nodeNames().length)
     assert.ok(now.every((p) => !old.includes(p.metadata.name)))
@@ -169,7 +169,7 @@ describe('rules for names', { concurrency: 1 }, () => {
     const [question] = questions ?? []
     const address = names.get(question?.name.toLowerCase() ?? '')
     const answers =
-      address && question?.type === 'A' ? [{ type: 'A' as const, name: question.name, ttl: 60, data: address }] : []
+      address && question?.type === 'A' ? [{ type: 'A' as const, name: question.name, ttl: 3600, data: address }] : []
     const rcode = address ? 0 : 3
     dns.send(
       packet.encode({
@@ -200,8 +200,8 @@ describe('rules for names', { concurrency: 1 }, () => {
     await Promise.all([once(web, 'listening'), once(second, 'listening'), once(dns, 'listening')])
     const asker = pod('asker', 'node-1', { role: 'asker' }) as { spec: object }
     await apply([{ ...asker, spec: { ...asker.spec, dnsPolicy: 'None', dnsConfig: { nameservers: [hostAddress] } } }])
-    await kubectl(['wait', '--for=condition=Ready', 'pod/asker', '--timeout=60s'])
-    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-dns-proxy', '--timeout=60s'])
+    await podsReady('asker')
+    await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-dns-proxy', '--timeout=300s'])
   })
   after(async () => {
     web.close()
@@ -233,7 +233,7 @@ describe('rules for names', { concurrency: 1 }, () => {
         },
       },
     ])
-    await until('the policy holds', async () => (await ask(other)) === '', 20)
+    await until('the policy holds', async () => (await ask(other)) === '')
     assert.equal(await ask('allowed.example'), 'the world')
     assert.equal(await ask('other.example'), '')
   })

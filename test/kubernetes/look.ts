@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What tests look at: agents, what nodes hold, what is left of the product on a node. */
 import assert from 'node:assert/strict'
-import { inMachine } from './cluster.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inMachine, nodeNames } from './cluster.ts'
 import { items, json, kubectl } from './kubectl.ts'
 import { until } from './run.ts'
 
@@ -68,6 +69,39 @@ export async function held(node: string): Promise<Readonly<Record<string, number
     stored: count(await inMachine(node, ['find', '/var/run/cilium/state', '-path', '*/endpoints/*']), /json/),
   }
 }
+
+interface Slice {
+  readonly metadata: { readonly namespace: string; readonly name: string }
+  readonly endpoints?: readonly { readonly conditions?: { readonly ready?: boolean } }[]
+}
+/**
+ * What nodes hold once nothing moves any more: nodes and what services lead to are ready, and two readings agree. After a
+ * time without an API server, or without a node, Kubernetes takes endpoints out of services and puts them back later.
+ */
+export async function settled(nodes = nodeNames()): Promise<readonly Awaited<ReturnType<typeof held>>[]> {
+  let earlier = await Promise.all(nodes.map(held))
+  await until('nodes and services have settled', async () => {
+    for (const node of nodeNames())
+      if ((await nodeObject(node)).status.conditions.find((c) => c.type === 'Ready')?.status !== 'True')
+        return `${node} is not ready`
+    for (const { metadata, endpoints } of await items<Slice>(['get', 'endpointslices', '-A']))
+      if (endpoints?.some((e) => e.conditions?.ready === false))
+        return `endpoints of ${metadata.namespace}/${metadata.name} are not ready`
+    await sleep(2000)
+    const now = await Promise.all(nodes.map(held))
+    const before = JSON.stringify(earlier)
+    earlier = now
+    return JSON.stringify(now) === before || `${before} became ${JSON.stringify(now)}`
+  })
+  return earlier
+}
+
+/** Waits until nodes hold what they held. */
+export const heldAgain = (nodes: readonly string[], earlier: readonly object[]): Promise<void> =>
+  until(`${nodes.join(' and ')} hold what they held before`, async () => {
+    const now = await Promise.all(nodes.map(held))
+    return JSON.stringify(now) === JSON.stringify(earlier) || JSON.stringify({ earlier, now })
+  })
 
 /**
  * What of the product is on a node, by what an administrator would look for; but for what the plugin leaves when a pod

@@ -5,10 +5,10 @@ import { after, before, describe, test } from 'node:test'
 import { build, buildReference } from './build.ts'
 import { audited, down, inMachine, nodeNames, startNode, stopNode, up } from './cluster.ts'
 import { items, kubectl, tryKubectl } from './kubectl.ts'
-import { agentJson, agentOn, healthy, held, inAgent, nodeObject } from './look.ts'
+import { agentJson, agentOn, healthy, heldAgain, inAgent, nodeObject, settled } from './look.ts'
 import { install, ready, upgrade } from './product.ts'
 import { until } from './run.ts'
-import { answer, apply, pod, podInfo } from './workloads.ts'
+import { answer, answers, apply, pod, podInfo, podsReady } from './workloads.ts'
 
 const taint = 'node.cilium.io/agent-not-ready'
 const conf = '/etc/cni/net.d/05-cilium.conflist'
@@ -49,7 +49,7 @@ describe('nodes', { concurrency: 1 }, () => {
       (await nodeObject('node-1')).status.conditions.some((c) => c.type === 'Ready' && c.status === 'True'),
     )
     await apply([pod('old', 'node-1')])
-    await kubectl(['wait', '--for=condition=Ready', 'pod/old', '--timeout=60s'])
+    await podsReady('old')
     await kubectl(['taint', 'node', 'node-2', `${taint}=true:NoSchedule`])
     // Nobody gives prefixes to nodes: agents run and can not become ready.
     await install(['operator.enabled=false'])
@@ -57,7 +57,7 @@ describe('nodes', { concurrency: 1 }, () => {
       const all = nodeNames().map((n) => agentJson<{ cilium: { state: string } }>(n, ['status']))
       return (await Promise.all(all)).every((s) => s.cilium.state === 'Failure')
     })
-    for (const node of nodeNames()) assert.equal(await healthy(node), true, 'no reason to kill it')
+    for (const node of nodeNames()) await until(`there is no reason to kill the agent of ${node}`, () => healthy(node))
     assert.equal(await confs('node-1'), '10-other.conflist')
     assert.equal((await inMachine('node-2', ['sh', '-c', 'ls /etc/cni/net.d 2>/dev/null || true'])).trim(), '')
     assert.ok((await nodeObject('node-2')).spec.taints?.some((t) => t.key === taint))
@@ -67,7 +67,7 @@ describe('nodes', { concurrency: 1 }, () => {
     await upgrade()
     await ready()
     for (const node of nodeNames()) {
-      assert.match(await inMachine(node, ['cat', conf]), /cilium-cni/)
+      await until(`${conf} is on ${node}`, async () => (await inMachine(node, ['cat', conf])).includes('cilium-cni'))
       await until(`${node} is open`, async () => {
         const { spec, status } = await nodeObject(node)
         const network = status.conditions.find((c) => c.type === 'NetworkUnavailable')
@@ -81,11 +81,17 @@ describe('nodes', { concurrency: 1 }, () => {
 
   test('pods that another plugin made are named as unmanaged, new ones are managed', async () => {
     await apply([pod('new', 'node-1'), pod('client', 'node-2', { role: 'client' })])
-    await kubectl(['wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s'])
-    const { 'unmanaged-pods': pods } = await agentJson<{ 'unmanaged-pods': { pod: string }[] }>('node-1', ['status'])
-    const names = pods.map((p) => p.pod)
-    assert.ok(names.includes('default/old'))
-    assert.ok(names.includes(`kube-system/${await agentOn('node-1')}`))
+    await podsReady()
+    const unmanaged = async (): Promise<readonly string[]> =>
+      (await agentJson<{ 'unmanaged-pods': { pod: string }[] }>('node-1', ['status']))['unmanaged-pods'].map(
+        (p) => p.pod,
+      )
+    const agent = `kube-system/${await agentOn('node-1')}`
+    let names: readonly string[] = []
+    await until('they are named', async () => {
+      names = await unmanaged()
+      return (names.includes('default/old') && names.includes(agent)) || names.join(' ')
+    })
     assert.ok(!names.includes('default/new'))
     assert.match(await inAgent('node-1', ['cilium-dbg', 'status']), /Unmanaged pods: +default\/old \(started before/)
     await kubectl(['delete', 'pod', 'old'])
@@ -101,39 +107,31 @@ describe('nodes', { concurrency: 1 }, () => {
       },
       pod('closed', 'node-1', { role: 'closed' }),
     ])
-    await kubectl(['wait', '--for=condition=Ready', 'pod/closed', '--timeout=60s'])
+    await podsReady('closed')
     for (const address of (await podInfo('closed')).addresses)
-      for (const from of ['client', 'new']) assert.equal(await answer(from, address, 8080, 1), '')
+      for (const from of ['client', 'new'])
+        await until(`${from} is denied`, async () => (await answer(from, address, 8080, 1)) === '')
     await kubectl(['delete', 'cnp', 'closed'])
   })
 
   test('a node that is rebooted starts its pods again, and holds nothing of the time before', async () => {
     const boots = ['client', 'second']
     await apply([pod('second', 'node-2')])
-    await kubectl(['wait', '--for=condition=Ready', 'pod/second', '--timeout=60s'])
-    const earlier = await held('node-2')
+    await podsReady('second')
+    const earlier = await settled(['node-2'])
     const sandboxes = async (): Promise<string> =>
       kubectl(['get', 'pod', ...boots, '-o', 'jsonpath={.items[*].status.containerStatuses[*].containerID}'])
     const ids = (await sandboxes()).split(' ')
     await stopNode('node-2', false)
     await startNode(2)
-    await until(
-      'its pods were started anew',
-      async () => {
-        const now = (await sandboxes()).split(' ')
-        return now.length === ids.length && now.every((id) => id !== '' && !ids.includes(id))
-      },
-      120,
-    )
-    await ready(120)
-    await kubectl(['wait', '--for=condition=Ready', 'pod', ...boots, '--timeout=120s'])
-    for (const name of boots)
-      for (const address of (await podInfo(name)).addresses)
-        await until(`${name} answers`, async () => (await answer('new', address)) === name)
-    await until('the node holds what it held', async () => {
-      const now = await held('node-2')
-      return JSON.stringify(now) === JSON.stringify(earlier) || JSON.stringify({ earlier, now })
+    await until('its pods were started anew', async () => {
+      const now = (await sandboxes()).split(' ')
+      return now.length === ids.length && now.every((id) => id !== '' && !ids.includes(id))
     })
+    await ready()
+    await podsReady(...boots)
+    for (const name of boots) for (const address of (await podInfo(name)).addresses) await answers('new', address, name)
+    await heldAgain(['node-2'], earlier)
   })
 
   test('agents that start together list every kind out of the cache of the API server, once', async () => {
@@ -148,18 +146,22 @@ describe('nodes', { concurrency: 1 }, () => {
     )
     await ready()
     const podName = 'authentication.kubernetes.io/pod-name'
-    const asked = audited().filter(
-      (e) =>
-        e.requestReceivedTimestamp > since &&
-        /:cilium$/.test(e.user.username) &&
-        !old.includes(e.user.extra?.[podName]?.[0] ?? ''),
-    )
+    let asked: ReturnType<typeof audited> = []
     const lists = new Map<string, string[]>()
-    for (const e of asked.filter((a) => a.verb === 'list')) {
-      const key = `${e.user.extra?.[podName]?.[0]} ${e.objectRef?.apiGroup ?? ''}/${e.objectRef?.resource}`
-      lists.set(key, [...(lists.get(key) ?? []), e.requestURI])
-    }
-    assert.ok(lists.size >= 2 * 10, `lists: ${[...lists.keys()].join(', ')}`)
+    await until('both have listed every kind', () => {
+      asked = audited().filter(
+        (e) =>
+          e.requestReceivedTimestamp > since &&
+          /:cilium$/.test(e.user.username) &&
+          !old.includes(e.user.extra?.[podName]?.[0] ?? ''),
+      )
+      lists.clear()
+      for (const e of asked.filter((a) => a.verb === 'list')) {
+        const key = `${e.user.extra?.[podName]?.[0]} ${e.objectRef?.apiGroup ?? ''}/${e.objectRef?.resource}`
+        lists.set(key, [...(lists.get(key) ?? []), e.requestURI])
+      }
+      return lists.size >= 2 * 10 || `lists: ${[...lists.keys()].join(', ')}`
+    })
     for (const [who, uris] of lists) {
       // Policies once more: what the agent before has told of this node is in their status.
       assert.equal(

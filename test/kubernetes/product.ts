@@ -69,7 +69,7 @@ export const uninstall = (version: HelmVersion = '3'): Promise<string> =>
   helm(['uninstall', ...release, '--wait'], version)
 
 /** Waits for agents, operator and nodes; an error says what they are at. */
-export async function ready(seconds = 60): Promise<void> {
+export async function ready(seconds = 180): Promise<void> {
   const wait = `--timeout=${seconds}s`
   try {
     await kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium', wait])
@@ -163,5 +163,5 @@ export async function installDns(): Promise<void> {
     },
   ]
   await kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }))
-  await kubectl(['-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=60s'])
+  await kubectl(['-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=180s'])
 }

@@ -9,7 +9,7 @@ import { items, json, kubectl, tryKubectl } from './kubectl.ts'
 import { root } from './places.ts'
 import { install, ready } from './product.ts'
 import { until } from './run.ts'
-import { apply, pod } from './workloads.ts'
+import { apply, pod, podsReady } from './workloads.ts'
 
 /** Granted for what this test does not bring about. */
 const overflow = 'a policy has more entries than an endpoint can hold'
@@ -98,7 +98,7 @@ describe('what the chart grants', { concurrency: 1 }, () => {
       'operator.endpointGCInterval=3s',
       'operator.nodeGCInterval=3s',
     ])
-    await ready(120)
+    await ready()
   })
   after(down)
 
@@ -122,7 +122,7 @@ describe('what the chart grants', { concurrency: 1 }, () => {
         },
       },
     ])
-    await kubectl(['wait', '--for=condition=Ready', 'pod', '--all', '--timeout=90s'])
+    await podsReady()
     await kubectl(['label', 'pod', 'client', 'role=other', '--overwrite'])
     // Without an owner, so that nobody but the operator deletes them.
     await apply([
@@ -139,15 +139,11 @@ describe('what the chart grants', { concurrency: 1 }, () => {
     const known = await granted()
     assert.ok(known.size > 40)
     let unused: readonly string[] = []
-    await until(
-      'all that is granted is used',
-      async () => {
-        const used = usedBy(audited())
-        unused = [...known].filter((g) => !used.has(g) && !(g in seldom))
-        return unused.length === 0 || `granted and never used: ${unused.join(', ')}`
-      },
-      60,
-    )
+    await until('all that is granted is used', async () => {
+      const used = usedBy(audited())
+      unused = [...known].filter((g) => !used.has(g) && !(g in seldom))
+      return unused.length === 0 || `granted and never used: ${unused.join(', ')}`
+    })
     const denied = audited().filter((c) => c.responseStatus?.code === 403)
     assert.deepEqual([...usedBy(denied)], [])
     for (const g of Object.keys(seldom)) assert.ok(known.has(g), `${g} is not granted any more`)

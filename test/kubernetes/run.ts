@@ -51,11 +51,11 @@ export function started(program: string, args: readonly string[], log: string, p
   }
 }
 
-/** Waits until `ready` answers; throws with what it said last. */
+/** Waits until `ready` answers; throws with what it said last. Long, for slow machines: only a failure takes it all. */
 export async function until(
   what: string,
   ready: () => Promise<boolean | string> | boolean | string,
-  seconds = 60,
+  seconds = 180,
 ): Promise<void> {
   const end = performance.now() + seconds * 1000
   for (;;) {
