@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Others' tests of network policies, on a cluster with the product: `make test-networkpolicy`, `make test-clusternetworkpolicy`. */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { build, buildClusterNetworkPolicy, buildNetworkPolicy } from './build.ts'
 import { down, importImage, nodeNames, up } from './cluster.ts'
 import { kubeconfig } from './places.ts'
@@ -26,13 +25,6 @@ async function onCluster(say: Say, test: () => Promise<readonly [string, readonl
   }
 }
 
-/** Whether servers of tests can open SCTP sockets. */
-function hasSctp(say: Say): boolean {
-  const has = /^SCTP/m.test(readFileSync('/proc/net/protocols', 'utf8'))
-  if (!has) say('this kernel has no SCTP sockets: tests that need them are skipped')
-  return has
-}
-
 /** Kubernetes' own tests whose names match `only`, or all. */
 export const testNetworkPolicy = (only: string | undefined, say: Say): Promise<number> =>
   onCluster(say, async () => [
@@ -40,7 +32,6 @@ export const testNetworkPolicy = (only: string | undefined, say: Say): Promise<n
     [
       ...['--kubeconfig', kubeconfig, '--provider=local', '--num-nodes=2', '--ginkgo.timeout=3h', '--ginkgo.no-color'],
       `--ginkgo.focus=NetworkPolicy.*${only ?? ''}`,
-      ...(hasSctp(say) ? [] : ['--ginkgo.skip=SCTPConnectivity']),
     ],
   ])
 
@@ -49,7 +40,7 @@ export const testClusterNetworkPolicy = (only: string | undefined, say: Say): Pr
   onCluster(say, async () => {
     const { program, image } = await buildClusterNetworkPolicy()
     await Promise.all(nodeNames().map((name) => importImage(name, image)))
-    const features = '-supported-features=ClusterNetworkPolicy'
-    const skipped = hasSctp(say) ? [] : ['-test.skip=SCTP']
-    return [program, ['-test.v', '-test.timeout=1h', features, ...skipped, `-test.run=TestConformance/.*${only ?? ''}`]]
+    const features = ['', 'NamedPorts', 'EgressNodePeers'].map((name) => `ClusterNetworkPolicy${name}`).join()
+    const run = `-test.run=TestConformance/.*${only ?? ''}`
+    return [program, ['-test.v', '-test.timeout=1h', `-supported-features=${features}`, run]]
   })

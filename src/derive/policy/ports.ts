@@ -113,6 +113,12 @@ const icmpNames: { readonly [family: string]: { readonly [name: string]: number 
   },
 }
 
+/** A type by number or name; undefined is none of the family. */
+export function icmpTypeOf(family: 'IPv4' | 'IPv6', type: number | string): number | undefined {
+  const number = typeof type === 'number' || /^[0-9]+$/.test(type) ? Number(type) : icmpNames[family]?.[type]
+  return number !== undefined && Number.isInteger(number) && number >= 0 && number <= 255 ? number : undefined
+}
+
 /** `icmps` of a rule: every code of each named type. */
 export function parseIcmps(at: Field): readonly Port[] {
   const out: Port[] = []
@@ -124,22 +130,15 @@ export function parseIcmps(at: Field): readonly Port[] {
     for (const f of types) {
       fields(f, ['family', 'type'])
       const family = isAbsent(child(f, 'family')) ? 'IPv4' : textOf(child(f, 'family'))
-      const names = icmpNames[family]
-      if (!names) {
+      if (family !== 'IPv4' && family !== 'IPv6') {
         problem(child(f, 'family'), `'${family}' is not a family`, 'one of: IPv4, IPv6')
         continue
       }
       const typeAt = child(f, 'type')
-      const type =
-        typeof typeAt.value === 'string'
-          ? /^[0-9]+$/.test(typeAt.value)
-            ? Number(typeAt.value)
-            : names[typeAt.value]
-          : wholeNumberOf(typeAt, 0, 255)
+      const type = typeof typeAt.value === 'string' ? icmpTypeOf(family, typeAt.value) : wholeNumberOf(typeAt, 0, 255)
       // A number that is none has been told already.
       if (type === undefined && typeof typeAt.value === 'number') continue
-      if (type === undefined || type > 255)
-        problem(typeAt, `${JSON.stringify(typeAt.value ?? null)} is not an ${family} ICMP type`)
+      if (type === undefined) problem(typeAt, `${JSON.stringify(typeAt.value ?? null)} is not an ${family} ICMP type`)
       else out.push(range(family === 'IPv4' ? 'ICMP' : 'ICMPv6', type << 8, (type << 8) | 255))
     }
   }

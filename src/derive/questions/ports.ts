@@ -2,6 +2,7 @@
 import { fail, ok, type Result } from '../../base/result.ts'
 import { type PortSpace, portSpaces } from '../../model/datapath.ts'
 import type { NamedPort } from '../../model/pod.ts'
+import { icmpTypeOf } from '../policy/ports.ts'
 
 /** Where a packet goes: for ICMP the number is `type << 8 | code`; `other` is a protocol without ports. */
 export interface Port {
@@ -14,7 +15,8 @@ export interface AskedPort {
   /** A number, a name, or `80/TCP`, `8/ICMP`. */
   readonly port?: number | string
   readonly protocol?: string
-  readonly icmpType?: number
+  /** A number, or its name: `EchoRequest`. */
+  readonly icmpType?: number | string
   readonly icmpCode?: number
 }
 
@@ -22,6 +24,11 @@ const names = new Map<string, PortSpace | 'other'>([
   ...portSpaces.map((s) => [s.toUpperCase(), s] as const),
   ['ICMPV4', 'ICMP'],
   ['ICMP6', 'ICMPv6'],
+  ['6', 'TCP'],
+  ['17', 'UDP'],
+  ['132', 'SCTP'],
+  ['1', 'ICMP'],
+  ['58', 'ICMPv6'],
   ['OTHER', 'other'],
 ])
 
@@ -37,7 +44,8 @@ export function portOf(asked: AskedPort, named: readonly NamedPort[]): Result<Po
   if (space === 'other') return ok({ space, number: 0 })
   const port = slash >= 0 ? text.slice(0, slash) : text
   if (space === 'ICMP' || space === 'ICMPv6') {
-    const type = asked.icmpType ?? (port === '' ? (space === 'ICMP' ? 8 : 128) : Number(port))
+    const given = asked.icmpType ?? (port === '' ? 'EchoRequest' : port)
+    const type = icmpTypeOf(space === 'ICMP' ? 'IPv4' : 'IPv6', given) ?? -1
     const code = asked.icmpCode ?? 0
     if (!isByte(type) || !isByte(code))
       return wrong('icmpType', 'type and code are 0 to 255', 'echo request is 8, or 128 of ICMPv6')

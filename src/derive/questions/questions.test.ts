@@ -149,6 +149,20 @@ test('ends are pods, workloads, services, labels, entities, addresses and prefix
   assert.equal(said(objects, { from: 'host', to: 'api', port: 8080 }), 'allow: allow-localhost')
 })
 
+test('ends may be written as other tools write them, and whole identities as they were copied', () => {
+  const objects = [...shop, onlyWeb]
+  const from = (text: string) => said(objects, { from: text, to: 'api', port: 'http' }).split(':')[0]
+  const identity = answer(objects, { from: 'web', to: 'api', port: 80 }).from.group?.labels ?? []
+  assert.ok(identity.includes('k8s:io.cilium.k8s.policy.cluster=default'))
+  for (const text of ['Deployment/default/web', 'k8s:app=web', identity.join(','), identity.join(', ')])
+    assert.equal(from(text), 'allow', text)
+  for (const text of ['entity:world', 'cidr:198.51.100.0/24', 'ip:198.51.100.1', 'k8s:app'])
+    assert.equal(from(text), 'deny')
+  // A pod of the same labels says what its ports are called.
+  const [api = []] = [answer(objects, { from: 'web', to: 'api', port: 80 }).to.group?.labels]
+  assert.equal(said(objects, { from: 'web', to: api.join(','), port: 'http' }).split(':')[0], 'allow')
+})
+
 test('who is meant is said with what would have been there', () => {
   assert.equal(
     refusal(shop, { from: 'wep', to: 'api', port: 80 }),
@@ -175,6 +189,10 @@ test('ports are numbers, names of the destination and types of ICMP', () => {
   assert.equal(read({ port: '128/ICMPv6' }), `ICMPv6 ${128 << 8}`)
   assert.equal(read({ icmpType: 3, icmpCode: 4 }), `ICMP ${(3 << 8) | 4}`)
   assert.equal(read({ protocol: 'other' }), 'other 0')
+  assert.equal(read({ port: '80', protocol: '6' }), 'TCP 80')
+  assert.equal(read({ protocol: 'icmp', icmpType: 'EchoReply' }), 'ICMP 0')
+  assert.equal(read({ protocol: 'ICMPv6', icmpType: '129' }), `ICMPv6 ${129 << 8}`)
+  assert.equal(read({ protocol: 'ICMP', icmpType: 'PacketTooBig' }), 'type and code are 0 to 255')
   assert.equal(read({ port: '80/GRE' }), "'GRE' is not a protocol")
   assert.equal(read({ port: 70000 }), 'port 70000 is out of range')
   assert.equal(read({}), 'required')

@@ -12,7 +12,7 @@ import {
 } from '../../base/ip.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
 import { type ReservedName, reserved } from '../../model/identity.ts'
-import { parseLabel, podNamespaceKey, serviceAccountKey } from '../../model/labels.ts'
+import { type Label, labelText, parseLabel, podNamespaceKey, serviceAccountKey } from '../../model/labels.ts'
 import { nameProblem, normalName, patternProblem } from '../../model/names.ts'
 import type { Pod } from '../../model/pod.ts'
 import * as rows from '../../model/rows.ts'
@@ -42,10 +42,10 @@ export interface Party {
 /**
  * Who is meant: `namespace/name` of a pod, a workload or a service (`name` alone is in `default`), `[namespace/]key=value,…`
  * for a pod that would have these labels, `node:name`, `fqdn:name` for what a name of the DNS leads to, an entity, an address
- * or a prefix.
+ * or a prefix. A kind may stand before each: `pod:`, `Deployment/`, `service:`, `entity:`, `cidr:`.
  */
 export function whoIs(cluster: Cluster, text: string): Result<Party> {
-  const name = text.trim()
+  const name = text.trim().replace(/^(entity|ip|cidr):/, '')
   if (name === '') return wrong(text, 'empty')
   if (name.startsWith('node:')) return namedNode(cluster, name.slice('node:'.length))
   if (name.startsWith('fqdn:')) return named(cluster, name.slice('fqdn:'.length))
@@ -55,15 +55,19 @@ export function whoIs(cluster: Cluster, text: string): Result<Party> {
   const address = parseAddress(name)
   const asked = address ? hostPrefix(address) : /^[0-9a-fA-F:.]+\/[0-9]+$/.test(name) ? parsePrefix(name) : undefined
   if (asked) return ok(addressParty(cluster, asked))
-  if (name.includes('=')) return imagined(cluster, name)
-  const [kind, rest] = /^(pod|service|svc):(.*)$/.exec(name)?.slice(1) ?? ['', name]
-  const key = (rest as string).includes('/') ? (rest as string) : `default/${rest}`
+  if (name.includes('=') || /^(k8s|any):/.test(name)) return imagined(cluster, name)
+  const [, before = '', rest = name] = kindBefore.exec(name) ?? []
+  const kind = before.toLowerCase()
+  const key = rest.includes('/') ? rest : `default/${rest}`
   const found =
-    (kind === '' || kind === 'pod' ? podParty(cluster, key) : undefined) ??
-    (kind !== 'pod' ? serviceParty(cluster, key) : undefined)
+    (kind.startsWith('s') ? undefined : podParty(cluster, key)) ??
+    (kind === '' || kind.startsWith('s') ? serviceParty(cluster, key) : undefined)
   if (found) return ok(found)
   return wrong(text, 'there is no such pod, workload or service', nearby(cluster, key))
 }
+
+/** A kind before a name: `pod:shop/web`, `Deployment/shop/web`; before a slash only where a namespace comes after it. */
+const kindBefore = /^(pod|deployment|daemonset|replicaset|job|cronjob|service|svc)(?::|\/(?=[^/]+\/))(.+)$/i
 
 const wrong = (text: string, message: string, fix?: string): Result<Party> =>
   fail({ field: '', message: `'${text}': ${message}`, ...(fix === undefined ? {} : { fix }) })
@@ -243,14 +247,14 @@ function imagined(cluster: Cluster, text: string): Result<Party> {
   let namespace = place?.[1] ?? 'default'
   let serviceAccount = 'default'
   const labels: { [key: string]: string } = {}
+  const given: Label[] = []
   for (const part of text.slice(place?.[0].length ?? 0).split(',')) {
     const l = parseLabel(part.trim())
     if (l.source !== 'k8s' && l.source !== 'any' && l.source !== 'unspec')
       return wrong(text, `labels of source ${l.source} are not a pod's`)
     if (l.key === podNamespaceKey) namespace = l.value
     else if (l.key === serviceAccountKey) serviceAccount = l.value
-    else if (l.key.startsWith('io.cilium.k8s.'))
-      return wrong(text, `${l.key} can not be given`, 'labels of a namespace come from the Namespace object')
+    else if (l.key.startsWith('io.cilium.k8s.')) given.push(l)
     else labels[l.key] = l.value
   }
   const pod: Pod = {
@@ -271,7 +275,12 @@ function imagined(cluster: Cluster, text: string): Result<Party> {
     namedPorts: [],
   }
   const group = addImagined(cluster, pod)
-  return ok({ kind: 'labels', name: text, identity: group.identity, group, notes: [] })
+  // What the cluster says of a pod may be said again, as in an identity that was copied; it can not be said otherwise.
+  const other = given.find((l) => !group.labels.includes(labelText({ ...l, source: 'k8s' })))
+  if (other) return wrong(text, `${other.key} can not be given`, 'labels of a namespace come from the Namespace object')
+  // A pod of exactly these labels says what ports are called.
+  const like = [...cluster.groups.values()].find((g) => g.identity === group.identity && g.members.length > 0)
+  return ok({ kind: 'labels', name: text, identity: group.identity, group: like ?? group, notes: [] })
 }
 
 /** Names a reader may have meant: the same name elsewhere, or those of the namespace. */

@@ -81,9 +81,12 @@ function readJson(file: string, text: string, found: Located[]): boolean {
   return true
 }
 
+/** The objects of a list. Those of `NetworkPolicyList` and its like need not say what they are. */
 const itemsOf = (value: unknown): readonly unknown[] | undefined => {
-  const { kind, items } = value as { readonly kind?: unknown; readonly items?: unknown }
-  return typeof kind === 'string' && kind.endsWith('List') && Array.isArray(items) ? items : undefined
+  const { apiVersion, kind, items } = value as { readonly [name: string]: unknown }
+  if (typeof kind !== 'string' || !kind.endsWith('List') || !Array.isArray(items)) return undefined
+  if (kind === 'List') return items
+  return items.map((item) => ({ apiVersion, kind: kind.slice(0, -'List'.length), ...item }))
 }
 
 /** The documents of a text; what is nested deeper than any object can be is no document. */
