@@ -46,7 +46,7 @@ export interface HttpRule {
   readonly headers: readonly HeaderMatch[]
 }
 
-/** What a rule asks beyond ports, of one protocol: one of its rules suffices. */
+/** What a rule asks beyond ports, of one protocol: one of its rules suffices. Without any, and without TLS, all pass. */
 export type Layer7 =
   /** With `tls` and no HTTP rule it is enough to speak TLS to one of its names. */
   | { readonly kind: 'http'; readonly http: readonly HttpRule[]; readonly tls?: TlsRule }

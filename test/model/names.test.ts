@@ -156,8 +156,9 @@ function reference(
   if (policies.size === 0) return { verdict: 'allow', dns: [] }
   const hit = [...policies.values()].flat().filter((r) => reaches(r, address, names, port))
   if (hit.some((r) => r.deny)) return { verdict: 'deny', dns: [] }
-  if (hit.some((r) => !r.dns)) return { verdict: 'allow', dns: [] }
-  return hit.length > 0 ? { verdict: 'redirect', dns: hit.flatMap((r) => r.dns ?? []) } : { verdict: 'none', dns: [] }
+  // What a rule allows by its port alone, names and all, is still learnt from where another speaks of names.
+  const dns = hit.flatMap((r) => r.dns ?? (hit.some((h) => h.dns) ? ['*'] : []))
+  return { verdict: hit.length === 0 ? 'none' : dns.length > 0 ? 'redirect' : 'allow', dns }
 }
 
 /** Names that the listener of a cell lets pass. */

@@ -50,6 +50,7 @@ function entriesOf(program: Program, known: Known): readonly Resolved[] {
 export function ask(program: Program, known: Known, before: Asked | undefined): Asked {
   const entries = entriesOf(program, known)
   const saysTheSame = before?.entries === entries && before.said.every((s) => s.rule === known.ruleNumber(s.entry.rule))
+  const asks = entries.some((e) => e.entry.action === 'redirect')
   return {
     entries,
     names: entries
@@ -61,7 +62,7 @@ export function ask(program: Program, known: Known, before: Asked | undefined): 
       : entries.map((e) => ({
           entry: e.entry,
           rule: known.ruleNumber(e.entry.rule),
-          scope: e.entry.action === 'redirect' ? scopeOf(e) : '',
+          scope: asks && (e.entry.action === 'redirect' || e.entry.action === 'allow') ? scopeOf(e) : '',
         })),
     otherwiseRule: program.otherwiseRule === '' ? 0 : known.ruleNumber(program.otherwiseRule),
     lists: entries.map(({ entry }) =>

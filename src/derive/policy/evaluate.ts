@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Cell, verdict } from '../../model/datapath.ts'
 import type { Layer7 } from '../../model/proxy.ts'
-import type { Entry, Program } from './program.ts'
+import { type Entry, localhostRule, type Program } from './program.ts'
 import type { Direction } from './rule.ts'
 
 /** What an entry says, once it matches: its number in the kernel; for a redirection, who may come to which ports. */
@@ -52,35 +52,54 @@ export function evaluator(
   /** Nothing that a rule refuses is dropped by anybody. */
   const isOpen = (entry: Entry): boolean => program.audit || (entry.mode === 'audit' && program.otherwise === 'allow')
   const outcomes = said.map(({ entry, rule }) => outcomeOf(entry, rule, isOpen(entry)))
+  const asks = outcomes.some((o) => o?.verdict === verdict.redirect)
   const redirects = new Map<string, Redirect>()
 
-  /**
-   * The redirection by all rules that match with the first of them. No listener speaks two protocols: rules of another
-   * than the first's allow nothing there.
-   */
-  function together(
+  /** The redirections from `at` on, of the tier of that entry, which surely mean the peer. */
+  function redirections(
     covering: readonly number[],
-    first: number,
+    at: number,
     certain: (entry: number) => boolean,
     staged: boolean,
-  ): string {
-    const { tier, layer7 } = (said[covering[first] as number] as Said).entry
-    const kind = layer7?.kind ?? 'http'
-    const of = covering
-      .slice(first)
-      .filter((i) => certain(i) && outcomes[i]?.verdict === verdict.redirect)
+  ): readonly Said[] {
+    const { tier } = (said[covering[at] as number] as Said).entry
+    return covering
+      .slice(at)
+      .filter((i) => outcomes[i]?.verdict === verdict.redirect && certain(i))
       .map((i) => said[i] as Said)
-      .filter(
-        ({ entry }) => entry.tier === tier && entry.mode !== (staged ? 'now' : 'staged') && entry.layer7?.kind === kind,
-      )
+      .filter(({ entry }) => entry.tier === tier && entry.mode !== (staged ? 'now' : 'staged'))
+  }
+
+  /**
+   * One redirection by all of these, and by `open`, which asks nothing. No listener speaks two protocols: rules of
+   * another than the first's allow nothing there.
+   */
+  function together(all: readonly Said[], open?: Said): string {
+    const kind = all[0]?.entry.layer7?.kind ?? 'http'
+    const of = all
+      .filter(({ entry }) => entry.layer7?.kind === kind)
       .sort((a, b) => (a.scope < b.scope ? -1 : a.scope > b.scope ? 1 : 0))
-    const key = `${program.direction} ${kind === 'http' ? '' : `${kind} `}${of.map((s) => `${s.scope}${isOpen(s.entry) ? ' audit' : ''}`).join(' | ')}`
+    const scopes = of.map((s) => `${s.scope}${isOpen(s.entry) ? ' audit' : ''}`)
+    const key = `${program.direction} ${kind === 'http' ? '' : `${kind} `}${[...scopes, ...(open ? [open.scope] : [])].join(' | ')}`
+    if (redirects.has(key)) return key
     const rules = of.flatMap(({ entry }) => {
       const { rule, layer7 } = entry
-      return layer7 ? [{ rule, layer7: layer7.kind === 'dns' && isOpen(entry) ? anyName : layer7 }] : []
+      // What is asked for is learnt, and not refused.
+      return layer7 ? [{ rule, layer7: layer7.kind === 'dns' && isOpen(entry) ? asksNothing('dns') : layer7 }] : []
     })
-    if (!redirects.has(key)) redirects.set(key, { key, direction: program.direction, kind, rules })
+    if (open) rules.push({ rule: open.entry.rule, layer7: asksNothing(kind) })
+    redirects.set(key, { key, direction: program.direction, kind, rules })
     return key
+  }
+
+  /**
+   * What passes by its port alone is refused nothing, but where other rules speak of its requests it is seen: names are
+   * learnt, requests are told. Not probes of the node, which must not wait for a proxy, and not what begins or ends TLS.
+   */
+  function seen(allowed: Outcome, by: Said, redirections: readonly Said[]): Outcome {
+    const tls = redirections.some(({ entry: { layer7 } }) => layer7?.kind === 'http' && layer7.tls)
+    if (redirections.length === 0 || tls || by.entry.rule === localhostRule) return allowed
+    return { ...allowed, verdict: verdict.redirect, redirect: together(redirections, by) }
   }
 
   /** The first entry from `at` on that decides. What an audited policy would drop is remembered and goes on. */
@@ -109,18 +128,19 @@ export function evaluator(
           if (!passes(passed)) return passed
         }
       } else if (outcome.verdict === verdict.redirect) {
-        if (sure) return { ...outcome, redirect: together(covering, k, certain, staged) }
+        if (sure) return { ...outcome, redirect: together(redirections(covering, k, certain, staged)) }
         // Who is asked more than others must not be taken for one of them.
         const rest = decide(covering, k + 1, skip, certain, possible, staged, would)
         return rest.verdict === verdict.allow || rest.verdict === verdict.audit
           ? { ...outcome, verdict: verdict.none }
           : rest
       } else if (passes(outcome)) {
-        if (sure) return audit(outcome, would)
+        if (sure && would) return would
+        if (sure) return asks ? seen(outcome, said[i] as Said, redirections(covering, k, certain, staged)) : outcome
       } else if (entry.mode === 'audit') would ??= { ...outcome, verdict: verdict.audit }
       else return outcome
     }
-    return passes(otherwise) ? audit(otherwise, would) : otherwise
+    return would && passes(otherwise) ? would : otherwise
   }
 
   const inAudit = (o: Outcome): Outcome =>
@@ -150,14 +170,10 @@ export function evaluator(
   }
 }
 
-/** What is asked for is learnt, and not refused. */
-const anyName: Layer7 = { kind: 'dns', dns: [{ matchPattern: '*' }] }
+const asksNothing = (kind: Layer7['kind']): Layer7 => (kind === 'dns' ? { kind, dns: [] } : { kind, http: [] })
 
 const passes = (o: Outcome): boolean =>
   o.verdict === verdict.allow || o.verdict === verdict.redirect || o.verdict === verdict.audit
-
-/** What an audited policy would have dropped is told of what passes. */
-const audit = (o: Outcome, would: Outcome | undefined): Outcome => (would && o.verdict === verdict.allow ? would : o)
 
 /** Undefined for `pass`. */
 function outcomeOf(entry: Entry, rule: number, open: boolean): Outcome | undefined {

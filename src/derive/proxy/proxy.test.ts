@@ -42,7 +42,7 @@ const rule: fc.Arbitrary<HttpRule> = fc.record({
 })
 const entry: fc.Arbitrary<HttpEntry> = fc.record({
   rule: fc.constantFrom('r', 's'),
-  http: fc.array(rule, { maxLength: 3 }),
+  http: fc.array(rule, { minLength: 1, maxLength: 3 }),
 })
 const request: fc.Arbitrary<HttpRequest> = fc.record({
   method: fc.constantFrom('GET', 'PUT', 'POST'),
@@ -85,10 +85,12 @@ test('a request between two ends passes when a rule of each lets it pass', () =>
 
 test('routes are named after the rules they stand for', () => {
   const any: HttpRule = { method: '', path: '', host: '', headers: [] }
-  const names = routesOf([[{ rule: 'p#spec.ingress[0].toPorts[1]', http: [any, any] }]], 'c').map((r) => r['name'])
+  const two = { rule: 'p#spec.ingress[0].toPorts[1]', http: [any, any] }
+  const names = routesOf([[two, { rule: 'p#spec.ingress[1]', http: [] }]], 'c').map((r) => r['name'])
   assert.deepEqual(names, [
     'p#spec.ingress[0].toPorts[1].rules.http[0]',
     'p#spec.ingress[0].toPorts[1].rules.http[1]',
+    'p#spec.ingress[1]',
     DENIED,
     DENIED,
   ])

@@ -5,6 +5,7 @@ import type { HeaderMatch, HttpRule, SecretRef } from '../../model/proxy.ts'
 export interface HttpEntry {
   /** Key of the rule. */
   readonly rule: string
+  /** Empty: every request passes by it. */
   readonly http: readonly HttpRule[]
   /** Where requests go that pass by it, if not to the listener's own. */
   readonly cluster?: string
@@ -22,6 +23,7 @@ interface Variant {
   readonly add: readonly Json[]
   readonly remove: readonly string[]
 }
+const nothing: Variant = { headers: [], add: [], remove: [] }
 
 /**
  * Routes of a listener: a request passes by the first that matches, or is refused by the last. With two lists of rules,
@@ -29,11 +31,13 @@ interface Variant {
  */
 export function routesOf(lists: readonly (readonly HttpEntry[])[], cluster: string): readonly Json[] {
   let ways: readonly { readonly name: string; readonly variant: Variant; readonly to: string }[] = [
-    { name: '', variant: { headers: [], add: [], remove: [] }, to: cluster },
+    { name: '', variant: nothing, to: cluster },
   ]
   for (const entries of lists) {
     const next = entries.flatMap(({ rule, http, cluster: to = cluster }) =>
-      http.flatMap((h, i) => variants(h).map((variant) => ({ name: `${rule}.rules.http[${i}]`, variant, to }))),
+      http.length === 0
+        ? [{ name: rule, variant: nothing, to }]
+        : http.flatMap((h, i) => variants(h).map((variant) => ({ name: `${rule}.rules.http[${i}]`, variant, to }))),
     )
     ways = ways.flatMap((way) =>
       next.map(({ name, variant, to }) => ({

@@ -237,9 +237,10 @@ export const dnsListeners = deriveEach<WantedListener, DnsListenerRow>(
     const config = read.get(settings, 'settings')
     const port = read.get(proxyPorts, l.key)?.port
     if (!config || !port || l.kind !== 'dns') return []
-    const rules = l.rules
-      .flat()
-      .flatMap(({ rule, layer7 }) => (layer7.kind === 'dns' ? [{ rule, dns: layer7.dns }] : []))
+    const rules = l.rules.flat().flatMap(({ rule, layer7 }) => {
+      if (layer7.kind !== 'dns') return []
+      return [{ rule, dns: layer7.dns.length > 0 ? layer7.dns : [{ matchPattern: '*' }] }]
+    })
     return [{ name: l.name, port, rules, refuse: config.tofqdnsDnsRejectResponseCode }]
   },
 )

@@ -32,7 +32,7 @@ export type Chain =
     }
 
 const isPassing = (e: Layer7Entry): boolean => e.tls !== undefined && !e.tls.terminating && e.http.length === 0
-const isPlain = (e: Layer7Entry): boolean => !e.tls?.terminating && e.http.length > 0
+const isPlain = (e: Layer7Entry): boolean => !e.tls?.terminating && (!e.tls || e.http.length > 0)
 
 /** Whether TLS ends or begins in some rule of the list. */
 export const changesTls = (list: Entries): boolean => list.some((e) => e.tls?.terminating || e.tls?.originating)

@@ -93,7 +93,7 @@ export interface RequestAnswer {
 export function requestAnswerer({ rules }: Pick<Redirect, 'rules'>): (request: Request) => RequestAnswer {
   const elements = rules.flatMap(({ rule, layer7 }) =>
     elementsOf(layer7).map((element) => {
-      const name = `${rule}.${element.field}`
+      const name = element.field === '' ? rule : `${rule}.${element.field}`
       return { ...element, name, said: { rule, field: name.slice(name.indexOf('#') + 1), asks: element.asks } }
     }),
   )
@@ -125,6 +125,9 @@ export function requestAnswerer({ rules }: Pick<Redirect, 'rules'>): (request: R
 const isPassing = ({ http, tls }: Layer7 & { readonly kind: 'http' }): boolean =>
   tls !== undefined && !tls.terminating && http.length === 0
 
+const asksNothing = (layer7: Layer7): boolean =>
+  layer7.kind === 'dns' ? layer7.dns.length === 0 : layer7.http.length === 0 && layer7.tls === undefined
+
 function tlsFits(tls: TlsRule | undefined, sni: string | undefined): boolean {
   if (!tls?.terminating) return sni === undefined
   return sni !== undefined && (tls.serverNames.length === 0 || tls.serverNames.some((p) => meansServer(p, sni)))
@@ -133,6 +136,7 @@ function tlsFits(tls: TlsRule | undefined, sni: string | undefined): boolean {
 const meansServer = (pattern: string, name: string): boolean => new RegExp(`^(?:${namesOf(pattern)})$`).test(name)
 
 function elementsOf(layer7: Layer7): readonly Element[] {
+  if (asksNothing(layer7)) return [{ field: '', routed: layer7.kind === 'http', asks: 'nothing', lacks: () => [] }]
   if (layer7.kind === 'dns') return layer7.dns.map(dnsElement)
   const { tls } = layer7
   if (isPassing(layer7)) return [namesElement(tls?.serverNames ?? [])]

@@ -112,7 +112,7 @@ function requestSide(
 ): Side {
   const words = ({ rule, field }: Pick<AskedRule, 'rule' | 'field'>): DecidedBy => ({
     ...decidedByKey(cluster, rule, peer, port, named),
-    field,
+    ...(field === '' ? {} : { field }),
   })
   return {
     ...before,
