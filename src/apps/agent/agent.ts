@@ -6,6 +6,7 @@ import { hostAttachment } from '../../derive/endpoints/tables.ts'
 import { openNameCache } from '../../derive/names/cache.ts'
 import { dnsListeners, proxyPorts } from '../../derive/proxy/tables.ts'
 import { backendNumbers, heldServices, serviceNumbers, slotRuns } from '../../derive/services/tables.ts'
+import { KEPT_SOCKET } from '../../edge/dns/messages.ts'
 import {
   kernelServices,
   kernelPolicies as readKernelPolicies,
@@ -41,6 +42,7 @@ import { writeCniConf } from './cni_conf.ts'
 import { loadedPrograms, openDatapath } from './datapath.ts'
 import { drainQueue } from './delete_queue.ts'
 import { openDns } from './dns.ts'
+import { keepDnsSockets } from './dns_sockets.ts'
 import { type Drift, drift, driftText } from './drift.ts'
 import { endpointLog } from './endpoint_log.ts'
 import { connectedAddresses, flowSweeper, type Sweep } from './flows.ts'
@@ -181,6 +183,7 @@ export async function startAgent(
     options['enable-l7-proxy'] === false
       ? undefined
       : openDns(stateDir, db, requests, (answer) => names.learn(answer), log)
+  if (dns) scope.onClose(keepDnsSockets(`${stateDir}/${KEPT_SOCKET}`).close)
   wire(targets, { db, scope, maps, datapath, netlink, kube, envoy, dns, stateDir, log })
   targets.start()
   dns?.onChange(() => targets.reload(dnsListeners))

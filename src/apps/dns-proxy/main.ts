@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import { writeFileSync } from 'node:fs'
+import { uptime } from 'node:os'
 import { readIfThere, writeWhole } from '../../edge/disk/files.ts'
-import { openAgentLink } from '../../edge/dns/link.ts'
-import { type DnsRecord, type FromAgent, SOCKET } from '../../edge/dns/messages.ts'
+import { type AgentLink, openAgentLink } from '../../edge/dns/link.ts'
+import { type DnsRecord, type FromAgent, type FromProxy, KEPT_SOCKET, SOCKET } from '../../edge/dns/messages.ts'
 import { errorText } from '../../edge/runtime/scope.ts'
 import { VERSION } from '../../model/release.ts'
+import { openKeptSockets } from './kept.ts'
 import { openListeners } from './listeners.ts'
 import { openRelease } from './release.ts'
 import { openService } from './serve.ts'
@@ -12,13 +15,16 @@ const help = `cilium-dns-proxy: answers what pods ask of the DNS where policy ha
   --run-dir DIR               of the agent (/var/run/cilium)
   --concurrency-limit N       questions under way, in all (4096) …
   --pod-concurrency-limit N   … and of one pod (512)
+  --health-file FILE          written each second: the time by /proc/uptime, and 'ready' unless a listener could not be opened
   --debug                     a line for each question
 `
 /** Between attempts to open what could not be opened, and between tellings of numbers, ms. */
 const AGAIN_MS = 500
 const COUNTS_MS = 1_000
-/** Questions under way are given this long when we are told to stop, ms. */
-const LAST_MS = 1_000
+/** What is under way is given this long when we are told to stop, ms: more than a server has. */
+const LAST_MS = 6_000
+/** So long we wait for somebody who keeps the sockets. */
+const ALONE_MS = 2_000
 
 type State = Extract<FromAgent, { readonly kind: 'state' }>
 
@@ -33,7 +39,7 @@ function option(args: readonly string[], name: string, otherwise: string): strin
   return rest.length > 0 ? rest.join('=') : (args[at + 1] ?? otherwise)
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const args = process.argv.slice(2)
   if (args.includes('--help')) return void process.stdout.write(help)
   if (args[0] === 'version' || args.includes('--version')) return void console.log(`cilium-dns-proxy ${VERSION}`)
@@ -47,8 +53,13 @@ function main(): void {
 
   let told: DnsRecord[] = []
   let wanted = false
-  const link = openAgentLink(`${runDir}/${SOCKET}`, { take, changed })
-  const release = openRelease(link.send)
+  const kept = openKeptSockets(`${runDir}/${KEPT_SOCKET}`, {
+    client: (port, socket, rest) => listeners.adopt(port, socket, rest),
+    came: () => again && state && apply(state),
+  })
+  let link: AgentLink | undefined
+  const send = (message: FromProxy): boolean => link?.send(message) ?? false
+  const release = openRelease(send)
   const service = openService(release, limits, () => listeners.notAsked, {
     get wanted() {
       return wanted || debug
@@ -58,7 +69,7 @@ function main(): void {
       if (wanted && told.push(record) === 1) setImmediate(flush)
     },
   })
-  const listeners = openListeners(() => service)
+  const listeners = openListeners(() => service, kept)
   let state: State | undefined
   let again: NodeJS.Timeout | undefined
   let last = ''
@@ -66,16 +77,17 @@ function main(): void {
   function flush(): void {
     const records = told
     told = []
-    link.send({ kind: 'records', records })
+    send({ kind: 'records', records })
   }
 
   function apply(next: State): void {
     clearTimeout(again)
+    again = undefined
     state = next
-    const problems = listeners.set(next.listeners, next)
+    const problems = listeners.set(next.listeners, { ipv4: next.ipv4, ipv6: next.ipv6 })
     for (const [name, problem] of Object.entries(problems)) log('warning', `listener ${name}: ${problem}`)
     if (Object.keys(problems).length > 0) again = setTimeout(() => state && apply(state), AGAIN_MS)
-    link.send({ kind: 'has', revision: next.revision, problems })
+    send({ kind: 'has', revision: next.revision, problems })
   }
 
   function take(message: FromAgent): void {
@@ -83,6 +95,7 @@ function main(): void {
       case 'state': {
         const text = JSON.stringify({ ...message, revision: 0 })
         apply(message)
+        kept.only(new Set(message.listeners.map((l) => l.port)))
         if (text === last) return
         last = text
         log('info', 'listeners', { count: listeners.count })
@@ -110,6 +123,15 @@ function main(): void {
     else wanted = false
   }
 
+  const ready = (): string => (again === undefined ? 'ready' : 'waiting')
+  const health = option(args, '--health-file', '')
+  const tell = () => {
+    send({ kind: 'counts', counts: service.counts })
+    if (health !== '') writeFileSync(health, `${Math.floor(uptime())} ${ready()}\n`)
+  }
+
+  // Signals that come before everything is open end us as they would.
+  await kept.ready
   const before = readIfThere(file)
   if (before !== undefined)
     try {
@@ -118,18 +140,29 @@ function main(): void {
     } catch (e) {
       log('warning', `${file}: ${errorText(e)}`)
     }
-  const counts = setInterval(() => link.send({ kind: 'counts', counts: service.counts }), COUNTS_MS)
+  link = openAgentLink(`${runDir}/${SOCKET}`, { take, changed })
+  const counts = setInterval(tell, COUNTS_MS)
+  tell()
   log('info', 'started', { version: VERSION, listeners: listeners.count })
 
   const stop = (signal: string) => {
     log('info', 'stopping', { signal, underWay: service.underWay })
-    clearInterval(counts)
-    clearTimeout(again)
-    const deadline = performance.now() + LAST_MS
+    const told = performance.now()
+    let left = false
     const end = () => {
-      if (service.underWay > 0 && performance.now() < deadline) return void setTimeout(end, 10)
+      // Where nobody keeps the sockets, what comes is answered as long as we may.
+      if (kept.connected && !left) {
+        left = true
+        clearTimeout(again)
+        kept.leave()
+        listeners.leave()
+      }
+      const done = left && service.underWay === 0 && listeners.clients === 0
+      if (!done && performance.now() - told < (left ? LAST_MS : ALONE_MS)) return void setTimeout(end, 10)
+      clearInterval(counts)
       listeners.close()
-      link.close()
+      link?.close()
+      kept.close()
       process.exit(0)
     }
     end()
@@ -137,4 +170,4 @@ function main(): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(signal))
 }
 
-main()
+void main()

@@ -103,32 +103,68 @@ export function openTcpServer(
   }
 }
 
-/** Reads questions from a client and writes what `answer` makes of them, in whatever order they are ready. */
+export interface ServedClient {
+  /** What came from the client before. */
+  take(bytes: Uint8Array): void
+  /** Reads nothing more, and gives the connection away once no question is under way. */
+  leave(): void
+}
+
+/**
+ * Reads questions from a client and writes what `answer` makes of them, in whatever order they are ready. `pass` takes the
+ * connection over, with what was read of a question that is not whole; the file stays ours.
+ */
 export function serveClient(
   client: net.Socket,
   answer: (query: Uint8Array) => Promise<Uint8Array | undefined> | Uint8Array | undefined,
-): void {
+  pass: (file: number, rest: Uint8Array) => boolean,
+): ServedClient {
   const stream = messageStream()
   let underWay = 0
+  let leaving = false
   client.setTimeout(IDLE_MS, () => client.destroy())
   client.setNoDelay(true)
   client.on('error', () => client.destroy())
+
+  const passOn = () => {
+    if (!leaving || underWay > 0 || client.destroyed || client.writableLength > 0) return
+    const handle = handleOf(client)
+    // To destroy our end of it is no end of the connection while somebody else has it.
+    if (handle && pass(handle.fd, stream.pending)) client.destroy()
+  }
   const write = (bytes: Uint8Array | undefined) => {
     underWay--
     if (client.destroyed) return
-    if (bytes) client.write(framed(bytes))
-    if (client.isPaused() && underWay < MOST_ASKED) client.resume()
+    if (bytes) client.write(framed(bytes), passOn)
+    else passOn()
+    if (!leaving && client.isPaused() && underWay < MOST_ASKED) client.resume()
   }
-  client.on('data', (chunk) => {
-    for (const query of stream.take(chunk)) {
+  const take = (bytes: Uint8Array) => {
+    for (const query of stream.take(bytes)) {
       underWay++
       const answered = answer(query)
       if (answered instanceof Promise) void answered.then(write)
       else write(answered)
     }
     if (underWay >= MOST_ASKED || client.writableLength > 1 << 20) client.pause()
-  })
+  }
+  client.on('data', take)
   client.on('drain', () => {
-    if (underWay < MOST_ASKED) client.resume()
+    if (!leaving && underWay < MOST_ASKED) client.resume()
   })
+  return {
+    take,
+    leave() {
+      leaving = true
+      client.pause()
+      const rest = client.read() as Uint8Array | null
+      handleOf(client)?.readStop()
+      if (rest) take(rest)
+      passOn()
+    },
+  }
 }
+
+/** What Node keeps to itself: the file of a connection, and that nothing more is read of it. */
+const handleOf = (client: net.Socket) =>
+  (client as unknown as { readonly _handle: { readonly fd: number; readStop(): void } | null })._handle

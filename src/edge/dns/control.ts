@@ -85,10 +85,10 @@ export function openDnsControl({ path, sink, absent, answerMs = 5_000, tryMs = 1
   }
 
   function stateOf(name: string): string | undefined {
-    const peer = peers.at(-1)
-    if (!peer) return absent
-    if (peer.revision < (since.get(name) ?? 0)) return undefined
-    return peer.problems[name] ?? ''
+    if (peers.length === 0) return absent
+    // Two share the sockets of listeners: rules count when both have them, and it is enough if one could open it.
+    if (peers.some((p) => p.revision < (since.get(name) ?? 0))) return undefined
+    return peers.every((p) => p.problems[name] !== undefined) ? peers.at(-1)?.problems[name] : ''
   }
 
   function take(peer: Peer, message: FromProxy): void {

@@ -3,6 +3,8 @@ import type { DnsListenerRow } from '../../model/proxy.ts'
 
 /** Below the run directory of the agent. */
 export const SOCKET = 'dns/agent.sock'
+/** Where the agent keeps the proxy's sockets open, for the proxy that comes next. */
+export const KEPT_SOCKET = 'dns/sockets.sock'
 
 /** An answer that gives addresses to a name a pod was allowed to ask for. */
 export interface Learnt {
@@ -79,6 +81,18 @@ export type FromProxy =
   | { readonly kind: 'learn'; readonly id: number; readonly answer: Learnt }
   | { readonly kind: 'records'; readonly records: readonly DnsRecord[] }
   | { readonly kind: 'counts'; readonly counts: DnsCounts }
+
+/** What goes with sockets, there and back. */
+export type KeptMessage =
+  /** A listener's: of each family one for UDP and one for TCP. */
+  | { readonly kind: 'listener'; readonly port: number; readonly families: string }
+  | { readonly kind: 'closed'; readonly port: number }
+  /** A client's connection to a listener, with no question under way; `rest` is what was read of the next one, base64. */
+  | { readonly kind: 'client'; readonly port: number; readonly rest: string }
+  /** The proxy goes and wants no more of them. */
+  | { readonly kind: 'leaving' }
+  /** Whatever was kept has been said. */
+  | { readonly kind: 'all' }
 
 const longestLine = 16 << 20
 

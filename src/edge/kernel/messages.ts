@@ -42,8 +42,9 @@ function readSocketAddress(bytes: Uint8Array, at: number): Place {
 const HEADER = 64
 const NAME = 32
 const VECTOR = 16
-const CONTROL = 128
-const MSG_DONTWAIT = 0x40
+/** Room for ancillary data. */
+export const CONTROL = 128
+export const MSG_DONTWAIT = 0x40
 const MSG_TRUNC = 0x20
 const SOL_IP = 0
 const SOL_IPV6 = 41
@@ -51,8 +52,8 @@ const SOL_IPV6 = 41
 const ORIGINAL_DESTINATION = { [SOL_IP]: 20, [SOL_IPV6]: 74 } as const
 const PACKET_INFO = { [SOL_IP]: 8, [SOL_IPV6]: 50 } as const
 
-/** Room for `count` messages of up to `size` bytes. */
-function openBatch(count: number, size: number) {
+/** Room for `count` messages of up to `size` bytes: an array of mmsghdr, and what its parts point to. */
+export function openBatch(count: number, size: number) {
   const bytes = new Uint8Array(new ArrayBuffer(count * (HEADER + NAME + VECTOR + CONTROL + size)))
   const view = new DataView(bytes.buffer)
   const base = addressOf(bytes)
@@ -76,6 +77,12 @@ function openBatch(count: number, size: number) {
     name: (i: number) => names + i * NAME,
     data: (i: number) => data + i * size,
     control: (i: number) => controls + i * CONTROL,
+    /** Of a message that was received. */
+    received: (i: number) => ({
+      length: view.getUint32(i * HEADER + 56, true),
+      control: Number(view.getBigUint64(i * HEADER + 40, true)),
+      flags: view.getUint32(i * HEADER + 48, true),
+    }),
     lengths(i: number, name: number, content: number, control: number): void {
       view.setUint32(i * HEADER + 8, name, true)
       view.setBigUint64(vectors + i * VECTOR + 8, BigInt(content), true)
@@ -100,11 +107,10 @@ export function datagramReader(count: number, size: number) {
     const got = receiveMessages(fd, bytes, count, MSG_DONTWAIT)
     const found: Received[] = []
     for (let i = 0; i < got; i++) {
-      const header = i * HEADER
-      if (view.getUint32(header + 48, true) & MSG_TRUNC) continue
-      const to = originalDestination(bytes, view, batch.control(i), Number(view.getBigUint64(header + 40, true)))
+      const { length, control, flags } = batch.received(i)
+      if (flags & MSG_TRUNC) continue
+      const to = originalDestination(bytes, view, batch.control(i), control)
       if (!to) continue
-      const length = view.getUint32(header + 56, true)
       found.push({
         from: readSocketAddress(bytes, batch.name(i)),
         to,

@@ -49,6 +49,7 @@ const native = {
   recv: libc.func('long recv(int fd, void *bytes, size_t length, int flags)'),
   connect: libc.func('int connect(int fd, const void *address, uint length)'),
   listen: libc.func('int listen(int fd, int backlog)'),
+  accept4: libc.func('int accept4(int fd, void *address, void *length, int flags)'),
   recvmmsg: libc.func('int recvmmsg(int fd, void *messages, uint count, int flags, void *timeout)'),
   sendmmsg: libc.func('int sendmmsg(int fd, void *messages, uint count, int flags)'),
   mount: libc.func('int mount(const char *source, const char *at, const char *type, ulong flags, const char *options)'),
@@ -159,6 +160,11 @@ export function connectTry(fd: number, address: Uint8Array): number {
   return result < 0 ? -koffi.errno() : result
 }
 export const listen = (fd: number, backlog: number): void => void check(native.listen(fd, backlog), 'listen')
+/** A connection that has come, with flags for its socket; or the negated errno. */
+export function acceptTry(fd: number, flags: number): number {
+  const result: number = native.accept4(fd, null, null, flags)
+  return result < 0 ? -koffi.errno() : result
+}
 /** The same for one message of a socket that does not block. */
 export function sendTry(fd: number, bytes: Uint8Array): number {
   const result = Number(native.send(fd, bytes, bytes.byteLength, 0))

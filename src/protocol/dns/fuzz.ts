@@ -103,7 +103,7 @@ export function examineStream(messages: readonly Uint8Array[], stream: Uint8Arra
     found.push(...taken.take(stream.subarray(at, next)))
     at = next
   }
-  assert(taken.pending === 0 && found.length === messages.length, () => 'all messages, and nothing else')
+  assert(taken.pending.length === 0 && found.length === messages.length, () => 'all messages, and nothing else')
   for (const [i, m] of messages.entries())
     assert(m.length === found[i]?.length && m.every((octet, n) => octet === found[i]?.[n]), () => 'the same octets')
 }

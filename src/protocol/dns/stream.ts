@@ -5,8 +5,8 @@ import { concatBytes } from '../../base/bytes.ts'
 export interface MessageStream {
   /** Takes what came and returns the messages that are whole now. */
   take(bytes: Uint8Array): readonly Uint8Array[]
-  /** Octets of a message that has begun. */
-  readonly pending: number
+  /** What has come of a message that is not whole. */
+  readonly pending: Uint8Array
 }
 
 export function messageStream(): MessageStream {
@@ -26,7 +26,7 @@ export function messageStream(): MessageStream {
       return found
     },
     get pending() {
-      return rest.length
+      return rest
     },
   }
 }

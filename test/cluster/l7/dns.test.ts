@@ -70,13 +70,17 @@ describe('rules for names', { timeout: 400_000 }, () => {
     ).ended
     return one(lines[0] ?? '{}')
   }
+  /** The newest. */
   const podOf = async (app: string): Promise<string> =>
     (
       await lab.kubectl([
         ...['-n', 'kube-system', 'get', 'pods', '-l', `k8s-app=${app}`],
-        ...['--field-selector', `spec.nodeName=${clientNode}`, '-o', 'name'],
+        ...['--field-selector', `spec.nodeName=${clientNode}`, '--sort-by=.metadata.creationTimestamp', '-o', 'name'],
       ])
-    ).trim()
+    )
+      .trim()
+      .split('\n')
+      .at(-1) ?? ''
   const kill = async (app: string): Promise<void> => {
     const before = await podOf(app)
     await lab.kubectl(['-n', 'kube-system', 'delete', before, '--grace-period=0', '--force', '--wait=false'])
@@ -206,6 +210,50 @@ describe('rules for names', { timeout: 400_000 }, () => {
     const r = await constant
     assert.ok(r.asked > 200, JSON.stringify(r))
     assert.deepEqual([r.failed, r.lost, r.errors], [0, 0, {}], JSON.stringify(r))
+  })
+
+  /** Asks for so long in all ways, while something happens. */
+  const under = async (ms: number, happens: () => Promise<void>) => {
+    const lines: string[] = []
+    const asking = inPod(lab, 'client', 'test/cluster/l7/questions.js', [String(ms), servers[1] ?? ''], (line) =>
+      lines.push(line),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    await happens()
+    await asking.ended
+    return Object.entries(
+      JSON.parse(lines[0] ?? '{}') as Record<string, Record<'asked' | 'lost' | 'wrong' | 'ended', number>>,
+    )
+  }
+
+  it('no question is lost when the proxy is exchanged, nor when its pod is deleted, nor when the agent is killed', async () => {
+    const counts = await under(15_000, async () => {
+      await lab.kubectl(['-n', 'kube-system', 'rollout', 'restart', 'daemonset/cilium-dns-proxy'])
+      await lab.kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-dns-proxy', '--timeout=60s'])
+      await lab.kubectl(['-n', 'kube-system', 'delete', await podOf('cilium-dns-proxy')])
+      await kill('cilium')
+    })
+    assert.equal(counts.length, 3)
+    for (const [how, c] of counts) {
+      assert.ok(c.asked > 100, `${how} ${JSON.stringify(c)}`)
+      assert.deepEqual([c.lost, c.wrong, c.ended], [0, 0, 0], `${how} ${JSON.stringify(c)}`)
+    }
+  })
+
+  it('a proxy that is killed loses what it had begun, and no more', async () => {
+    const counts = await under(6_000, async () => {
+      const words = [
+        'exec',
+        await podOf('cilium-dns-proxy'),
+        '--',
+        'sh',
+        '-c',
+        'kill -9 $(cat /proc/1/task/1/children)',
+      ]
+      await lab.kubectl(['-n', 'kube-system', ...words])
+    })
+    for (const [how, c] of counts)
+      assert.ok(c.lost < c.asked / 20 && c.wrong === 0 && (c.ended ?? 0) <= 1, `${how} ${JSON.stringify(c)}`)
   })
 
   it('a proxy that is killed comes back by itself, and resolvers ask again', async () => {

@@ -8,11 +8,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
+import { keepDnsSockets } from '../../../src/apps/agent/dns_sockets.ts'
 import { type DnsControl, openDnsControl } from '../../../src/edge/dns/control.ts'
-import type { DnsRecord, Learnt } from '../../../src/edge/dns/messages.ts'
+import { type DnsRecord, KEPT_SOCKET, type Learnt } from '../../../src/edge/dns/messages.ts'
 import type { DnsListenerRow } from '../../../src/model/proxy.ts'
 import { type Cluster, nodeAddress, openCluster, pods } from './topology.ts'
 
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const root = join(import.meta.dirname, '../../..')
 const run = promisify(execFile)
 const PORT = 12345
@@ -62,6 +64,33 @@ describe('the DNS proxy', () => {
   }
   const status = async (...words: readonly string[]): Promise<string> =>
     /status: ([A-Z]+)/.exec(await dig(...words))?.[1] ?? 'none'
+
+  const keep = () => keepDnsSockets(join(directory, KEPT_SOCKET))
+  type Count = Readonly<Record<'asked' | 'lost' | 'wrong' | 'ended' | 'slowest', number>>
+  interface Counts {
+    readonly datagrams: Count
+    readonly connectionThatStays: Count
+    readonly newConnections: Count
+  }
+  /** Asks for so long, while something happens. */
+  const under = async (ms: number, happens: () => Promise<void>): Promise<Counts> => {
+    const inside = [`--net=/run/netns/${cluster.space('a')}`, process.execPath]
+    const asking = run('nsenter', [...inside, join(root, 'test/cluster/l7/questions.js'), String(ms), pods.c.v4])
+    await sleep(700)
+    await happens()
+    return JSON.parse((await asking).stdout) as Counts
+  }
+  const end = async (one: typeof proxy, signal: NodeJS.Signals): Promise<void> => {
+    const gone = once(one.child, 'exit')
+    one.child.kill(signal)
+    await gone
+  }
+  const nothingLost = (counts: Counts, enough = 20) => {
+    for (const [how, c] of Object.entries(counts) as readonly (readonly [string, Count])[]) {
+      assert.ok(c.asked > enough, `${how}: ${c.asked} asked`)
+      assert.deepEqual([c.lost, c.wrong, c.ended], [0, 0, 0], `${how} ${JSON.stringify(c)}`)
+    }
+  }
 
   before(async () => {
     cluster = openCluster('overlay')
@@ -157,5 +186,62 @@ describe('the DNS proxy', () => {
     assert.equal(await status(`@${pods.b.v4}`, 'n7.example'), 'REFUSED')
     await startAgent()
     assert.equal(await status(`@${pods.b.v4}`, 'n12.test'), 'NOERROR')
+  })
+
+  describe('while the agent keeps its sockets', () => {
+    let store: ReturnType<typeof keep>
+    before(async () => {
+      store = keep()
+      await sleep(500)
+    })
+    after(() => store.close())
+
+    test('a proxy that is exchanged for one beside it loses no question and no connection', async () => {
+      const counts = await under(4_000, async () => {
+        const next = startProxy()
+        await next.ready
+        await sleep(300)
+        await end(proxy, 'SIGTERM')
+        proxy = next
+      })
+      nothingLost(counts)
+    })
+
+    test('one that is stopped before the next one starts loses none either', async () => {
+      const counts = await under(4_000, async () => {
+        await end(proxy, 'SIGTERM')
+        await sleep(500)
+        proxy = startProxy()
+        await proxy.ready
+      })
+      nothingLost(counts)
+    })
+
+    test('nor does an agent that is exchanged, before and between', async () => {
+      const counts = await under(5_000, async () => {
+        await control.close()
+        store.close()
+        await sleep(300)
+        store = keep()
+        await startAgent()
+        await sleep(500)
+        await end(proxy, 'SIGTERM')
+        proxy = startProxy()
+        await proxy.ready
+      })
+      nothingLost(counts)
+    })
+
+    test('one that is killed loses what it had begun, and no more', async () => {
+      const counts = await under(4_000, async () => {
+        await end(proxy, 'SIGKILL')
+        proxy = startProxy()
+        await proxy.ready
+      })
+      const { datagrams, connectionThatStays, newConnections } = counts
+      for (const c of [datagrams, connectionThatStays, newConnections])
+        assert.ok(c.lost < c.asked / 20 && c.wrong === 0, JSON.stringify(counts))
+      assert.ok(connectionThatStays.ended <= 1, JSON.stringify(counts))
+    })
   })
 })

@@ -299,6 +299,7 @@ export function openCluster(mode: Mode, firewall = false) {
         ip(of, `${six}route replace ${every} dev cilium_host table 2005`)
       }
       ip(of, 'link set cilium_host arp off')
+      sysctl(of, 'net.ipv4.ip_local_port_range=20001 60999')
     },
     /** A program in a namespace, until the end; `ready` resolves with its first line. */
     start(of: string, ...words: readonly string[]): { readonly child: ChildProcess; readonly ready: Promise<void> } {

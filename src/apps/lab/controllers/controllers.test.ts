@@ -85,6 +85,45 @@ test('a daemon set replaces its pods one node at a time and remembers the old te
   c.close()
 })
 
+test('a daemon set that surges starts the new pod beside the old one, which goes once the new one is ready', async () => {
+  let ready = true
+  let least = 2
+  const c = testCluster((s) => [daemonSetController(s), scheduler(s)], { ...never, ready: () => ready })
+  for (const name of ['n1', 'n2']) c.store.create('nodes', nodeObject(name))
+  c.store.create('daemonsets.apps', {
+    apiVersion: 'apps/v1',
+    kind: 'DaemonSet',
+    metadata: { name: 'd', namespace: 'default' },
+    spec: {
+      selector,
+      template: template('one'),
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+    },
+  })
+  await c.idle()
+  const images = () => c.store.list<Pod>('pods').map((p) => p.spec.containers[0]?.image)
+  c.store.watch<Pod>('pods', {}, () => {
+    const running = c.store
+      .list<Pod>('pods')
+      .filter((p) => !p.metadata.deletionTimestamp && p.status?.phase === 'Running')
+    least = Math.min(least, running.length)
+  })
+  const change = (image: string) =>
+    c.store.modify<DaemonSet>('daemonsets.apps', 'default', 'd', (d) => ({
+      ...d,
+      spec: { ...d.spec, template: template(image) },
+    }))
+  change('two')
+  await c.idle()
+  assert.deepEqual([images(), least], [['two', 'two'], 2])
+  ready = false
+  change('three')
+  await c.idle()
+  assert.deepEqual(images().sort(), ['three', 'two', 'two'])
+  assert.deepEqual(c.errors, [])
+  c.close()
+})
+
 test('a stateful set numbers its pods, makes them in order and replaces them from the top', async () => {
   const c = testCluster((s) => [statefulSetController(s)])
   const seen: string[] = []

@@ -80,6 +80,9 @@ export const daemonSetController = (store: Store, now: () => number = Date.now):
       const names = new Set(wanted.map((n) => n.metadata.name))
       for (const [node, held] of onNode)
         if (!names.has(node)) for (const pod of held.filter((p) => !p.metadata.deletionTimestamp)) destroy(set, pod)
+      const mostSurging = scaledNumber(set.spec.updateStrategy?.rollingUpdate?.maxSurge ?? 0, wanted.length, Math.ceil)
+      const surges = mostSurging > 0 && set.spec.updateStrategy?.type !== 'OnDelete'
+      let surging = [...onNode.values()].filter((held) => held.filter(isActive).length > 1).length
       let replaceable = set.spec.updateStrategy?.type === 'OnDelete' ? 0 : budget(set, wanted, onNode, now())
       for (const node of wanted) {
         const held = onNode.get(node.metadata.name) ?? []
@@ -93,15 +96,22 @@ export const daemonSetController = (store: Store, now: () => number = Date.now):
           destroy(set, pod)
         }
         const active = held.filter(isActive)
-        const [first, ...surplus] = active
-        for (const pod of surplus) destroy(set, pod)
+        // Surging, the new pod comes beside the old one, which goes once the new one is available.
+        const isNew = (p: Pod) => p.metadata.labels?.[REVISION_HASH] === hash
+        const [first, ...surplus] = surges ? [...active].sort((a, b) => Number(isNew(b)) - Number(isNew(a))) : active
         if (!first) {
           // The leaving pod still holds the node's host ports and mounts.
           if (held.length === 0) createOn(set, node, hash)
-        } else if (first.metadata.labels?.[REVISION_HASH] !== hash) {
+        } else if (surges && isNew(first) && surplus.length > 0) {
+          const ready = untilAvailable(first, set.spec.minReadySeconds ?? 0, now()) === 0
+          for (const pod of surplus) if (ready || isNew(pod)) destroy(set, pod)
+        } else {
+          for (const pod of surplus) destroy(set, pod)
+          if (isNew(first) || set.spec.updateStrategy?.type === 'OnDelete') continue
           const unavailable = untilAvailable(first, set.spec.minReadySeconds ?? 0, now()) !== 0
-          const allowed = set.spec.updateStrategy?.type !== 'OnDelete' && (unavailable || replaceable > 0)
-          if (allowed) {
+          if (surges && !unavailable) {
+            if (surging++ < mostSurging) createOn(set, node, hash)
+          } else if (unavailable || replaceable > 0) {
             if (!unavailable) replaceable--
             destroy(set, first)
           }

@@ -181,7 +181,7 @@ export interface DaemonSet extends KubeObject {
     readonly revisionHistoryLimit?: number
     readonly updateStrategy?: {
       readonly type?: 'RollingUpdate' | 'OnDelete'
-      readonly rollingUpdate?: { readonly maxUnavailable?: IntOrString }
+      readonly rollingUpdate?: { readonly maxSurge?: IntOrString; readonly maxUnavailable?: IntOrString }
     }
   }
   readonly status?: Readonly<Record<string, unknown>>
