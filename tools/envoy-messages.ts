@@ -25,6 +25,7 @@ const roots: Readonly<Record<string, string>> = {
   'envoy.config.endpoint.v3.ClusterLoadAssignment': 'envoy/config/endpoint/v3/endpoint.proto',
   'envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig':
     'envoy/extensions/access_loggers/grpc/v3/als.proto',
+  'envoy.extensions.access_loggers.grpc.v3.TcpGrpcAccessLogConfig': 'envoy/extensions/access_loggers/grpc/v3/als.proto',
   'envoy.extensions.filters.http.router.v3.Router': 'envoy/extensions/filters/http/router/v3/router.proto',
   'envoy.extensions.filters.listener.original_dst.v3.OriginalDst':
     'envoy/extensions/filters/listener/original_dst/v3/original_dst.proto',

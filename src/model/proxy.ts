@@ -52,6 +52,9 @@ export type Layer7 =
   | { readonly kind: 'http'; readonly http: readonly HttpRule[]; readonly tls?: TlsRule }
   | { readonly kind: 'dns'; readonly dns: readonly DnsRule[] }
 
+/** Stands in the place of a rule where something passes only because a policy is audited. */
+export const AUDITED = 'audited'
+
 /** A listener of the DNS proxy: who comes here may ask for the names that any of the rules means. */
 export interface DnsListenerRow {
   readonly name: string

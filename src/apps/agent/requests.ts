@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ownerRows } from '../../derive/addresses/tables.ts'
 import { wantedListeners } from '../../derive/proxy/tables.ts'
+import { meansServer } from '../../derive/proxy/tls.ts'
 import type { DnsRecord } from '../../edge/dns/messages.ts'
-import type { AccessEntry, AccessSink } from '../../edge/envoy/access.ts'
+import type { AccessEntry, AccessSink, ConnectionEntry } from '../../edge/envoy/access.ts'
 import { reservedIdentities } from '../../model/identity.ts'
+import { AUDITED } from '../../model/proxy.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 
 /** Requests as Envoy and the DNS proxy tell of them, for whoever listens. */
 export interface RequestLog extends AccessSink {
   takeNames(records: readonly DnsRecord[]): void
-  listen(listener: (request: HttpEvent | DnsEvent) => void): () => void
+  listen(listener: (request: RequestEvent) => void): () => void
   /** Calls with whether anybody listens, now and whenever that changes. */
   onWanted(told: (wanted: boolean) => void): void
 }
@@ -46,10 +48,30 @@ export interface HttpEvent {
   readonly time: number
 }
 
+/** One connection that was asked for the name of the server it speaks TLS to. */
+export interface TlsEvent {
+  readonly kind: 'request'
+  readonly verdict: 'forwarded' | 'denied'
+  readonly side: 'ingress' | 'egress' | 'both'
+  readonly source: Party
+  readonly destination: Party
+  readonly tls: {
+    /** '' when there was none. */
+    readonly serverName: string
+  }
+  /** The rules that mean the name; of a refused connection all that did not. */
+  readonly rules: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly time: number
+}
+
+export type RequestEvent = HttpEvent | TlsEvent | DnsEvent
+
 /** A question to a name server, or its answer, which goes the other way. */
 export interface DnsEvent {
   readonly kind: 'request' | 'response'
-  readonly verdict: 'forwarded' | 'denied' | 'error'
+  /** 'audit': it passes only because a policy is audited. */
+  readonly verdict: 'forwarded' | 'audit' | 'denied' | 'error'
   readonly side: 'egress'
   readonly source: Party
   readonly destination: Party
@@ -67,7 +89,7 @@ export interface DnsEvent {
     /** Milliseconds. */
     readonly latency: number
   }
-  /** The rules that allow the name; of a refused question all that did not. */
+  /** The rules that allow the name; of a refused or audited question all that do not. */
   readonly rules: readonly string[]
   /** Milliseconds since the epoch. */
   readonly time: number
@@ -79,7 +101,7 @@ const queryTypes: Readonly<Record<number, string>> = {
 }
 
 export function requestLog(db: Database): RequestLog {
-  const listeners = new Set<(request: HttpEvent | DnsEvent) => void>()
+  const listeners = new Set<(request: RequestEvent) => void>()
   const watchers: ((wanted: boolean) => void)[] = []
 
   function party({ address, port }: { readonly address: string; readonly port: number }): Party {
@@ -113,18 +135,50 @@ export function requestLog(db: Database): RequestLog {
     }
   }
 
+  function connectionEventOf({
+    listener: name,
+    refused,
+    serverName,
+    source,
+    destination,
+    time,
+  }: ConnectionEntry): TlsEvent {
+    const listener = db.by(wantedListeners, 'name', name)[0]
+    const rules = (listener?.rules.flat() ?? []).filter(
+      ({ layer7 }) =>
+        refused || (layer7.kind === 'http' && layer7.tls?.serverNames.some((p) => meansServer(p, serverName))),
+    )
+    return {
+      ...{ kind: 'request', verdict: refused ? 'denied' : 'forwarded', side: listener?.side ?? 'ingress' },
+      ...{ source: party(source), destination: party(destination), tls: { serverName }, time },
+      rules: [...new Set(rules.map((r) => r.rule))],
+    }
+  }
+
   function nameEventOf(record: DnsRecord): DnsEvent {
     const { kind, verdict, client, server, name, type, protocol, rcode, addresses, aliases, ttl, latency, time } =
       record
     const ends = kind === 'request' ? [party(client), party(server)] : [party(server), party(client)]
     const all = db.by(wantedListeners, 'name', record.listener)[0]?.rules.flat() ?? []
+    const isRule = (rule: string) => rule !== AUDITED
+    const audited = verdict === 'forwarded' && record.rules.length > 0 && !record.rules.some(isRule)
     return {
-      ...{ kind, verdict, side: 'egress', source: ends[0] as Party, destination: ends[1] as Party, time },
+      ...{
+        kind,
+        verdict: audited ? 'audit' : verdict,
+        side: 'egress',
+        source: ends[0] as Party,
+        destination: ends[1] as Party,
+        time,
+      },
       dns: {
         ...{ protocol, query: `${name}.`, qtype: queryTypes[type] ?? `TYPE${type}`, rcode },
         ...{ ips: addresses, cnames: aliases, ttl, latency },
       },
-      rules: verdict === 'denied' ? [...new Set(all.map((r) => r.rule))] : record.rules,
+      rules:
+        verdict === 'denied' || audited
+          ? [...new Set(all.map((r) => r.rule))].filter(isRule)
+          : record.rules.filter(isRule),
     }
   }
 
@@ -132,6 +186,12 @@ export function requestLog(db: Database): RequestLog {
     takeNames(records) {
       for (const record of records) {
         const event = nameEventOf(record)
+        for (const tell of listeners) tell(event)
+      }
+    },
+    takeConnections(entries) {
+      for (const entry of entries) {
+        const event = connectionEventOf(entry)
         for (const tell of listeners) tell(event)
       }
     },

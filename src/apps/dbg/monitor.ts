@@ -16,6 +16,11 @@ interface HttpSeen {
   readonly rules: readonly string[]
 }
 
+/** A connection that was asked for the name of the server it speaks TLS to. */
+interface TlsSeen extends Omit<HttpSeen, 'http'> {
+  readonly tls: { readonly serverName: string }
+}
+
 /** A question to a name server, or an answer. */
 interface DnsSeen extends Omit<HttpSeen, 'kind' | 'http'> {
   readonly kind: 'request' | 'response'
@@ -56,13 +61,18 @@ const end = (e: FlowEvent['source'], protocol: string): string => {
 }
 
 /** A request that was refused names all rules that would have let it pass. */
-function requestLine(seen: HttpSeen | DnsSeen): string {
+function requestLine(seen: HttpSeen | TlsSeen | DnsSeen): string {
   const { kind, verdict, source, destination, rules } = seen
   const party = (p: HttpSeen['source']) => `${p.endpoint} ([${p.labels.join(' ')}])`
   const large = (word: string) => word.slice(0, 1).toUpperCase() + word.slice(1)
-  const by = rules.length === 0 ? '' : ` (${verdict === 'denied' ? 'no match in' : 'by'} ${rules.join(', ')})`
-  const head = `-> ${large(kind)} ${'dns' in seen ? 'dns' : 'http'} from ${party(source)} to ${party(destination)}, identity ${source.identity}->${destination.identity}, verdict ${large(verdict)}`
+  const by =
+    rules.length === 0
+      ? ''
+      : ` (${verdict === 'denied' || verdict === 'audit' ? 'no match in' : 'by'} ${rules.join(', ')})`
+  const head = `-> ${large(kind)} ${'dns' in seen ? 'dns' : 'tls' in seen ? 'tls' : 'http'} from ${party(source)} to ${party(destination)}, identity ${source.identity}->${destination.identity}, verdict ${large(verdict)}`
   if ('http' in seen) return `${head} ${seen.http.method} ${seen.http.url} => ${seen.http.code}${by}`
+  if ('tls' in seen)
+    return `${head} ${seen.tls.serverName ? `TLS to ${seen.tls.serverName}` : 'no name of a server'}${by}`
   const { query, qtype, rcode, ips, ttl } = seen.dns
   if (kind === 'request') return `${head} DNS Query: ${query} ${qtype}${rcode === 0 ? '' : ` RCode: ${rcode}`}${by}`
   const answer = rcode !== 0 ? `RCode: ${rcode}` : `TTL: ${ttl} Answer: '${ips.join(',')}'`
@@ -107,13 +117,13 @@ export async function monitor(agent: Agent, options: Options): Promise<void> {
   if (!options.json) print('Listening for events of the datapath. Press Ctrl-C to quit')
   await agent.follow('/monitor', (text) => {
     if (text === '') return undefined
-    const e = JSON.parse(text) as Seen | HttpSeen | DnsSeen
+    const e = JSON.parse(text) as Seen | HttpSeen | TlsSeen | DnsSeen
     if (kinds !== undefined && !kinds.includes(e.kind)) return undefined
     if (from !== undefined && !from.includes(e.source.endpoint)) return undefined
     if (to !== undefined && !to.includes(e.destination.endpoint)) return undefined
     if (related !== undefined && !related.includes(e.source.endpoint) && !related.includes(e.destination.endpoint))
       return undefined
-    print(options.json ? JSON.stringify(e) : 'http' in e || 'dns' in e ? requestLine(e) : line(e))
+    print(options.json ? JSON.stringify(e) : 'http' in e || 'tls' in e || 'dns' in e ? requestLine(e) : line(e))
     return undefined
   })
 }

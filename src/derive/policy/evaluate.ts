@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Cell, verdict } from '../../model/datapath.ts'
-import type { Layer7 } from '../../model/proxy.ts'
+import { AUDITED, type Layer7 } from '../../model/proxy.ts'
 import { type Entry, localhostRule, type Program } from './program.ts'
 import type { Direction } from './rule.ts'
 
@@ -84,8 +84,10 @@ export function evaluator(
     if (redirects.has(key)) return key
     const rules = of.flatMap(({ entry }) => {
       const { rule, layer7 } = entry
+      if (!layer7) return []
       // What is asked for is learnt, and not refused.
-      return layer7 ? [{ rule, layer7: layer7.kind === 'dns' && isOpen(entry) ? asksNothing('dns') : layer7 }] : []
+      const learns = layer7.kind === 'dns' && isOpen(entry)
+      return [{ rule, layer7 }, ...(learns ? [{ rule: AUDITED, layer7: asksNothing('dns') }] : [])]
     })
     if (open) rules.push({ rule: open.entry.rule, layer7: asksNothing(kind) })
     redirects.set(key, { key, direction: program.direction, kind, rules })
@@ -136,7 +138,10 @@ export function evaluator(
           : rest
       } else if (passes(outcome)) {
         if (sure && would) return would
-        if (sure) return asks ? seen(outcome, said[i] as Said, redirections(covering, k, certain, staged)) : outcome
+        if (sure)
+          return asks && outcome.verdict === verdict.allow
+            ? seen(outcome, said[i] as Said, redirections(covering, k, certain, staged))
+            : outcome
       } else if (entry.mode === 'audit') would ??= { ...outcome, verdict: verdict.audit }
       else return outcome
     }
@@ -184,8 +189,9 @@ function outcomeOf(entry: Entry, rule: number, open: boolean): Outcome | undefin
     case 'allow':
       return of(verdict.allow)
     case 'redirect':
-      // Envoy can not only look on: where nothing shall be refused, it is not asked. Of names the answers are needed.
-      return of(open && entry.layer7?.kind !== 'dns' ? verdict.allow : verdict.redirect)
+      // Envoy can not only look on: where nothing shall be refused, it is not in the way, and a connection whose requests
+      // are not asked is told as audited. Of names the answers are needed.
+      return of(open && entry.layer7?.kind !== 'dns' ? verdict.audit : verdict.redirect)
     case 'deny':
       return of(verdict.deny)
     case 'closed':

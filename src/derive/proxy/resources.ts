@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fromBase64, fromUtf8 } from '../../base/bytes.ts'
-import { type EnvoyResource, type EnvoyRow, proxyRole, requestsToldKey, type TlsContext } from '../../model/proxy.ts'
+import { type EnvoyResource, type EnvoyRow, proxyRole, type TlsContext } from '../../model/proxy.ts'
+import { onlyServers, passedLog, refusedLog, requestLog } from './access.ts'
 import { CLUSTER, clusterBody, extension, keepCase } from './clusters.ts'
 import { routesOf, withSecrets } from './routes.ts'
 import { type Chain, chainsOf, type Layer7Entry, materialOf, namesOf, type SecretOf } from './tls.ts'
@@ -46,6 +47,7 @@ export function listenerRow(
   const chains = chainsOf(l.rules)
   const parts = partsOf(l, chains, secretOf)
   const role = roles[l.side]
+  const asksTls = chains.length !== 1 || chains[0]?.match !== undefined
   const [first, ...more] = [...(families.ipv4 ? ['127.0.0.1'] : []), ...(families.ipv6 ? ['::1'] : [])].map(
     (address) => ({ socket_address: { address, port_value: l.port } }),
   )
@@ -57,7 +59,7 @@ export function listenerRow(
     transparent: true,
     socket_options: [{ level: 1, name: SO_MARK, int_value: l.port * 65536 + role.down, state: 'STATE_PREBIND' }],
     listener_filters: [
-      ...(chains.length === 1 && chains[0]?.match === undefined ? [] : [inspector]),
+      ...(asksTls ? [inspector] : []),
       {
         name: 'envoy.filters.listener.original_dst',
         typed_config: extension('filters.listener.original_dst.v3.OriginalDst'),
@@ -70,6 +72,7 @@ export function listenerRow(
       },
     ],
     filter_chains: parts.chains.length > 0 ? parts.chains : [nothing],
+    ...(asksTls ? { access_log: [refusedLog(l.name)] } : {}),
   }
   return {
     key: l.name,
@@ -82,20 +85,8 @@ const inspector = {
   name: 'envoy.filters.listener.tls_inspector',
   typed_config: extension('filters.listener.tls_inspector.v3.TlsInspector'),
 }
-const rbac = (names: readonly string[]): Json => ({
-  name: 'envoy.filters.network.rbac',
-  typed_config: extension('filters.network.rbac.v3.RBAC', {
-    stat_prefix: 'names.',
-    rules: {
-      policies: {
-        names: {
-          permissions: names.map((n) => ({ requested_server_name: { safe_regex: { regex: namesOf(n) } } })),
-          principals: [{ any: true }],
-        },
-      },
-    },
-  }),
-})
+const serversOf = (names: readonly string[]): Json => onlyServers(names.map(namesOf))
+
 /** Takes no connection: a listener must have a chain. */
 const nothing: Json = { name: 'nothing', filter_chain_match: { application_protocols: ['nothing'] }, filters: [] }
 
@@ -142,8 +133,9 @@ function partsOf(l: ListenerSpec, chains: readonly Chain[], secretOf: SecretOf):
         stat_prefix: l.side,
         cluster: clusterOf(l.side),
         idle_timeout: '86400s',
+        access_log: [passedLog(l.name)],
       })
-      const filters = [...c.lists.map(rbac), { name: 'tcp', typed_config: tcp }]
+      const filters = [...c.lists.map(serversOf), { name: 'tcp', typed_config: tcp }]
       out.push({ name: c.name, ...match, filters })
       continue
     }
@@ -168,7 +160,7 @@ function partsOf(l: ListenerSpec, chains: readonly Chain[], secretOf: SecretOf):
         request_headers_to_remove: ['x-forwarded-proto', 'x-envoy-external-address'],
       },
     })
-    const filters = [...(c.names ? [rbac(c.names)] : []), { name: 'http', typed_config: connections(l, name) }]
+    const filters = [...c.names.map(serversOf), { name: 'http', typed_config: connections(l, name) }]
     out.push({
       ...(c.name === '' ? {} : { name: c.name }),
       ...match,
@@ -186,25 +178,6 @@ const downstreamTls = (common: Json, checked: boolean): Json => ({
     ...(checked ? { require_client_certificate: true } : {}),
   }),
 })
-
-/** Telling of a request costs a quarter of passing it: while nobody listens only refusals are told. */
-const told: Json = {
-  or_filter: {
-    filters: [
-      {
-        status_code_filter: { comparison: { op: 'EQ', value: { default_value: 403, runtime_key: 'cilium.refused' } } },
-      },
-      { grpc_status_filter: { statuses: ['PERMISSION_DENIED'] } },
-      {
-        runtime_filter: {
-          runtime_key: requestsToldKey,
-          percent_sampled: { numerator: 100 },
-          use_independent_randomness: true,
-        },
-      },
-    ],
-  },
-}
 
 const connections = (l: ListenerSpec, routes: string): Json =>
   extension('filters.network.http_connection_manager.v3.HttpConnectionManager', {
@@ -227,19 +200,5 @@ const connections = (l: ListenerSpec, routes: string): Json =>
         typed_config: extension('filters.http.router.v3.Router', { suppress_envoy_headers: true }),
       },
     ],
-    access_log: [
-      {
-        name: 'envoy.access_loggers.http_grpc',
-        filter: told,
-        typed_config: extension('access_loggers.grpc.v3.HttpGrpcAccessLogConfig', {
-          common_config: {
-            log_name: l.name,
-            transport_api_version: 'V3',
-            grpc_service: { envoy_grpc: { cluster_name: 'xds' } },
-            buffer_flush_interval: '0.1s',
-            buffer_size_bytes: 65536,
-          },
-        }),
-      },
-    ],
+    access_log: [requestLog(l.name)],
   })

@@ -11,7 +11,7 @@ import type { Redirect } from '../policy/evaluate.ts'
 import type { PlacedTable } from '../policy/tables.ts'
 import { clusterRows } from './clusters.ts'
 import { listenerRow, type Side } from './resources.ts'
-import { changesTls, type Layer7Entry } from './tls.ts'
+import type { Layer7Entry } from './tls.ts'
 
 /** A listener that some cell of a decision table leads to, or that two of them lead to together. */
 export interface WantedListener {
@@ -71,8 +71,6 @@ export const wantedListeners = deriveAll<WantedListener>(
     for (const e of of('egress'))
       for (const i of of('ingress')) {
         if (pairs >= mostPairs || !overlap(e.ports, i.ports)) continue
-        // One pass can not end TLS for one end and ask the other what went through it: such connections are dropped.
-        if (changesTls(httpEntries(e.redirect.rules)) || changesTls(httpEntries(i.redirect.rules))) continue
         pairs++
         const key = `both ${e.redirect.key} && ${i.redirect.key}`
         out.push({

@@ -74,6 +74,21 @@ test('where TLS ends by two rules for one name, those that mean it and those tha
   )
 })
 
+test('what one end ends the other end asks: the server of plain requests, the client of names', () => {
+  const shown = (...lists: Layer7Entry[][]) =>
+    chainsOf(lists).map((c) => [c.name, c.lists.map((l) => l.length), c.kind === 'http' ? c.names : []])
+  assert.deepEqual(shown([ending('s', 'a.x')], [plain, passing('z')]), [['tls a.x', [1, 1], []]])
+  assert.deepEqual(shown([passing('*.x')], [ending('s', 'a.x')]), [['tls a.x', [1], [['*.x']]]])
+  const anew: Layer7Entry = {
+    rule: 'o',
+    http,
+    tls: { serverNames: [], terminating: context('s'), originating: context('t') },
+  }
+  assert.deepEqual(shown([anew], [plain]), [])
+  assert.deepEqual(shown([ending('s', 'a.x')], [ending('s', 'a.x')]), [])
+  assert.deepEqual(shown([plain], [anew, plain]), [['', [1, 1], []]])
+})
+
 test('a secret that is missing closes its chain and says so; what is there is a resource of its own', () => {
   const { missing, resources } = row([ending('absent', 'a.x'), ending('there', 'b.x')])
   assert.equal(missing, 'secret default/absent is missing')

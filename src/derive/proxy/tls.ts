@@ -21,7 +21,8 @@ export type Chain =
       readonly match?: Json
       readonly tls?: TlsContext
       readonly lists: readonly Entries[]
-      readonly names?: readonly string[]
+      /** Of each of these one must be the name asked for. */
+      readonly names: readonly (readonly string[])[]
     }
   /** TLS passes as it is; of each list one name must be the one asked for. */
   | {
@@ -34,9 +35,6 @@ export type Chain =
 const isPassing = (e: Layer7Entry): boolean => e.tls !== undefined && !e.tls.terminating && e.http.length === 0
 const isPlain = (e: Layer7Entry): boolean => !e.tls?.terminating && (!e.tls || e.http.length > 0)
 
-/** Whether TLS ends or begins in some rule of the list. */
-export const changesTls = (list: Entries): boolean => list.some((e) => e.tls?.terminating || e.tls?.originating)
-
 /** Expression for the names a pattern of Cilium means. */
 export const namesOf = (pattern: string): string => {
   if (pattern === '*' || pattern === '**') return '.+'
@@ -45,44 +43,62 @@ export const namesOf = (pattern: string): string => {
   return stars === '' ? literal : stars === '*' ? `[^.]+[.]${literal}` : `([^.]+[.])+${literal}`
 }
 
-const means = (pattern: string, name: string): boolean => new RegExp(`^(?:${namesOf(pattern)})$`).test(name)
+/** Whether a pattern of Cilium means the name of a server. */
+export const meansServer = (pattern: string, name: string): boolean =>
+  new RegExp(`^(?:${namesOf(pattern)})$`).test(name)
 
-/** The chains of a listener; without any TLS in its rules it is one, which takes everything. */
-export function chainsOf(lists: readonly Entries[]): readonly Chain[] {
+/**
+ * The chains of a listener; without any TLS in its rules it is one, which takes everything. Of two lists the first is the
+ * client's: its rules are asked of what the client says, and the server's of what comes out of that. Where the first begins
+ * TLS anew the second could only be asked by another pass: such connections no chain takes.
+ */
+export function chainsOf(all: readonly Entries[]): readonly Chain[] {
+  const lists = all.map((l, i) => (i + 1 < all.length ? l.filter((e) => !e.tls?.originating) : l))
   const plain = lists.map((l) => l.filter(isPlain))
-  if (lists.every((l) => l.every(isPlain))) return [{ kind: 'http', name: '', lists: plain }]
+  if (all.every((l, i) => l.length === plain[i]?.length)) return [{ kind: 'http', name: '', lists: plain, names: [] }]
   const out: Chain[] = []
   if (plain.every((l) => l.length > 0))
-    out.push({ kind: 'http', name: '', match: { transport_protocol: 'raw_buffer' }, lists: plain })
+    out.push({ kind: 'http', name: '', match: { transport_protocol: 'raw_buffer' }, lists: plain, names: [] })
   const taken = new Set<string>()
-  const take = (name: string, chain: (match: Json) => Chain): void => {
+  const take: Take = (name, chain) => {
     // An Envoy name with `*.` means any number of labels.
     const envoyName = name.replace(/^\*{1,2}(?=[.])/, '*')
     if (taken.has(envoyName)) return
     taken.add(envoyName)
     out.push(chain({ transport_protocol: 'tls', ...(envoyName === '' ? {} : { server_names: [envoyName] }) }))
   }
-  terminated(lists, take)
   const names = lists.map((l) => [...new Set(l.filter(isPassing).flatMap((e) => e.tls?.serverNames ?? []))].sort())
+  // Where TLS ends, later rules are for what comes out of it, and earlier ones for the name alone.
+  for (const [i, list] of lists.entries()) {
+    const [before, after] = [names.slice(0, i), plain.slice(i + 1)]
+    if ([...before, ...after].every((l) => l.length > 0)) terminated(list, before, after, take)
+  }
   if (names.some((l) => l.length === 0)) return out
   for (const name of new Set(names.flat().filter((n) => !n.includes('*'))))
-    if (names.every((l) => l.some((p) => means(p, name))))
+    if (names.every((l) => l.some((p) => meansServer(p, name))))
       take(name, (match) => ({ kind: 'names', name: `sni ${name}`, match, lists: [] }))
   if (names.flat().some((n) => n.includes('*')))
     take('', (match) => ({ kind: 'names', name: 'sni', match, lists: names }))
   return out
 }
 
+type Take = (name: string, chain: (match: Json) => Chain) => void
+
 /** A name that several rules mean is for all of them; what ends TLS in two ways for one name is decided by the first. */
-function terminated(lists: readonly Entries[], take: (name: string, chain: (match: Json) => Chain) => void): void {
-  const entries = lists.flat().filter((e) => e.tls?.terminating)
+function terminated(
+  list: Entries,
+  before: readonly (readonly string[])[],
+  after: readonly Entries[],
+  take: Take,
+): void {
+  const entries = list.filter((e) => e.tls?.terminating)
   for (const { tls } of entries) {
     const context = tls?.terminating as TlsContext
     const group = entries.filter((e) => JSON.stringify(e.tls?.terminating) === JSON.stringify(context))
     const nameless = group.filter((e) => e.tls?.serverNames.length === 0)
     for (const name of new Set(group.flatMap((e) => e.tls?.serverNames ?? []))) {
       const meant = group.filter((e) =>
-        e.tls?.serverNames.some((p) => p === name || (!name.includes('*') && means(p, name))),
+        e.tls?.serverNames.some((p) => p === name || (!name.includes('*') && meansServer(p, name))),
       )
       const one = /^[*][.]/.test(name) || name === '*' || name === '**'
       take(name.length <= 2 && one ? '' : name, (match) => ({
@@ -90,12 +106,14 @@ function terminated(lists: readonly Entries[], take: (name: string, chain: (matc
         name: `tls ${name}`,
         match,
         tls: context,
-        lists: [[...meant, ...nameless]],
-        ...(one ? { names: [name] } : {}),
+        lists: [[...meant, ...nameless], ...after],
+        names: one ? [[name], ...before] : before,
       }))
     }
     if (nameless.length > 0)
-      take('', (match) => ({ kind: 'http', name: 'tls', match, tls: context, lists: [nameless] }))
+      take('', (match) => ({
+        ...{ kind: 'http', name: 'tls', match, tls: context, lists: [nameless, ...after], names: before },
+      }))
   }
 }
 

@@ -6,7 +6,7 @@ import type { HeaderMatch, HttpRule, Layer7, TlsRule } from '../../model/proxy.t
 import type { Redirect } from '../policy/evaluate.ts'
 import { type HttpRequest, normalPath, routerOf } from '../proxy/router.ts'
 import { DENIED, routesOf } from '../proxy/routes.ts'
-import { namesOf } from '../proxy/tls.ts'
+import { meansServer } from '../proxy/tls.ts'
 
 /** The request of a question; what is left out is GET, `/`, no host and no headers. */
 export interface AskedRequest {
@@ -132,8 +132,6 @@ function tlsFits(tls: TlsRule | undefined, sni: string | undefined): boolean {
   if (!tls?.terminating) return sni === undefined
   return sni !== undefined && (tls.serverNames.length === 0 || tls.serverNames.some((p) => meansServer(p, sni)))
 }
-
-const meansServer = (pattern: string, name: string): boolean => new RegExp(`^(?:${namesOf(pattern)})$`).test(name)
 
 function elementsOf(layer7: Layer7): readonly Element[] {
   if (asksNothing(layer7)) return [{ field: '', routed: layer7.kind === 'http', asks: 'nothing', lacks: () => [] }]

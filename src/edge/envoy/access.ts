@@ -26,6 +26,19 @@ export interface AccessEntry {
   readonly duration: number
 }
 
+/** One connection that was asked for the name of its server only, as Envoy tells of it when it is over. */
+export interface ConnectionEntry {
+  /** Name of the listener. */
+  readonly listener: string
+  readonly refused: boolean
+  /** The name that TLS was spoken to; '': none, or no TLS. */
+  readonly serverName: string
+  readonly source: AccessEntry['source']
+  readonly destination: AccessEntry['destination']
+  /** Milliseconds since the epoch, of its beginning. */
+  readonly time: number
+}
+
 const MESSAGE = 'envoy.service.accesslog.v3.StreamAccessLogsMessage'
 const protocols: { readonly [name: string]: string } = {
   HTTP10: 'HTTP/1.0',
@@ -44,6 +57,7 @@ export interface AccessSink {
   /** Whether entries are looked at. */
   readonly wanted: boolean
   take(entries: readonly AccessEntry[]): void
+  takeConnections(entries: readonly ConnectionEntry[]): void
 }
 
 /** Takes one stream of access log messages; only its first says which listener it is of. */
@@ -55,8 +69,10 @@ export function accessReceiver(sink: AccessSink): Receiver {
       const message = decode(MESSAGE, bytes)
       listener = text(part(message, 'identifier'), 'log_name') || listener
       if (!sink.wanted) return
-      const entries = (part(message, 'http_logs')['log_entry'] ?? []) as readonly Json[]
-      if (entries.length > 0) sink.take(entries.map((e) => entryOf(listener, e)))
+      const of = (kind: string) => (part(message, kind)['log_entry'] ?? []) as readonly Json[]
+      const [requests, connections] = [of('http_logs'), of('tcp_logs')]
+      if (requests.length > 0) sink.take(requests.map((e) => entryOf(listener, e)))
+      if (connections.length > 0) sink.takeConnections(connections.map((e) => connectionOf(listener, e)))
     },
     ended() {},
   }
@@ -80,6 +96,18 @@ function entryOf(listener: string, entry: Json): AccessEntry {
     details: text(response, 'response_code_details'),
     time: number(common, 'start_time'),
     duration: number(common, 'time_to_last_downstream_tx_byte'),
+  }
+}
+
+function connectionOf(listener: string, entry: Json): ConnectionEntry {
+  const common = part(entry, 'common_properties')
+  return {
+    listener,
+    refused: text(common, 'upstream_cluster') === '' || text(common, 'connection_termination_details') !== '',
+    serverName: text(part(common, 'tls_properties'), 'tls_sni_hostname'),
+    source: place(part(common, 'downstream_remote_address')),
+    destination: place(part(common, 'downstream_local_address')),
+    time: number(common, 'start_time'),
   }
 }
 

@@ -113,8 +113,6 @@ export class Cluster {
   static async up(name: string, options: readonly string[] = []): Promise<Cluster> {
     const lab = await Lab.up(name, options, 2)
     try {
-      const control = `/run/cilium-lab/${name}/control.sock`
-      const status = await ask<{ nodes: { name: string; pid: number }[] }>(control, 'GET', '/status')
       const serve = [steadyProgram, 'serve', String(port)]
       const idle = ['sleep', 'infinity']
       const pods = [
@@ -127,11 +125,18 @@ export class Cluster {
       const all = [...pods, service('server'), service('far'), policy('servers')]
       await lab.kubectl(['create', '-f', '-'], documents(all))
       await lab.ready('app')
-      return new Cluster(lab, new Map(status.body.nodes.map((n) => [n.name, n.pid])))
+      return await Cluster.of(lab)
     } catch (error) {
       await lab.down()
       throw error
     }
+  }
+
+  /** A lab that is up, with whatever is in it. */
+  static async of(lab: Lab): Promise<Cluster> {
+    const control = `/run/cilium-lab/${lab.name}/control.sock`
+    const { body } = await ask<{ nodes: { name: string; pid: number }[] }>(control, 'GET', '/status')
+    return new Cluster(lab, new Map(body.nodes.map((n) => [n.name, n.pid])))
   }
 
   async podIPs(name: string): Promise<readonly string[]> {

@@ -142,7 +142,7 @@ describe('the agent beside its Envoy', {
     assert.equal(await ask('/a'), '200 again')
     const next = openEnvoy({
       path: bench.xds,
-      access: { wanted: false, take: () => {} },
+      access: { wanted: false, take: () => {}, takeConnections: () => {} },
       absent: 'no Envoy',
       answerMs: 5_000,
     })

@@ -30,7 +30,11 @@ export async function openBench(answerMs = 10_000): Promise<Bench> {
   mkdirSync(join(folder, 'envoy/sockets'), { recursive: true })
   const { admin, xds } = sockets(folder)
   const told: AccessEntry[] = []
-  const access = { wanted: true, take: (entries: readonly AccessEntry[]) => void told.push(...entries) }
+  const access = {
+    wanted: true,
+    take: (entries: readonly AccessEntry[]) => void told.push(...entries),
+    takeConnections: () => {},
+  }
   const control = openEnvoy({ path: xds, access, absent: 'no Envoy', answerMs })
   control.give(runtimeResource({}))
   const config = join(folder, 'bootstrap.json')

@@ -189,7 +189,7 @@ describe('HTTP rules', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/envoy
     const { stdout } = await monitor
     assert.match(
       stdout,
-      /-> Request http from .*k8s:app=client.* to .*k8s:app=server.*, identity \d+->\d+, verdict Forwarded GET http:\/\/\S+\/a => 200 \(by CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\].rules.http\[0\]\)/,
+      /-> Request http from .*k8s:role=client.* to .*k8s:role=server.*, identity \d+->\d+, verdict Forwarded GET http:\/\/\S+\/a => 200 \(by CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\].rules.http\[0\]\)/,
     )
     assert.match(
       stdout,
@@ -197,6 +197,22 @@ describe('HTTP rules', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/envoy
     )
     const { stdout: status } = await lab.cilium(server?.node ?? '', ['status'])
     assert.match(status, /Proxy Status: +OK, .* 1 redirects active on ports 10000-19999, Envoy: external/)
+    await drop('one')
+  })
+
+  it('of an audited policy ask nothing, and the connection is told as one that they would ask', async () => {
+    await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
+    await settled('/b', 403)
+    const server = pods.servers[0]
+    await lab.kubectl(['annotate', 'cnp', 'one', 'cilium-ts.io/policy-mode=audit'])
+    await settled('/b', 200)
+    const monitor = lab.cilium(server?.node ?? '', ['monitor', '--type', 'policy-verdict', '--timeout', '4'])
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await ask(lab, 'client-1', `http://${server?.addresses[0]}/b`)
+    assert.match(
+      (await monitor).stdout,
+      /state new .* audited: .*:80 tcp SYN .*ingress rule CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\]/,
+    )
     await drop('one')
   })
 

@@ -24,7 +24,7 @@ export async function startPods(lab: Lab, more: readonly string[] = []): Promise
   const pod = (app: string, node: string, command: readonly string[]) => ({
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: `${app}-${nodes.indexOf(node)}`, labels: { app } },
+    metadata: { name: `${app}-${nodes.indexOf(node)}`, labels: { role: app } },
     spec: {
       nodeName: node,
       containers: [{ name: 'c', image: 'debian', command, ports: [{ name: 'web', containerPort: 80 }] }],
@@ -33,10 +33,10 @@ export async function startPods(lab: Lab, more: readonly string[] = []): Promise
   const server = [join(root, 'node_modules/.bin/node'), join(root, 'test/cluster/l7/server.js'), '80', '50051', ...more]
   const items = nodes.flatMap((n) => [pod('server', n, server), pod('client', n, ['sleep', 'infinity'])])
   await lab.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
-  await lab.ready('app in (client,server)')
+  await lab.ready('role in (client,server)')
   const found = await lab.json<{
     items: { metadata: { name: string }; spec: { nodeName: string }; status: { podIPs: { ip: string }[] } }[]
-  }>(['get', 'pods', '-l', 'app in (client,server)'])
+  }>(['get', 'pods', '-l', 'role in (client,server)'])
   const all = found.items.map((p) => ({
     name: p.metadata.name,
     node: p.spec.nodeName,
@@ -93,10 +93,10 @@ export const httpPolicy = (name: string, direction: 'ingress' | 'egress', http: 
     kind: 'CiliumNetworkPolicy',
     metadata: { name },
     spec: {
-      endpointSelector: { matchLabels: { app: own } },
+      endpointSelector: { matchLabels: { role: own } },
       [direction]: [
         {
-          [direction === 'ingress' ? 'fromEndpoints' : 'toEndpoints']: [{ matchLabels: { app: other } }],
+          [direction === 'ingress' ? 'fromEndpoints' : 'toEndpoints']: [{ matchLabels: { role: other } }],
           toPorts: [{ ports: [{ port, protocol: 'TCP' }], ...(http.length > 0 ? { rules: { http } } : {}) }],
         },
       ],

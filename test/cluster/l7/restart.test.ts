@@ -3,18 +3,13 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Lab, ran } from '../../lab.ts'
-import { ask, hostOf, httpPolicy, inPod, type Pods, startPods, until } from './pods.ts'
+import { ask, httpPolicy, type Pods, until } from './pods.ts'
+import { Restarts } from './restarts.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
 
-interface Load {
-  readonly asked: number
-  readonly failed: number
-  readonly errors: Readonly<Record<string, number>>
-  readonly slowest: number
-  readonly streamed: number
-  readonly streamsCut: number
-}
+/** `make bench ONLY=restarts` does it a hundred times. */
+const ROUNDS = 5
 
 describe('restarts under L7 rules', {
   timeout: 300_000,
@@ -22,104 +17,65 @@ describe('restarts under L7 rules', {
 }, () => {
   let lab: Lab
   let pods: Pods
+  let restarts: Restarts
   before(async () => {
     lab = await Lab.up('l7restart', [], 2)
-    pods = await startPods(lab)
-    await lab.kubectl(['apply', '-f', '-'], httpPolicy('one', 'ingress', [{ path: '/(a|stream)' }]))
-    for (const client of pods.clients)
-      for (const server of pods.servers)
-        await until('the rules hold', async () => {
-          const url = `http://${hostOf(server.addresses[0] ?? '')}`
-          return (await ask(lab, client.name, `${url}/b`)).status === 403
-        })
+    restarts = await Restarts.in(lab)
+    pods = restarts.pods
   })
   after(() => ran('bin/cilium-lab', ['down', '--name', 'l7restart']))
 
-  /** Requests from every client to the server of the first node, in both families, for some seconds. */
-  async function underLoad(seconds: number, disturb: () => Promise<void>): Promise<readonly Load[]> {
-    const results: Load[] = []
-    const loads = pods.clients.flatMap((client) =>
-      (pods.servers[0]?.addresses ?? []).map((address) =>
-        inPod(
-          lab,
-          client.name,
-          'test/cluster/l7/talker.js',
-          ['load', `http://${hostOf(address)}`, String(seconds)],
-          (line) => results.push(JSON.parse(line) as Load),
-        ),
-      ),
-    )
-    await new Promise((resolve) => setTimeout(resolve, 1500))
+  const underLoad = async (disturb: () => Promise<void>): Promise<void> => {
+    const load = await restarts.load()
     await disturb()
-    await Promise.all(loads.map((l) => l.ended))
-    assert.equal(results.length, loads.length)
-    for (const r of results) assert.ok(r.asked > 50 && r.streamed > 5, JSON.stringify(r))
-    return results
+    for (const { asked, streams, failed, reset, errors, cut } of await load.stop()) {
+      assert.deepEqual({ failed, reset, errors, cut }, { failed: 0, reset: 0, errors: {}, cut: 0 })
+      assert.ok(asked > 50 && streams > 0, `${asked} requests, ${streams} streams`)
+    }
   }
-  const unharmed = (results: readonly Load[]) => {
-    for (const r of results)
-      assert.deepEqual({ failed: r.failed, errors: r.errors, cut: r.streamsCut }, { failed: 0, errors: {}, cut: 0 })
-  }
-  const podOf = async (app: string, node: string): Promise<string> =>
-    (
-      await lab.kubectl([
-        '-n',
-        'kube-system',
-        'get',
-        'pods',
-        '-l',
-        `k8s-app=${app}`,
-        '--field-selector',
-        `spec.nodeName=${node}`,
-        '-o',
-        'name',
-      ])
-    ).trim()
   const node = () => pods.servers[0]?.node ?? ''
 
-  it('an agent that is killed and comes back costs no request and cuts no stream', async () => {
-    const before = await podOf('cilium', node())
-    unharmed(
-      await underLoad(12, async () => {
-        await lab.kubectl(['-n', 'kube-system', 'delete', before, '--grace-period=0', '--force', '--wait=false'])
-        await until('another agent', async () => {
-          const now = await podOf('cilium', node())
-          return now !== '' && now !== before
-        })
-        await lab.kubectl([
-          '-n',
-          'kube-system',
-          'wait',
-          '--for=condition=Ready',
-          await podOf('cilium', node()),
-          '--timeout=60s',
-        ])
-      }),
-    )
-    assert.equal((await ask(lab, 'client-0', `http://${pods.servers[0]?.addresses[0]}/b`)).status, 403)
+  it('agents that are killed and come back cost no request and cut no stream', async () => {
+    await underLoad(async () => {
+      for (let i = 0; i < ROUNDS; i++) await restarts.cluster.restartAgent(i % 2 === 0 ? 'node-1' : 'node-2')
+    })
+    await restarts.enforced('/b')
   })
 
-  it('an Envoy that takes over from another costs no request and cuts no stream', async () => {
-    const envoy = await podOf('cilium-envoy', node())
-    const exec = (command: string) => lab.kubectl(['-n', 'kube-system', 'exec', envoy, '--', 'sh', '-c', command])
-    const first = await exec('cat /var/run/cilium/envoy/pid')
-    unharmed(
-      await underLoad(10, async () => {
-        await exec('kill -HUP 1')
-      }),
-    )
-    assert.notEqual(await exec('cat /var/run/cilium/envoy/pid'), first)
-    await lab.kubectl(['apply', '-f', '-'], httpPolicy('one', 'ingress', [{ path: '/(a|stream|c)' }]))
+  it('Envoys that hand over to others cost no request and cut no stream', async () => {
+    await underLoad(async () => {
+      await Promise.all(
+        ['node-1', 'node-2'].map(async (at) => {
+          for (let i = 0; i < ROUNDS; i++) await restarts.handOver(at)
+        }),
+      )
+    })
+    for (const side of ['ingress', 'egress'] as const)
+      await lab.kubectl(['apply', '-f', '-'], httpPolicy(side, side, [{ path: '/(a|c)' }]))
     await until(
-      'new rules reach the new Envoy',
-      async () => (await ask(lab, 'client-0', `http://${pods.servers[0]?.addresses[0]}/c`)).status === 200,
+      'new rules reach the new Envoys',
+      async () => (await ask(lab, 'client-1', `http://${pods.servers[0]?.addresses[0]}/c`)).status === 200,
     )
+  })
+
+  it('an Envoy that is told again while it takes over hands over once it has', async () => {
+    const launcher = () => Math.min(...restarts.cluster.processes(node(), 'bin/cilium-envoy'))
+    const [before, first] = [launcher(), restarts.envoys(node())]
+    process.kill(before, 'SIGHUP')
+    await restarts.cluster.until('a second Envoy', async () => restarts.envoys(node()).length === 2)
+    const second = restarts.envoys(node()).filter((pid) => !first.includes(pid))
+    process.kill(before, 'SIGHUP')
+    await restarts.cluster.until('a third Envoy alone', async () => {
+      const now = restarts.envoys(node())
+      return now.length === 1 && !first.includes(now[0] ?? 0) && !second.includes(now[0] ?? 0)
+    })
+    assert.equal(launcher(), before)
   })
 
   it('an Envoy that is killed leaves nothing open, and another serves soon', async () => {
     const url = `http://${pods.servers[0]?.addresses[0]}`
-    const envoy = await podOf('cilium-envoy', node())
-    await lab.tryKubectl(['-n', 'kube-system', 'exec', envoy, '--', 'sh', '-c', 'kill -9 $(pidof envoy); kill -9 1'])
+    const launcher = Math.min(...restarts.cluster.processes(node(), 'bin/cilium-envoy'))
+    for (const pid of [...restarts.envoys(node()), launcher]) process.kill(pid, 'SIGKILL')
     for (let i = 0; i < 20; i++) {
       const { status } = await ask(lab, 'client-1', `${url}/b`, ['-m', '1'])
       assert.ok(status === 0 || status === 403, `a refused request got ${status}`)
@@ -130,6 +86,7 @@ describe('restarts under L7 rules', {
 
   it('without any Envoy what it would have to ask is dropped, and the status says how to get one', async () => {
     const url = `http://${pods.servers[0]?.addresses[0]}`
+    await lab.kubectl(['delete', 'cnp', 'egress'])
     await lab.kubectl(['-n', 'kube-system', 'delete', 'daemonset', 'cilium-envoy', '--wait=true'])
     await until('Envoy is gone', async () => (await ask(lab, 'client-1', `${url}/a`, ['-m', '1'])).status === 0, 60_000)
     const { stdout } = await lab.cilium(node(), ['status'])

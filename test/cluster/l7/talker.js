@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client's side of talk.ts, and of the restart test: `http URL` asks for each line of its input on one connection;
-// `load URL SECONDS` asks as fast as it may on several, kept alive and new, and tells at the end what failed.
+// `load URL SECONDS` asks until its input ends, on connections kept alive and new ones, with answers that go on for so
+// many seconds beside, and tells at the end what failed.
 import http from 'node:http'
 import http2 from 'node:http2'
 import { createInterface } from 'node:readline'
@@ -75,42 +76,61 @@ if (what === 'http') {
     })
   })
 } else if (what === 'load') {
-  const end = Date.now() + Number(more) * 1000
-  const result = { asked: 0, failed: 0, errors: {}, slowest: 0, streamed: 0, streamsCut: 0 }
+  let over = false
+  const result = { asked: 0, failed: 0, reset: 0, errors: {}, slowest: 0, streams: 0, cut: 0 }
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
   const note = (answer, began) => {
     result.asked++
     result.slowest = Math.max(result.slowest, Date.now() - began)
     if (answer.status === 200) return
     result.failed++
-    const kind = String(answer.error ?? answer.status)
+    // Envoy's answer says why it could not pass the request on.
+    const kind = answer.error ?? `${answer.status} ${answer.body}`
     result.errors[kind] = (result.errors[kind] ?? 0) + 1
   }
-  const worker = async (keepAlive, pause) => {
+  const worker = async (keepAlive, ms) => {
     const agent = new http.Agent({ keepAlive, maxSockets: 1 })
-    while (Date.now() < end) {
+    while (!over) {
       const began = Date.now()
       let answer = await ask(agent, '/a')
       // A server may close a kept connection at any moment: what was not sent is sent again, as every client does.
-      if (answer.error === 'ECONNRESET' && answer.reused) answer = await ask(agent, '/a')
+      if (answer.error === 'ECONNRESET' && answer.reused) {
+        result.reset++
+        answer = await ask(agent, '/a')
+      }
       note(answer, began)
-      await new Promise((resolve) => setTimeout(resolve, pause))
+      await pause(ms)
     }
     agent.destroy()
   }
+  /** One answer that goes on for `more` seconds, again and again; the client ends it. */
   const stream = () =>
     new Promise((resolve) => {
+      let ended = false
       const request = http.get({ ...options, path: '/stream' }, (response) => {
-        response.on('data', () => result.streamed++)
-        const cut = () => {
-          if (Date.now() < end) result.streamsCut++
-          resolve()
-        }
-        response.on('close', cut)
+        const timer = setTimeout(() => {
+          ended = true
+          request.destroy()
+        }, Number(more) * 1000)
+        response.resume()
         response.on('error', () => {})
-        setTimeout(() => request.destroy(), end - Date.now())
+        response.on('close', () => {
+          clearTimeout(timer)
+          result.streams++
+          if (!ended || response.statusCode !== 200) result.cut++
+          resolve()
+        })
       })
-      request.on('error', resolve)
+      request.on('error', (error) => {
+        if (!ended) note({ error: error.code ?? error.message }, Date.now())
+        resolve()
+      })
     })
-  await Promise.all([worker(true, 5), worker(true, 20), worker(false, 15), worker(false, 40), stream()])
+  const streams = async () => {
+    while (!over) await stream()
+  }
+  process.stdin.on('end', () => (over = true)).resume()
+  console.log('ready')
+  await Promise.all([worker(true, 5), worker(true, 20), worker(false, 15), worker(false, 40), streams(), streams()])
   console.log(JSON.stringify(result))
 }

@@ -81,6 +81,26 @@ describe('rules about TLS', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/
     await drop('names')
   })
 
+  it('are told by name when they refuse, and when they let pass while somebody listens', async () => {
+    await apply(layer7Policy('names', 'egress', '443', { serverNames: ['good.example', '*.wild.example'] }))
+    const [client, server] = first()
+    await until('bad.example is closed', async () => (await status(client, server, 'bad.example')) === 0)
+    const monitor = lab.cilium(pods.clients[0]?.node ?? '', ['monitor', '--type', 'l7', '--timeout', '5'])
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    for (const name of ['good.example', 'bad.example', 'a.b.wild.example']) await status(client, server, name)
+    await ask(lab, client, `http://${server}:443/`)
+    const { stdout } = await monitor
+    const by = (how: string) => `\\(${how} CiliumNetworkPolicy/default/names#spec.egress\\[0\\].toPorts\\[0\\]\\)`
+    for (const [verdict, what, how] of [
+      ['Forwarded', 'TLS to good.example', 'by'],
+      ['Denied', 'TLS to bad.example', 'no match in'],
+      ['Denied', 'TLS to a.b.wild.example', 'no match in'],
+      ['Denied', 'no name of a server', 'no match in'],
+    ] as const)
+      assert.match(stdout, new RegExp(`-> Request tls from .*role=client.* verdict ${verdict} ${what} ${by(how)}`))
+    await drop('names')
+  })
+
   it('of both ends must both hold, and stand beside rules for HTTP on the same port', async () => {
     await apply(layer7Policy('out', 'egress', '443', { serverNames: ['good.example', 'bad.example'] }))
     await apply(layer7Policy('in', 'ingress', '443', { serverNames: ['good.example', '**.wild.example'] }))
