@@ -64,7 +64,7 @@ export interface Classes extends Iterable<readonly [identity: number, number: nu
   get(identity: number): number | undefined
   readonly size: number
   /** The same in parts, where it is kept so: a part that is the same object holds the same members. */
-  readonly parts?: readonly ReadonlyMap<number, number>[]
+  readonly parts?: readonly Classes[]
 }
 
 /** cilium_policy_classes: all entries of one decision table. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fail, ok, type Result } from '../base/result.ts'
-import { object, text, textMap } from './json.ts'
+import { object, textMap } from './json.ts'
 import { type LabelSet, labelSetKey, labelsOfSecurityMap } from './labels.ts'
 import { parseMeta } from './meta.ts'
 
@@ -53,8 +53,6 @@ export const isLocalIdentity = (number: number): boolean =>
 /** A CiliumIdentity object; its name is the number. */
 export interface CiliumIdentity extends Identity {
   readonly name: string
-  readonly uid: string
-  readonly resourceVersion: string
 }
 
 export function parseCiliumIdentity(object_: unknown): Result<CiliumIdentity> {
@@ -65,11 +63,5 @@ export function parseCiliumIdentity(object_: unknown): Result<CiliumIdentity> {
     return fail({ field: 'metadata.name', message: `'${meta.value.name}' is not an identity number` })
   const labels = labelsOfSecurityMap(textMap(object(object_)['security-labels']))
   if (labels.length === 0) return fail({ field: 'security-labels', message: 'required, and not empty' })
-  return ok({
-    name: meta.value.name,
-    number,
-    labels,
-    uid: meta.value.uid,
-    resourceVersion: text(meta.value.resourceVersion),
-  })
+  return ok({ name: meta.value.name, number, labels })
 }

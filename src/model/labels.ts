@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { hash32 } from '../base/hash.ts'
 
 /** A label with the source that vouches for it. Text form `source:key[=value]`. */
 export interface Label {
@@ -30,11 +31,17 @@ export const labelSet = (labels: readonly (Label | string)[]): LabelSet =>
 export function labelSetKey(labels: LabelSet): string {
   const known = setKeys.get(labels)
   if (known !== undefined) return known
-  const key = labels.map((l) => `${l};`).join('')
+  const key = labelSetText(labels)
   setKeys.set(labels, key)
   return key
 }
 const setKeys = new WeakMap<LabelSet, string>()
+
+/** The key of a set, not remembered: for the many sets that are seldom asked. */
+export const labelSetText = (labels: LabelSet): string => labels.map((l) => `${l};`).join('')
+
+/** Stands for a key where there are tens of thousands; whoever finds a set by it compares the key itself. */
+export const labelSetHash = (key: string): string => hash32(key).toString(36)
 
 /** Labels seen lately: most labels of an identity are those of many, and one text does for all of them. */
 const texts = new Map<string, string>()
@@ -50,7 +57,8 @@ function shared(label: string): string {
 
 /** CiliumIdentity's `security-labels`: `source:key` to value. */
 export function labelsOfSecurityMap(map: { readonly [key: string]: string }): LabelSet {
-  return labelSet(Object.entries(map).map(([k, v]) => shared(v === '' ? k : `${k}=${v}`)))
+  // Joined, and not put together: that would keep both halves beside the whole.
+  return labelSet(Object.entries(map).map(([k, v]) => shared(v === '' ? k : [k, v].join('='))))
 }
 export function securityMapOfLabels(labels: LabelSet): { readonly [key: string]: string } {
   const out: { [key: string]: string } = {}
@@ -70,8 +78,9 @@ export const clusterKey = 'io.cilium.k8s.policy.cluster'
 export function anchorsOf(labels: LabelSet): readonly string[] {
   const out: string[] = []
   for (const text of labels) {
-    const l = parseLabel(text)
-    out.push(`${l.key}=${l.value}`, l.key)
+    const { source, key, value } = parseLabel(text)
+    const start = text.startsWith(`${source}:`) ? source.length + 1 : 0
+    out.push(value === '' ? `${key}=` : text.slice(start), key)
   }
   return out
 }

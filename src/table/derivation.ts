@@ -111,7 +111,7 @@ function deriveWhole(
     replaceGiven(derivation, rule.derive(read), revision)
     return
   }
-  const held = allRows(derivation.store.content)
+  const held = allRows(derivation.store.content, derivation.store.table)
   const decide = rule.decide as (wanted: readonly Row[], held: readonly Row[], read: Read) => readonly Row[]
   const rows = decide(read.all(rule.wanted), held, read)
   if (keep) {
@@ -123,7 +123,7 @@ function deriveWhole(
 /** Replaces all rows. Those that are the same objects as last time, at the beginning and the end, cost nothing. */
 function replaceGiven(derivation: Derivation, rows: readonly Row[], revision: number): void {
   const { store, last } = derivation
-  if (!last || last.keys.length !== store.content.rows.byKey.size) {
+  if (!last || last.keys.length !== store.content.byKey.size) {
     replaceRows(store, rows, revision, false)
     derivation.last = { rows, keys: rows.map((row) => store.table.key(row)) }
     return
@@ -139,7 +139,7 @@ function replaceGiven(derivation: Derivation, rows: readonly Row[], revision: nu
   const keys = changed.map((row) => store.table.key(row))
   const seen = new Set<string>()
   for (const key of keys) {
-    const twice = seen.has(key) || (!gone.has(key) && store.content.rows.byKey.has(key))
+    const twice = seen.has(key) || (!gone.has(key) && store.content.byKey.has(key))
     assert(!twice, () => `table ${store.table.name}: two rows have the key '${key}'`)
     seen.add(key)
   }
@@ -163,8 +163,8 @@ export function replaceRows(store: Store, rows: readonly Row[], revision: number
     keys.add(key)
     writeRow(store, key, row, revision)
   }
-  if (keep || keys.size === store.content.rows.byKey.size) return
-  for (const key of [...store.content.rows.byKey.keys()]) if (!keys.has(key)) writeRow(store, key, undefined, revision)
+  if (keep || keys.size === store.content.byKey.size) return
+  for (const key of [...store.content.byKey.keys()]) if (!keys.has(key)) writeRow(store, key, undefined, revision)
 }
 
 function wholeRead(derivation: Derivation, tables: Tables): Read {
@@ -178,7 +178,7 @@ function wholeRead(derivation: Derivation, tables: Tables): Read {
     get: <R>(table: Table<R>, key: string) => getRow(content(table), key) as R | undefined,
     by: <R>(table: Table<R>, index: string, value: string) =>
       rowsBy(content(table), table, index, value) as readonly R[],
-    all: <R>(table: Table<R>) => allRows(content(table)) as readonly R[],
+    all: <R>(table: Table<R>) => allRows(content(table), table) as readonly R[],
   }
 }
 
@@ -191,7 +191,7 @@ function deriveInputs(
   const input = tables.upToDate(rule.input, derivation)
   const first = derivation.each === undefined
   const memory = (derivation.each ??= { entries: new Map(), origin: new Map(), lookups: new Map() })
-  const dirty = first ? new Set(input.content.rows.byKey.keys()) : dirtyInputs(memory, input, revision)
+  const dirty = first ? new Set(input.content.byKey.keys()) : dirtyInputs(memory, input, revision)
   if (dirty.size === 0 && !first) return
   const out = derivation.store
   const reads: Lookup[] = []
@@ -206,7 +206,7 @@ function deriveInputs(
   }
   // All old claims go before any new one is made: a key may move from one input to another within a commit.
   const next = new Map<string, Row>()
-  if (first) for (const key of out.content.rows.byKey.keys()) next.set(key, undefined)
+  if (first) for (const key of out.content.byKey.keys()) next.set(key, undefined)
   for (const [inputKey, rows] of derived) {
     const entry = memory.entries.get(inputKey)
     if (!entry || entry.rows === rows) continue
@@ -301,7 +301,7 @@ function trackedRead(derivation: Derivation, memory: EachMemory, tables: Tables,
     all<R>(table: Table<R>) {
       const store = tables.upToDate(table, derivation)
       reads.push(lookup(lookupsOf(store).all, 'all'))
-      return allRows(store.content) as readonly R[]
+      return allRows(store.content, table) as readonly R[]
     },
   }
 }

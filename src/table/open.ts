@@ -217,7 +217,7 @@ function databaseOf(
       return revision
     },
     tables: [...stores.keys()],
-    count: (table) => storeOf(table).content.rows.byKey.size,
+    count: (table) => storeOf(table).content.byKey.size,
     isInitialised: (table) => storeOf(table).initialised,
     commit(fill) {
       const operations: Operation[] = []

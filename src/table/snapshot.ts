@@ -10,7 +10,7 @@ export function readOf(contentOf: (table: AnyTable) => Content): Read {
     get: <Row>(table: Table<Row>, key: string) => getRow(contentOf(table), key) as Row | undefined,
     by: <Row>(table: Table<Row>, index: string, value: string) =>
       rowsBy(contentOf(table), table, index, value) as readonly Row[],
-    all: <Row>(table: Table<Row>) => allRows(contentOf(table)) as readonly Row[],
+    all: <Row>(table: Table<Row>) => allRows(contentOf(table), table) as readonly Row[],
   }
 }
 
@@ -22,7 +22,7 @@ export function snapshotOf(stores: ReadonlyMap<AnyTable, Store>, revision: numbe
   return {
     ...readOf(contentOf),
     revision,
-    count: (table) => contentOf(table).rows.byKey.size,
+    count: (table) => contentOf(table).byKey.size,
     isInitialised: (table) => initialised.has(table),
   }
 }

@@ -3,24 +3,16 @@ import { assert } from '../base/assert.ts'
 import { equal } from '../base/equal.ts'
 import type { Change, Cursor } from './database.ts'
 import type { AnyTable } from './definition.ts'
-import { copyOrdered, emptyOrdered, listOrdered, type Ordered, type Owner, setOrdered } from './ordered.ts'
+import { listOrdered, Ordered, type Owner, setOrdered } from './ordered.ts'
 
 type Row = unknown
-/** The one row under a value of an index, as most values of most indexes have: a map of its own would be all overhead. */
-class Only {
-  readonly key: string
-  /** A list of one, as it is handed out. */
-  readonly list: readonly [Row]
-  constructor(key: string, row: Row) {
-    this.key = key
-    this.list = [row]
-  }
-}
-type Buckets = Map<string, Ordered<Row> | Only>
+/** What is under a value of an index: the row itself where it is the only one, as for most values of most indexes. */
+type Buckets = Map<string, Ordered<Row> | Row>
 
 /** Rows and indexes of one table. Shared with snapshots; only its owner writes into it, others copy first. */
 export interface Content {
   readonly owner: Owner
+  readonly byKey: Map<string, Row>
   readonly rows: Ordered<Row>
   readonly indexes: ReadonlyMap<string, Buckets>
 }
@@ -45,7 +37,7 @@ type Pending = Map<string, Row>
 export function openStore(table: AnyTable): Store {
   const owner = {}
   const indexes = new Map(Object.keys(table.indexes ?? {}).map((name): [string, Buckets] => [name, new Map()]))
-  return storeOf(table, { owner, rows: emptyOrdered(owner), indexes }, owner, false)
+  return storeOf(table, { owner, byKey: new Map(), rows: new Ordered(owner), indexes }, owner, false)
 }
 
 /** Another store of the same content; from now on both copy before they write. */
@@ -71,16 +63,16 @@ export function shareContent(store: Store): Content {
   return store.content
 }
 
-export const getRow = (content: Content, key: string): Row => content.rows.byKey.get(key)
+export const getRow = (content: Content, key: string): Row => content.byKey.get(key)
 
-export const allRows = (content: Content): readonly Row[] => listOrdered(content.rows)
+export const allRows = (content: Content, table: AnyTable): readonly Row[] => listOrdered(content.rows, table.key)
 
 export function rowsBy(content: Content, table: AnyTable, index: string, value: string): readonly Row[] {
   const buckets = content.indexes.get(index)
   assert(buckets, () => `table ${table.name} has no index '${index}'`)
   const bucket = buckets.get(value)
-  if (bucket instanceof Only) return bucket.list
-  return bucket ? listOrdered(bucket) : []
+  if (bucket instanceof Ordered) return listOrdered(bucket, table.key)
+  return bucket === undefined ? [] : [bucket]
 }
 
 /** Changes of the given revision, and only those. */
@@ -91,7 +83,7 @@ const noChanges: ReadonlyMap<string, Change<Row>> = new Map()
 
 /** Puts (or with `undefined` removes) one row as part of `revision`. A row equal to the one there changes nothing. */
 export function writeRow(store: Store, key: string, row: Row | undefined, revision: number): void {
-  const there = store.content.rows.byKey.get(key)
+  const there = store.content.byKey.get(key)
   if (there === row || (there !== undefined && row !== undefined && equal(there, row))) return
   if (store.changesOf !== revision) {
     store.changesOf = revision
@@ -116,50 +108,50 @@ function change(key: string, before: Row, after: Row): Change<Row> {
 }
 
 function place(store: Store, key: string, before: Row, after: Row): void {
+  const { table } = store
   const content = ownContent(store)
-  setOrdered(content.rows, key, after)
+  if (after === undefined) content.byKey.delete(key)
+  else content.byKey.set(key, after)
+  setOrdered(content.rows, key, after, before !== undefined, table.key)
   for (const [name, buckets] of content.indexes) {
-    const valuesOf = (store.table.indexes as NonNullable<AnyTable['indexes']>)[name] as (row: Row) => readonly string[]
+    const valuesOf = (table.indexes as NonNullable<AnyTable['indexes']>)[name] as (row: Row) => readonly string[]
     let touched = store.touched.get(name)
     if (!touched) store.touched.set(name, (touched = new Set()))
-    const now = after === undefined ? [] : valuesOf(after)
-    if (before !== undefined) {
-      for (const value of valuesOf(before)) {
-        touched.add(value)
-        if (!now.includes(value)) setInBucket(buckets, store.owner, value, key, undefined)
-      }
-    }
-    for (const value of now) {
+    const were = before === undefined ? [] : valuesOf(before)
+    const are = after === undefined ? [] : valuesOf(after)
+    for (const [i, value] of were.entries()) {
       touched.add(value)
-      setInBucket(buckets, store.owner, value, key, after)
+      if (were.indexOf(value) === i && !are.includes(value)) setInBucket(store, buckets, value, key, undefined, true)
+    }
+    for (const [i, value] of are.entries()) {
+      touched.add(value)
+      if (are.indexOf(value) === i) setInBucket(store, buckets, value, key, after, were.includes(value))
     }
   }
 }
 
-function setInBucket(buckets: Buckets, owner: Owner, value: string, key: string, row: Row): void {
+function setInBucket(store: Store, buckets: Buckets, value: string, key: string, row: Row, was: boolean): void {
+  const { owner, table } = store
   let bucket = buckets.get(value)
-  if (bucket === undefined || (bucket instanceof Only && bucket.key === key)) {
-    if (row !== undefined) buckets.set(value, new Only(key, row))
-    else buckets.delete(value)
-    return
-  }
-  if (bucket instanceof Only) {
-    if (row === undefined) return
-    const [first] = bucket.list
-    const { key: firstKey } = bucket
-    bucket = emptyOrdered<Row>(owner)
-    setOrdered(bucket, firstKey, first)
-    buckets.set(value, bucket)
-  } else if (bucket.owner !== owner) buckets.set(value, (bucket = copyOrdered(bucket, owner)))
-  setOrdered(bucket, key, row)
-  if (bucket.byKey.size === 0) buckets.delete(value)
+  if (!(bucket instanceof Ordered)) {
+    if (bucket === undefined || was) {
+      if (row === undefined) buckets.delete(value)
+      else buckets.set(value, row)
+      return
+    }
+    const both = new Ordered<Row>(owner)
+    setOrdered(both, table.key(bucket), bucket, false, table.key)
+    buckets.set(value, (bucket = both))
+  } else if (bucket.owner !== owner) buckets.set(value, (bucket = new Ordered(owner, bucket)))
+  setOrdered(bucket as Ordered<Row>, key, row, was, table.key)
+  if ((bucket as Ordered<Row>).size === 0) buckets.delete(value)
 }
 
 function ownContent(store: Store): Content {
   const { content, owner } = store
   if (content.owner === owner) return content
   const indexes = new Map([...content.indexes].map(([name, buckets]): [string, Buckets] => [name, new Map(buckets)]))
-  return (store.content = { owner, rows: copyOrdered(content.rows, owner), indexes })
+  return (store.content = { owner, byKey: new Map(content.byKey), rows: new Ordered(owner, content.rows), indexes })
 }
 
 /** A cursor over the store; `revision` tells the database's current one. */
@@ -177,7 +169,8 @@ export function openCursor(store: Store, revision: () => number): Cursor<Row> {
       const taken = pending
       if (taken) store.pending.delete(taken)
       store.pending.add((pending = new Map()))
-      if (first || !taken) return [...allKeys(store)].map(([key, after]) => ({ key, after }))
+      if (first || !taken)
+        return allRows(store.content, store.table).map((after) => ({ key: store.table.key(after), after }))
       const changes: Change<Row>[] = []
       for (const [key, before] of taken) {
         const after = getRow(store.content, key)
@@ -190,10 +183,4 @@ export function openCursor(store: Store, revision: () => number): Cursor<Row> {
       if (pending) store.pending.delete(pending)
     },
   }
-}
-
-function* allKeys(store: Store): Iterable<[string, Row]> {
-  const list = allRows(store.content)
-  const keys = store.content.rows.keys
-  for (let i = 0; i < keys.length; i++) yield [keys[i] as string, list[i]]
 }

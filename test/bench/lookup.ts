@@ -21,11 +21,12 @@ const ROUNDS = 40
 /** The contract's maps and the programs of lookup.bpf.c, for the time of `work`. */
 export function withLookup(work: (object: LoadedObject) => void): void {
   const dir = mkdtempSync(join(tmpdir(), 'bench-lookup-'))
+  // Also of a bundle, in build/bench.
   const root = join(import.meta.dirname, '../..')
   const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64'
   const includes = [`-I/usr/include/${machine}-linux-gnu`, `-I${join(root, 'bpf')}`]
   const path = join(dir, 'lookup.o')
-  const source = join(import.meta.dirname, 'lookup.bpf.c')
+  const source = join(root, 'test/bench/lookup.bpf.c')
   try {
     execFileSync('clang-19', ['-O2', '-g', '-target', 'bpf', '-mcpu=v3', ...includes, '-c', source, '-o', path])
     const small = { cilium_flows: 64, cilium_nat: 64, cilium_events: 4096, cilium_fragments: 64 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { contains, parseAddress, prefix } from '../../src/base/ip.ts'
 import { ipcacheRows, ownerRows } from '../../src/derive/addresses/tables.ts'
 import { endpoints } from '../../src/derive/endpoints/tables.ts'
-import { identityClaims } from '../../src/derive/identity/tables.ts'
+import { identityClaims, identityOf } from '../../src/derive/identity/tables.ts'
 import { identityLabels } from '../../src/derive/labels/tables.ts'
 import {
   decisions,
@@ -213,8 +213,6 @@ const identityRow = (number: number, labels: LabelSet) => ({
   name: String(number),
   number,
   labels,
-  uid: '',
-  resourceVersion: '',
 })
 const deviceRow = (index: number, name: string) => ({
   index,
@@ -240,9 +238,9 @@ function tellRemote(db: Database, tx: Tx, pod: Pod, config: Settings): void {
   const namespace = db.get(rows.namespaces, pod.namespace)
   if (!namespace) return
   const labels = identityLabels(pod, namespace, config)
-  const known = db.by(rows.ciliumIdentities, 'labels', labelSetKey(labels))[0]
+  const known = identityOf(db, labelSetKey(labels))
   // Numbers of other nodes' identities; where they come from does not matter here.
-  let number = known?.number ?? 40000
+  let number = known || 40000
   while (!known && db.get(rows.ciliumIdentities, String(number))) number++
   if (!known) tx.put(rows.ciliumIdentities, identityRow(number, labels))
   tx.put(rows.ciliumEndpoints, {

@@ -103,8 +103,6 @@ export function fakeNode() {
           name,
           number: c.number,
           labels: labelSet(c.labels),
-          uid: name,
-          resourceVersion: '1',
         }),
       ),
     )

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { hash32 } from '../../base/hash.ts'
 import { canonicalAddress } from '../../base/ip.ts'
 import { type OwnerRow, ownerFlag } from '../../model/datapath.ts'
 import type { CiliumEndpoint, Endpoint } from '../../model/endpoint.ts'
@@ -11,7 +13,6 @@ import type { Settings } from '../../model/settings.ts'
 import { deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 import { endpointNumbers, endpoints, hostAttachment } from '../endpoints/tables.ts'
 import { pools } from '../ipam/tables.ts'
-import { hash32 } from '../numbers.ts'
 import { type CidrIdentity, cidrIdentities } from '../policy/cidrs.ts'
 import { addressParts, type NamedAddress, namedAddresses, nameIdentities } from '../policy/names.ts'
 import { policyNumbers } from '../policy/numbers.ts'

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { hash32 } from '../../base/hash.ts'
 import { attachment, type Endpoint, type EndpointRequest, endpointName } from '../../model/endpoint.ts'
 import { objectKey } from '../../model/meta.ts'
 import { devices, endpointRequests } from '../../model/rows.ts'
@@ -6,7 +8,7 @@ import { allocate, deriveEach } from '../../table/definition.ts'
 import { endpointIdentities } from '../identity/tables.ts'
 import { podAddresses } from '../ipam/tables.ts'
 import { podOf } from '../labels/tables.ts'
-import { hash32, numbersByHash } from '../numbers.ts'
+import { numbersByHash } from '../numbers.ts'
 
 export interface EndpointNumber {
   readonly attachment: string

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import { hash32 } from '../../base/hash.ts'
 import { clusterIdentities, reservedNumber } from '../../model/identity.ts'
-import { type LabelSet, labelSetKey } from '../../model/labels.ts'
+import { type LabelSet, labelSetHash, labelSetKey, labelSetText } from '../../model/labels.ts'
 import { ciliumIdentities, settings } from '../../model/rows.ts'
 import { allocate, deriveAll, type Read } from '../../table/definition.ts'
 import { type EndpointLabels, endpointLabels } from '../labels/tables.ts'
-import { hash32, nextFree } from '../numbers.ts'
+import { nextFree } from '../numbers.ts'
 
 export interface WantedIdentity {
   readonly key: string
@@ -74,7 +75,8 @@ export const identityClaims = allocate<WantedIdentity, IdentityClaim>(
 /** The number of a set of labels (by its key), 0 when no object has it. Of several the lowest, as every node sees it. */
 export function identityOf(read: Read, key: string): number {
   let lowest = 0
-  for (const i of read.by(ciliumIdentities, 'labels', key)) if (lowest === 0 || i.number < lowest) lowest = i.number
+  for (const i of read.by(ciliumIdentities, 'labels', labelSetHash(key)))
+    if ((lowest === 0 || i.number < lowest) && labelSetText(i.labels) === key) lowest = i.number
   return lowest
 }
 

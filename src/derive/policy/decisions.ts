@@ -2,8 +2,9 @@
 import type { CellsRow, ClassesRow, PolicyPageRow, PolicyRow, PolicyTableRow } from '../../model/datapath.ts'
 import { reservedIdentities } from '../../model/identity.ts'
 import { ciliumEndpoints, ciliumIdentities, kernelTables, mapSizes, settings } from '../../model/rows.ts'
-import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
+import { type AnyTable, allocate, deriveAll, deriveEach, type Read, type Table } from '../../table/definition.ts'
 import { endpoints } from '../endpoints/tables.ts'
+import { type Chosen, choose } from './ascending.ts'
 import type { Known } from './asked.ts'
 import { cidrIdentities } from './cidrs.ts'
 import { pageColumns } from './columns.ts'
@@ -34,14 +35,16 @@ export const decisions = deriveEach<Program, Decision>(
   (program, read) => [compile(program, knownFrom(read))],
 )
 
-const numbersOf = new WeakMap<readonly { readonly number: number }[], readonly number[]>()
+const numbersOf = new Map<AnyTable, Chosen<{ readonly number: number }>>()
 
-/** The lists of a table stay the same while it does. */
-function numbers(list: readonly { readonly number: number }[]): readonly number[] {
-  let made = numbersOf.get(list)
-  if (!made) numbersOf.set(list, (made = list.map((i) => i.number).sort((a, b) => a - b)))
-  return made
+/** The numbers of a table's rows; the same list while they are the same. */
+function numbers<Row extends { readonly number: number }>(table: Table<Row>, read: Read): readonly number[] {
+  const made = choose<{ readonly number: number }>(read.all(table), numbersOf.get(table), () => true)
+  numbersOf.set(table, made)
+  return made.numbers
 }
+
+const reservedNumbers = reservedIdentities.map((i) => i.number)
 
 let joined: { readonly parts: readonly (readonly number[])[]; readonly whole: readonly number[] } | undefined
 
@@ -59,11 +62,11 @@ export const knownFrom = (read: Read): Known => ({
   // By ranges, so that one list after the other is ascending.
   all: () =>
     join(
-      numbers(reservedIdentities),
-      numbers(read.all(ciliumIdentities)),
-      numbers(read.all(cidrIdentities)),
-      numbers(read.all(nameIdentities)),
-      numbers(read.all(placeIdentities)),
+      reservedNumbers,
+      numbers(ciliumIdentities, read),
+      numbers(cidrIdentities, read),
+      numbers(nameIdentities, read),
+      numbers(placeIdentities, read),
     ),
   named: ({ name, protocol }) =>
     [...read.by(ciliumEndpoints, 'portName', name), ...read.by(endpoints, 'portName', name)].flatMap((e) =>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { hash32 } from '../../base/hash.ts'
 import { type Address, address, canonicalAddress, contains, type Prefix, prefix } from '../../base/ip.ts'
 import type { CiliumEndpoint, Endpoint } from '../../model/endpoint.ts'
 import { reserved } from '../../model/identity.ts'
@@ -18,10 +19,10 @@ import type { Settings } from '../../model/settings.ts'
 import { allocate, deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 import { endpoints } from '../endpoints/tables.ts'
 import { pools } from '../ipam/tables.ts'
-import { hash32, numbersByHash } from '../numbers.ts'
+import { numbersByHash } from '../numbers.ts'
 import { peersInUse } from './programs.ts'
 import type { Peer } from './rule.ts'
-import { labelIndex, selects } from './selector.ts'
+import { selects } from './selector.ts'
 
 /** Addresses that a peer means by where they are, and whose they may be. */
 export interface Block {
@@ -46,14 +47,14 @@ export function blocksOf(peer: Peer, read: Read): readonly Block[] {
     case 'group': {
       const groups =
         peer.name === ''
-          ? read.all(cidrGroups).filter((g) => selects(peer.requirements, labelIndex(groupLabels(g))))
+          ? read.all(cidrGroups).filter((g) => selects(peer.requirements, groupLabels(g)))
           : [read.get(cidrGroups, peer.name)]
       const of = whoseElse(config, false)
       return groups.flatMap((g) => g?.prefixes ?? []).map((cidr) => ({ cidr, except: peer.except, world: true, ...of }))
     }
     case 'nodes': {
       if (peer.gated && !config.enableNodeSelectorLabels) return []
-      const chosen = read.all(nodes).filter((n) => selects(peer.requirements, labelIndex(sourced('node', n.labels))))
+      const chosen = read.all(nodes).filter((n) => selects(peer.requirements, sourced('node', n.labels)))
       return chosen
         .flatMap((n) => [...n.addresses, ...(read.get(ciliumNodes, n.name)?.addresses ?? [])])
         .flatMap((a) => hostBlock(a.address, { world: false, nodes: true, pods: false }))
@@ -82,9 +83,7 @@ export const servicesOf = (peer: Peer & { readonly kind: 'service' }, read: Read
   read
     .all(services)
     .filter((s) => peer.namespace === '' || s.namespace === peer.namespace)
-    .filter((s) =>
-      peer.name === '' ? selects(peer.requirements, labelIndex(sourced('k8s', s.labels))) : s.name === peer.name,
-    )
+    .filter((s) => (peer.name === '' ? selects(peer.requirements, sourced('k8s', s.labels)) : s.name === peer.name))
 
 const sourced = (source: string, labels: { readonly [key: string]: string }) =>
   labelSet(Object.entries(labels).map(([key, value]) => ({ source, key, value })))

@@ -17,7 +17,7 @@ import type {
   Rule,
 } from './rule.ts'
 import { isPortRange, tiers } from './rule.ts'
-import { labelIndex, selectorText, selects, sortedRequirements } from './selector.ts'
+import { selectorText, selects, sortedRequirements } from './selector.ts'
 
 /** Endpoints that policy can not tell apart: one identity, and the same names for the same ports. */
 export interface Subject {
@@ -83,7 +83,7 @@ export const localhostRule = 'allow-localhost'
 export const subjectKey = (identity: number, namedPorts: readonly NamedPort[]): string =>
   [identity, ...namedPorts.map((p) => `${p.name}=${p.port}/${p.protocol}`)].join(' ')
 
-export const selectsSubject = (spec: PolicySpec, labels: LabelSet): boolean => selects(spec.subject, labelIndex(labels))
+export const selectsSubject = (spec: PolicySpec, labels: LabelSet): boolean => selects(spec.subject, labels)
 
 interface Placed {
   readonly entry: Entry

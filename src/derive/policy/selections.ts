@@ -4,12 +4,13 @@ import { type Identity, reserved, reservedIdentities } from '../../model/identit
 import { podNamespaceKey } from '../../model/labels.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import { deriveEach, type Read } from '../../table/definition.ts'
+import { type Chosen, choose, has, union } from './ascending.ts'
 import { cidrIdentities } from './cidrs.ts'
 import { nameIdentities } from './names.ts'
 import { type Block, blocksOf, placeIdentities, servicesOf } from './places.ts'
 import { peersInUse } from './programs.ts'
 import type { Peer, Requirement } from './rule.ts'
-import { anchors, labelIndex, selects } from './selector.ts'
+import { anchors, selects } from './selector.ts'
 
 /** Which identities a peer means, ascending. */
 export interface Selection {
@@ -32,39 +33,25 @@ export const selections = deriveEach<{ readonly key: string; readonly peer: Peer
     ],
   },
   ({ key, peer }, read) => {
-    const found = new Set<number>()
-    if (peer.kind === 'labels') addLabelled(peer.requirements, read, found)
+    const parts: (readonly number[])[] = []
+    if (peer.kind === 'labels') parts.push(labelled(peer.requirements, read))
     if (peer.kind === 'service')
       for (const { namespace, selector } of servicesOf(peer, read))
-        if (Object.keys(selector).length > 0) addLabelled(podsOf(namespace, selector), read, found)
-    for (const block of blocksOf(peer, read)) addInside(block, read, found)
-    return [{ key, identities: [...found].sort((a, b) => a - b) }]
+        if (Object.keys(selector).length > 0) parts.push(labelled(podsOf(namespace, selector), read))
+    for (const block of blocksOf(peer, read)) parts.push(inside(block, read))
+    return [{ key, identities: union(parts) }]
   },
 )
 
-/** Who of a list is selected: remembered, because the next list is mostly the same. */
+/** Who of each list is selected, and of all together: remembered, because the next lists are mostly the same. */
 interface Answer {
-  readonly list: readonly Identity[]
-  readonly selected: readonly boolean[]
+  readonly parts: readonly Chosen<Identity>[]
+  readonly whole: readonly number[]
 }
-const asked = new WeakMap<readonly Requirement[], readonly Answer[]>()
-
-function chosen(requirements: readonly Requirement[], list: readonly Identity[], before: Answer | undefined): Answer {
-  if (before?.list === list) return before
-  const old = before?.list ?? []
-  let at = 0
-  const selected = list.map((identity, i) => {
-    // Both are in one order: what came or went moves the rest by one.
-    if (old[at] !== identity && old[at + 1] === identity) at++
-    if (old[at] === identity) return before?.selected[at++] === true
-    if (old[at] !== list[i + 1]) at++
-    return selects(requirements, labelIndex(identity.labels))
-  })
-  return { list, selected }
-}
+const asked = new WeakMap<readonly Requirement[], Answer>()
 
 /** Identities by their labels, wherever they are. */
-function addLabelled(requirements: readonly Requirement[], read: Read, into: Set<number>): void {
+function labelled(requirements: readonly Requirement[], read: Read): readonly number[] {
   const where = anchors(requirements)
   const candidates = [
     reservedIdentities,
@@ -73,12 +60,17 @@ function addLabelled(requirements: readonly Requirement[], read: Read, into: Set
     ...requirements.filter((r) => r.source === 'fqdn').map((r) => read.by(nameIdentities, 'selector', r.key)),
   ]
   const before = asked.get(requirements)
-  const answers = candidates.map((list, i) => chosen(requirements, list, before?.[i]))
-  asked.set(requirements, answers)
-  for (const { list, selected } of answers)
-    for (const [i, identity] of list.entries()) if (selected[i]) into.add(identity.number)
-  for (const place of read.all(placeIdentities)) if (into.has(place.base)) into.add(place.number)
+  const parts = candidates.map((list, i) =>
+    choose(list, before?.parts[i], (identity) => selects(requirements, identity.labels)),
+  )
+  const same = before?.parts.length === parts.length && before.parts.every((b, i) => b.numbers === parts[i]?.numbers)
+  const whole = same ? before.whole : union(parts.map((p) => p.numbers))
+  asked.set(requirements, { parts, whole })
+  const places = read.all(placeIdentities).filter((place) => has(whole, place.base))
+  return places.length === 0 ? whole : union([whole, ascending(places.map((p) => p.number))])
 }
+
+const ascending = (numbers: readonly number[]): readonly number[] => [...numbers].sort((a, b) => a - b)
 
 const podsOf = (namespace: string, selector: { readonly [key: string]: string }): readonly Requirement[] =>
   Object.entries({ ...selector, [podNamespaceKey]: namespace }).map(([key, value]) => ({
@@ -88,20 +80,22 @@ const podsOf = (namespace: string, selector: { readonly [key: string]: string })
     values: [value],
   }))
 
-function addInside(block: Block, read: Read, into: Set<number>): void {
+function inside(block: Block, read: Read): readonly number[] {
   const outer = prefix(block.cidr)
   const except = block.except.map((e) => prefix(e))
   const isIn = (text: string): boolean => {
     const inner = prefix(text)
     return contains(outer, inner) && !except.some((e) => contains(e, inner))
   }
+  const found: number[] = []
   if (block.world) {
-    for (const i of read.all(cidrIdentities)) if (isIn(i.prefix)) into.add(i.number)
-    for (const i of read.all(nameIdentities)) if (isIn(i.prefix)) into.add(i.number)
-    if (block.cidr === '0.0.0.0/0') into.add(reserved.world).add(reserved['world-ipv4'])
-    if (block.cidr === '::/0') into.add(reserved.world).add(reserved['world-ipv6'])
+    for (const i of read.all(cidrIdentities)) if (isIn(i.prefix)) found.push(i.number)
+    for (const i of read.all(nameIdentities)) if (isIn(i.prefix)) found.push(i.number)
+    if (block.cidr === '0.0.0.0/0') found.push(reserved.world, reserved['world-ipv4'])
+    if (block.cidr === '::/0') found.push(reserved.world, reserved['world-ipv6'])
   }
   if (block.nodes || block.pods)
     for (const i of read.all(placeIdentities))
-      if ((i.node ? block.nodes : block.pods) && isIn(i.prefix)) into.add(i.number)
+      if ((i.node ? block.nodes : block.pods) && isIn(i.prefix)) found.push(i.number)
+  return ascending(found)
 }

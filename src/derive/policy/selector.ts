@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type LabelSet, namespaceLabelsKey, parseLabel, podNamespaceKey } from '../../model/labels.ts'
+import { type LabelSet, namespaceLabelsKey, podNamespaceKey } from '../../model/labels.ts'
 import { child, elements, type Field, fields, isAbsent, problem, textOf, warning } from './read.ts'
 import type { Requirement } from './rule.ts'
 
@@ -117,44 +117,37 @@ export function requirementText(r: Requirement): string {
 export const selectorText = (requirements: readonly Requirement[]): string =>
   requirements.map(requirementText).join(', ')
 
-/** Labels of one identity, split once, to be asked many times. */
-export interface LabelIndex {
-  /** key to its `[source, value]` pairs. */
-  readonly byKey: ReadonlyMap<string, readonly (readonly [source: string, value: string])[]>
-}
-
-const indexes = new WeakMap<LabelSet, LabelIndex>()
-
-export function labelIndex(labels: LabelSet): LabelIndex {
-  const known = indexes.get(labels)
-  if (known) return known
-  const byKey = new Map<string, (readonly [string, string])[]>()
-  for (const text of labels) {
-    const l = parseLabel(text)
-    const there = byKey.get(l.key)
-    if (there) there.push([l.source, l.value])
-    else byKey.set(l.key, [[l.source, l.value]])
-  }
-  const made = { byKey }
-  indexes.set(labels, made)
-  return made
-}
-
-export const selects = (requirements: readonly Requirement[], labels: LabelIndex): boolean =>
+/** Asked on the texts as they are: of tens of thousands of identities nothing is kept beside their labels. */
+export const selects = (requirements: readonly Requirement[], labels: LabelSet): boolean =>
   requirements.every((r) => meets(r, labels))
 
-function meets(r: Requirement, labels: LabelIndex): boolean {
-  const found = labels.byKey.get(r.key)?.filter(([source]) => r.source === 'any' || r.source === source) ?? []
+function meets(r: Requirement, labels: LabelSet): boolean {
   switch (r.operator) {
     case 'In':
-      return found.some(([, value]) => r.values.includes(value))
+      return labels.some((text) => hasValue(r, text))
     case 'NotIn':
-      return !found.some(([, value]) => r.values.includes(value))
+      return !labels.some((text) => hasValue(r, text))
     case 'Exists':
-      return found.length > 0
+      return labels.some((text) => keyEnd(r, text) > 0)
     case 'DoesNotExist':
-      return found.length === 0
+      return !labels.some((text) => keyEnd(r, text) > 0)
   }
+}
+
+function hasValue(r: Requirement, text: string): boolean {
+  const end = keyEnd(r, text)
+  if (end < 0) return false
+  // After the '=', if there is one.
+  const from = Math.min(end + 1, text.length)
+  return r.values.some((v) => v.length === text.length - from && text.endsWith(v))
+}
+
+/** Where the key ends in a label that has the key (`source:key[=value]`); -1 where it is of another. */
+function keyEnd({ source, key }: Requirement, text: string): number {
+  const colon = text.indexOf(':')
+  if (source !== 'any' && (source.length !== colon || !text.startsWith(source))) return -1
+  const end = colon + 1 + key.length
+  return text.startsWith(key, colon + 1) && (end === text.length || text[end] === '=') ? end : -1
 }
 
 /**

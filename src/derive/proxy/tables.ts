@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import { hash32 } from '../../base/hash.ts'
 import type { CellsRow } from '../../model/datapath.ts'
 import { objectKey } from '../../model/meta.ts'
 import { ruleText } from '../../model/names.ts'
 import type { DnsListenerRow, EnvoyRow, Layer7, ProxyPairRow } from '../../model/proxy.ts'
 import { policySecrets, settings } from '../../model/rows.ts'
 import { allocate, deriveAll, deriveEach } from '../../table/definition.ts'
-import { hash32, numbersByHash } from '../numbers.ts'
+import { numbersByHash } from '../numbers.ts'
 import { policyCellRows, policyPlaces } from '../policy/decisions.ts'
 import type { Redirect } from '../policy/evaluate.ts'
 import type { PlacedTable } from '../policy/tables.ts'

@@ -156,7 +156,7 @@ function groupOf({ objects, groups, numbers }: Cluster, tx: Transaction, pod: Po
   const podName = pod.name
   tx.put(rows.namespaces, namespace)
   tx.put(rows.pods, pod)
-  tx.put(rows.ciliumIdentities, { name: String(identity), number: identity, labels, uid: '', resourceVersion: '' })
+  tx.put(rows.ciliumIdentities, { name: String(identity), number: identity, labels })
   tx.put(rows.endpointRequests, {
     containerId: key,
     ifname: 'eth0',

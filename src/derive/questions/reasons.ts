@@ -8,7 +8,7 @@ import { nameIdentities } from '../policy/names.ts'
 import { type Entry, localhostRule, peerKey, rangesText } from '../policy/program.ts'
 import { ruleNumbers } from '../policy/programs.ts'
 import type { Direction, Peer, Requirement } from '../policy/rule.ts'
-import { labelIndex, requirementText, selects } from '../policy/selector.ts'
+import { requirementText, selects } from '../policy/selector.ts'
 import { decide } from '../policy/verdict.ts'
 import type { Answer } from './ask.ts'
 import type { Cluster } from './cluster.ts'
@@ -156,8 +156,7 @@ function whoText({ cluster, peer }: Asked, { peers }: Entry): string {
   if (peers === 'all') return 'everybody'
   if (peers.length === 0) return 'nobody: its list of peers is empty'
   const labels = labelsOf(cluster, peer)
-  const lacking = (p: Peer) =>
-    p.kind === 'labels' ? p.requirements.filter((r) => !selects([r], labelIndex(labels))) : []
+  const lacking = (p: Peer) => (p.kind === 'labels' ? p.requirements.filter((r) => !selects([r], labels)) : [])
   const nearest = [...peers].sort((a, b) => lacking(a).length - lacking(b).length).find((p) => p.kind === 'labels')
   if (nearest?.kind !== 'labels') return `${peers.map(peerText).join(' or ')}, where ${peer.name} is not`
   const lacks = lacking(nearest).map((r) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Cell, portSpaces } from '../../model/datapath.ts'
-import { podNamespaceKey } from '../../model/labels.ts'
+import { parseLabel, podNamespaceKey } from '../../model/labels.ts'
 import { settings } from '../../model/rows.ts'
 import { columnAt } from '../policy/columns.ts'
 import type { Decision } from '../policy/decision.ts'
@@ -9,7 +9,7 @@ import { type Entry, type Program, peerKey } from '../policy/program.ts'
 import { programs, ruleNumbers } from '../policy/programs.ts'
 import type { Policy, PolicySpec, Requirement, Rule } from '../policy/rule.ts'
 import { selections } from '../policy/selections.ts'
-import { labelIndex, requirementText, selects } from '../policy/selector.ts'
+import { requirementText, selects } from '../policy/selector.ts'
 import { nodeSubjects } from '../policy/subjects.ts'
 import type { Cluster } from './cluster.ts'
 import { meansPort } from './fields.ts'
@@ -61,7 +61,7 @@ function idleOfSpec(
   const subjects = spec.ofNodes
     ? cluster.db.all(nodeSubjects)
     : [...cluster.groups.values()].filter((g) => g.members.length > 0)
-  if (!subjects.some((g) => selects(spec.subject, labelIndex(g.labels)))) {
+  if (!subjects.some((g) => selects(spec.subject, g.labels))) {
     const path = spec.key.slice(spec.key.indexOf('#') + 1)
     const selector = { NetworkPolicy: 'podSelector', ClusterNetworkPolicy: 'subject' } as {
       readonly [kind: string]: string
@@ -134,16 +134,15 @@ function cellsOf(
 function missing({ groups }: Cluster, requirements: readonly Requirement[]): string | undefined {
   const everyone = [...groups.values()].filter((g) => g.members.length > 0)
   const place = requirements.filter((r) => r.key === podNamespaceKey)
-  const there = everyone.filter((g) => selects(place, labelIndex(g.labels)))
+  const there = everyone.filter((g) => selects(place, g.labels))
   const all = there.length > 0 ? there : everyone
-  const alone = requirements.find((r) => !all.some((g) => selects([r], labelIndex(g.labels))))
+  const alone = requirements.find((r) => !all.some((g) => selects([r], g.labels)))
   if (!alone) return requirements.length > 1 ? 'no one pod has all of these labels' : undefined
-  const has = new Set(
-    all.flatMap((g) => (labelIndex(g.labels).byKey.get(alone.key) ?? []).map(([, value]) => `${alone.key}=${value}`)),
-  )
+  const labels = all.flatMap((g) => g.labels.map(parseLabel))
+  const has = new Set(labels.filter((l) => l.key === alone.key).map((l) => `${alone.key}=${l.value}`))
   const text = requirementText(alone).replace(/^(any|k8s):/, '')
   if (has.size > 0) return `nobody has ${text}; there is ${[...has].sort().slice(0, 5).join(', ')}`
-  const keys = new Set(all.flatMap((g) => [...labelIndex(g.labels).byKey.keys()]))
-  const near = [...keys].find((k) => k.toLowerCase().endsWith(alone.key.toLowerCase().split('/').at(-1) ?? alone.key))
+  const keys = labels.map((l) => l.key)
+  const near = keys.find((k) => k.toLowerCase().endsWith(alone.key.toLowerCase().split('/').at(-1) ?? alone.key))
   return `nobody has a label ${alone.key}${near ? `; there is ${near}` : ''}`
 }
