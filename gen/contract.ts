@@ -75,6 +75,7 @@ export const Action = {
   ACTION_SERVICE_REPLY: 7,
   ACTION_ECHO: 8,
   ACTION_PROXY: 9,
+  ACTION_EXTERNAL_REPLY: 10,
 } as const
 
 export const Direction = {
@@ -143,6 +144,7 @@ export const FlowFlags = {
   FLOW_TUNNELLED: 4,
   FLOW_REVERSED: 8,
   FLOW_UPSTREAM: 32,
+  FLOW_EXTERNAL: 64,
   FLOW_HAIRPIN: 16,
 } as const
 
@@ -196,6 +198,11 @@ export const PortSpace = {
   PORTS_ICMP: 3,
   PORTS_ICMPV6: 4,
   PORTS_SPACES: 5,
+} as const
+
+export const ServiceFlags = {
+  SERVICE_EXTERNAL: 1,
+  SERVICE_TWO_SCOPES: 2,
 } as const
 
 export const Verdict = {

@@ -148,11 +148,12 @@ enum action {
 	ACTION_STACK = 2, /* the kernel delivers */
 	ACTION_NEIGHBOUR = 3, /* out of `out` to `next_hop` */
 	ACTION_TUNNEL = 4, /* VXLAN to `tunnel`, out of `out` to `next_hop` */
-	ACTION_MASQUERADE = 5, /* source becomes the node's address and nat_port, then as NEIGHBOUR */
+	ACTION_MASQUERADE = 5, /* source becomes the node's address and nat_port, then as NEIGHBOUR, or TUNNEL where one is set */
 	ACTION_SERVICE = 6, /* destination becomes `service`, then the flow to there decides */
 	ACTION_SERVICE_REPLY = 7, /* source becomes `service`, then as PEER */
 	ACTION_ECHO = 8, /* the gateway answers */
-	ACTION_PROXY = 9 /* to the proxy's socket, whose mark says `proxy_port` */
+	ACTION_PROXY = 9, /* to the proxy's socket, whose mark says `proxy_port` */
+	ACTION_EXTERNAL_REPLY = 10 /* source becomes `service`, then out of `out` by the kernel's routes */
 };
 
 enum flow_flags {
@@ -161,6 +162,7 @@ enum flow_flags {
 	FLOW_TUNNELLED = 4, /* the opening packet came by tunnel */
 	FLOW_REVERSED = 8, /* the first packet seen was a reply: its entry had been lost */
 	FLOW_UPSTREAM = 32, /* opened by the proxy in a client's name; `proxy_port` is the listener it was asked by */
+	FLOW_EXTERNAL = 64, /* a client by the wire asked the node for `service` */
 	FLOW_HAIRPIN = 16 /* a pod that reached itself through its service; the other end is an alias of the pod */
 };
 
@@ -225,7 +227,12 @@ struct service_key {
 	struct address address;
 	__be16 port;
 	__u8 protocol;
-	__u8 scope; /* 0 from anywhere, 1 from inside only */
+	__u8 scope; /* 0; 1: as the wire sees it, where that is different */
+};
+
+enum service_flags {
+	SERVICE_EXTERNAL = 1, /* may be asked for by the wire */
+	SERVICE_TWO_SCOPES = 2 /* the wire sees the entry of scope 1 */
 };
 
 struct service {

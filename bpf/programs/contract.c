@@ -20,6 +20,7 @@ struct {
 	enum port_space port_space;
 	enum action action;
 	enum flow_flags flow_flags;
+	enum service_flags service_flags;
 	enum entry_flags entry_flags;
 	enum packet_mark packet_mark;
 	enum event_kind event_kind;

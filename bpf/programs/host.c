@@ -10,7 +10,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 int wire_judge(struct __sk_buff *skb);
 int host_tunnel(struct __sk_buff *skb);
+int wire_service(struct __sk_buff *skb);
 int wire_service_reply(struct __sk_buff *skb);
+int host_too_long(struct __sk_buff *skb);
 int wire_decapsulate(struct __sk_buff *skb);
 int wire_unmasquerade(struct __sk_buff *skb);
 int wire_proxy(struct __sk_buff *skb);
@@ -32,7 +34,9 @@ struct {
 		[0] = (void *)&wire_judge,
 		[1] = (void *)&host_tunnel,
 		[2] = (void *)&host_masquerade,
+		[3] = (void *)&wire_service,
 		[4] = (void *)&wire_service_reply,
+		[5] = (void *)&host_too_long,
 		[7] = (void *)&wire_decapsulate,
 		[8] = (void *)&wire_unmasquerade,
 		[9] = (void *)&wire_proxy,
@@ -65,18 +69,22 @@ static __always_inline int handle_wire(struct __sk_buff *skb, const bool v6)
 
 	side = parse_plain(skb, &key, &tcp_flags, v6);
 	if (side >= 0) {
-		if (is_node(side ? &key.a : &key.b, v6)) {
-			__u32 port = bpf_ntohs(side ? key.port_a : key.port_b);
+		const struct address *to = side ? &key.a : &key.b;
+		bool own = is_node(to, v6), external = false;
+		if (own) {
+			__be16 to_port = side ? key.port_a : key.port_b;
+			__u32 port = bpf_ntohs(to_port);
 			if (config.tunnel && key.protocol == IPPROTO_UDP && port == config.tunnel_port) {
 				call(skb, CALL_DECAPSULATE);
 				return TC_ACT_SHOT;
 			}
 			bool masqueraded = port >= config.nat_port_first && port <= config.nat_port_last &&
 					   bpf_map_lookup_elem(&cilium_nat, &key);
-			if (!masqueraded && !config.host_firewall)
+			external = !masqueraded && find_external(to, to_port, key.protocol);
+			if (!masqueraded && !external && !config.host_firewall)
 				return TC_ACT_OK;
 		}
-		if (config.host_firewall || !is_node(side ? &key.a : &key.b, v6)) {
+		if (config.host_firewall || !own || external) {
 			verdict = fast(skb, &key, side, tcp_flags, skb->ifindex, 0, DIRECTION_INGRESS);
 			if (verdict >= 0)
 				return verdict;
@@ -105,6 +113,17 @@ int from_wire(struct __sk_buff *skb)
 	}
 }
 
+/* A packet to the node itself: for a service there, or an error about one's answers? */
+static __always_inline bool is_for_service(const struct packet *p)
+{
+	if (p->flags & PACKET_RELATED) {
+		const struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
+		return flow && flow->flags & FLOW_SERVICE;
+	}
+	return (p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP) &&
+	       find_external(&p->destination, p->destination_port, p->protocol);
+}
+
 /* Entry and tunnel are in the slot already: it may have come by tunnel, or be a reply turned back to its pod. */
 SEC("tc")
 int wire_judge(struct __sk_buff *skb)
@@ -114,19 +133,27 @@ int wire_judge(struct __sk_buff *skb)
 	if (!p)
 		return TC_ACT_SHOT;
 	int error = parse(skb, p);
+	bool tunnelled = p->entry & ENTRY_TUNNEL;
 	p->direction = DIRECTION_INGRESS;
-	if (!(p->entry & (ENTRY_TUNNEL | ENTRY_NAT)) && is_node(&p->destination, v6)) {
+	if (!(p->entry & ENTRY_NAT) && is_node(&p->destination, v6)) {
 		if (error)
-			return config.host_firewall ? drop(skb, p, error) : TC_ACT_OK; /* the node's own affair */
+			return config.host_firewall || tunnelled ? drop(skb, p, error) : TC_ACT_OK; /* the node's own affair */
+		struct flow_key own = p->key;
+		__u32 side = p->side;
 		if (relate(skb, p))
 			p->flags |= PACKET_RELATED;
 		else
 			p->inner = 0;
 		if (is_nat_reply(p))
 			call(skb, CALL_UNMASQUERADE);
-		if (config.host_firewall)
-			call(skb, CALL_TO_NODE);
-		return TC_ACT_OK;
+		if (!tunnelled && !is_for_service(p)) {
+			if (config.host_firewall)
+				call(skb, CALL_TO_NODE);
+			return TC_ACT_OK;
+		}
+		p->key = own;
+		p->side = side;
+		p->flags &= ~PACKET_RELATED;
 	}
 	if (error)
 		return drop(skb, p, error);
@@ -236,6 +263,50 @@ int host_masquerade(struct __sk_buff *skb)
 {
 	struct packet *p = packet_slot();
 	return p ? masquerade(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
+}
+
+/* A backend that is this node itself: what opens is given to its socket under the port that was asked for. After that the
+ * kernel knows the connection by that port, and answers from there. */
+static __always_inline int to_own_socket(struct __sk_buff *skb, struct packet *p)
+{
+	if (!(p->flags & PACKET_RELATED)) {
+		if (p->protocol != IPPROTO_TCP || p->flags & PACKET_FRAGMENT)
+			return drop(skb, p, DROP_NO_BACKEND);
+		if (opens(p->protocol, p->tcp_flags)) {
+			long failed = 0;
+			p->destination = p->hop.service;
+			p->destination_port = p->hop.service_port;
+			struct bpf_sock *sk = find_socket(skb, p, 0, IPPROTO_TCP);
+			if (sk) {
+				if (sk->state == BPF_TCP_LISTEN)
+					failed = bpf_sk_assign(skb, sk, 0);
+				bpf_sk_release(sk);
+			}
+			if (failed)
+				return drop(skb, p, DROP_SOCKET_ASSIGN_FAILED);
+		}
+	}
+	if (config.host_firewall)
+		call(skb, CALL_TO_NODE);
+	return TC_ACT_OK;
+}
+
+SEC("tc")
+int wire_service(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	return is_node(&p->hop.service, p->flags & PACKET_V6) ? to_own_socket(skb, p)
+							       : to_backend(skb, p, DIRECTION_INGRESS);
+}
+
+/* Of what passes through nobody is told that it is too long: the sender sees losses. */
+SEC("tc")
+int host_too_long(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	return p ? drop(skb, p, p->answer == ANSWER_TTL ? DROP_TTL_EXCEEDED : DROP_FRAGMENTATION_NEEDED) : TC_ACT_SHOT;
 }
 
 SEC("tc")

@@ -112,7 +112,7 @@ SEC("tc")
 int pod_service(struct __sk_buff *skb)
 {
 	struct packet *p = packet_slot();
-	return p ? to_backend(skb, p) : TC_ACT_SHOT;
+	return p ? to_backend(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
 }
 
 SEC("tc")

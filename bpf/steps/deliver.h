@@ -59,6 +59,13 @@ static __always_inline int to_neighbour(struct __sk_buff *skb, __u32 interface, 
 	return bpf_redirect_neigh(interface, &hop, sizeof(hop), 0);
 }
 
+/* The same where the next hop is in no flow entry: the kernel asks its routes. */
+static __always_inline int by_route(struct __sk_buff *skb, __u32 interface)
+{
+	skb->mark = config.host_firewall ? MARK_JUDGED : 0;
+	return bpf_redirect_neigh(interface, 0, 0, 0);
+}
+
 static __always_inline bool is_upstream(__u32 role)
 {
 	return role == PROXY_UPSTREAM_BOTH || role == PROXY_UPSTREAM_INGRESS || role == PROXY_UPSTREAM_EGRESS;
@@ -125,6 +132,7 @@ static __always_inline int act(struct __sk_buff *skb, struct packet *p, const __
 		call(skb, CALL_SERVICE);
 		break;
 	case ACTION_SERVICE_REPLY:
+	case ACTION_EXTERNAL_REPLY:
 		call(skb, CALL_SERVICE_REPLY);
 		break;
 	case ACTION_PROXY:

@@ -124,6 +124,7 @@ static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *ke
 		call(skb, CALL_SERVICE);
 		break;
 	case ACTION_SERVICE_REPLY:
+	case ACTION_EXTERNAL_REPLY:
 		call(skb, CALL_SERVICE_REPLY);
 		break;
 	case ACTION_PROXY:

@@ -82,15 +82,32 @@ static __always_inline bool is_masqueraded(const struct packet *p)
 	return !config.native_ipv4_bits || !within(&p->destination, &config.native_ipv4, config.native_ipv4_bits);
 }
 
+/* The way of what the wire sent to a service of the node's, to a backend elsewhere and back. Returns 0 or a drop code. */
+static __always_inline int find_external_way(struct __sk_buff *skb, struct packet *p, bool reply)
+{
+	struct hop *hop = &p->hop;
+	struct address node;
+
+	hop->action = reply ? ACTION_EXTERNAL_REPLY : ACTION_MASQUERADE;
+	if (reply || is_zero(&p->end[1].node))
+		return find_route(skb, p, &p->source, &p->destination) ? 0 : DROP_FIB_FAILED;
+	if (!config.tunnel)
+		return DROP_NO_TUNNEL_ENDPOINT;
+	hop->tunnel = p->end[1].node;
+	copy_const(&node, is_mapped(&hop->tunnel) ? &config.node_ipv4 : &config.node_ipv6);
+	return find_route(skb, p, &node, &hop->tunnel) ? 0 : DROP_FIB_FAILED;
+}
+
 /* The way of the sender's packets, into p->hop. Returns 0 or a drop code. */
 static __always_inline int find_way(struct __sk_buff *skb, struct packet *p, const struct flow *flow, bool reply,
-				    const enum way way)
+				    bool external, const enum way way)
 {
 	const struct owner *to = &p->end[1];
 	struct hop *hop = &p->hop;
 
 	hop->identity = p->end[0].identity;
 	hop->out = 0;
+	__builtin_memset(&hop->tunnel, 0, sizeof(hop->tunnel));
 	if (way == WAY_TO_POD || way == WAY_TO_NODE || way == WAY_OF_NODE) {
 		hop->action = ACTION_STACK;
 		return 0;
@@ -101,6 +118,8 @@ static __always_inline int find_way(struct __sk_buff *skb, struct packet *p, con
 		return hop->out ? 0 : DROP_ENDPOINT_NOT_READY;
 	}
 	if (way == WAY_FROM_WIRE) {
+		if (external)
+			return find_external_way(skb, p, reply);
 		hop->action = ACTION_STACK;
 		return 0;
 	}
@@ -122,7 +141,9 @@ static __always_inline int find_way(struct __sk_buff *skb, struct packet *p, con
 		hop->action = ACTION_STACK; /* the kernel knows whether it is its own, and answers if it is nobody's */
 		return 0;
 	}
-	hop->action = !reply && is_masqueraded(p) ? ACTION_MASQUERADE : ACTION_NEIGHBOUR;
+	hop->action = !reply && is_masqueraded(p) ? ACTION_MASQUERADE
+		      : reply && external	  ? ACTION_EXTERNAL_REPLY
+						  : ACTION_NEIGHBOUR;
 	return 0;
 }
 
@@ -140,8 +161,9 @@ static __always_inline void expect_replies(struct __sk_buff *skb, struct packet 
 						       : skb->ifindex;
 		return;
 	}
-	if (way == WAY_FROM_WIRE) {
-		f->entry[other] = p->end[1].interface; /* the first reply finds its way */
+	if (way == WAY_FROM_WIRE) { /* the first reply finds its way */
+		f->entry[other] = p->end[1].flags & OWNER_LOCAL ? p->end[1].interface : p->hop.out | ENTRY_NAT;
+		f->action[other] = ACTION_ROUTE;
 		return;
 	}
 	if (way == WAY_TO_POD) {
@@ -179,26 +201,34 @@ static __always_inline void expect_replies(struct __sk_buff *skb, struct packet 
 }
 
 /* A packet to a service address: remembers which backend answers for it. -1: it is none. */
-static __always_inline int pass_to_service(struct __sk_buff *skb, struct packet *p, struct flow *flow, __u32 now)
+static __always_inline int pass_to_service(struct __sk_buff *skb, struct packet *p, struct flow *flow, __u32 now,
+					   const enum way way)
 {
+	const __u32 direction = way == WAY_FROM_WIRE ? DIRECTION_INGRESS : DIRECTION_EGRESS;
 	struct flow *f = &p->fresh;
 	__u32 side = p->side & 1;
 	int error;
 
 	if ((p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP) || (flow && !(flow->flags & FLOW_SERVICE)))
 		return -1;
-	const struct service *service = find_service(&p->destination, p->destination_port, p->protocol);
+	const struct service *service = way == WAY_FROM_WIRE
+						? find_external(&p->destination, p->destination_port, p->protocol)
+						: find_service(&p->destination, p->destination_port, p->protocol);
 	opaque(service);
 	if (!service) {
 		if (!flow)
 			return -1;
 		opaque(flow);
 	}
-	error = check_sender(skb, p, WAY_FROM_POD);
+	error = check_sender(skb, p, way);
 	if (error)
 		return drop(skb, p, error);
-	if (flow && flow->entry[side] == p->entry && !expired(flow, p->protocol, now)) {
-		*f = *flow; /* the backend stays, also for a repeated SYN */
+	/* The backend stays, also for a repeated SYN; but what begins, or is a datagram, goes to none that has gone. */
+	bool stays = flow && flow->entry[side] == p->entry && !expired(flow, p->protocol, now);
+	if (stays && service && (p->protocol == IPPROTO_UDP || opens(p->protocol, p->tcp_flags)))
+		stays = leads_to(service, &flow->service, flow->service_port);
+	if (flow && stays) {
+		*f = *flow;
 	} else {
 		const struct backend *backend = service ? choose_backend(service) : 0;
 		if (!backend)
@@ -220,7 +250,7 @@ static __always_inline int pass_to_service(struct __sk_buff *skb, struct packet 
 		bpf_map_delete_elem(&cilium_flows, &p->key);
 	else if (bpf_map_update_elem(&cilium_flows, &p->key, f, BPF_ANY))
 		return drop(skb, p, DROP_CT_INSERT_FAILED);
-	return act(skb, p, DIRECTION_EGRESS);
+	return act(skb, p, direction);
 }
 
 static __always_inline __u32 observed_at(__u32 action, const enum way way)
@@ -236,6 +266,7 @@ static __always_inline __u32 observed_at(__u32 action, const enum way way)
 		return AT_TO_OVERLAY;
 	case ACTION_NEIGHBOUR:
 	case ACTION_MASQUERADE:
+	case ACTION_EXTERNAL_REPLY:
 		return AT_TO_NETWORK;
 	case ACTION_ECHO:
 		return AT_TO_HOST;
@@ -294,7 +325,7 @@ static __always_inline int pass_related(struct __sk_buff *skb, struct packet *p,
 		int error;
 		find_owner(p, 1);
 		p->end[0].identity = IDENTITY_HOST;
-		error = find_way(skb, p, 0, false, way);
+		error = find_way(skb, p, 0, false, false, way);
 		return error ? drop(skb, p, error) : act(skb, p, direction);
 	}
 	load_hop(&p->hop, flow, side);
@@ -408,18 +439,24 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 	else
 		find_owner(p, 1);
 	if (way == WAY_FROM_POD && !p->translated && !p->end[1].flags && !in_cluster(p->end[1].identity)) {
-		int passed = pass_to_service(skb, p, flow, now);
+		int passed = pass_to_service(skb, p, flow, now, way);
 		if (passed >= 0)
 			return passed;
 	}
-	if (way == WAY_FROM_WIRE && !p->tunnel_identity && !(p->end[1].flags & OWNER_LOCAL))
-		return into_node(skb, p); /* the node's own, or passing through */
+	/* To a backend on another node, or back from there. */
+	bool forwarded = way == WAY_FROM_WIRE && !(p->end[1].flags & OWNER_LOCAL) &&
+			 (p->translated || (flow && flow->flags & FLOW_EXTERNAL && p->entry & ENTRY_NAT));
+	if (way == WAY_FROM_WIRE && !p->tunnel_identity && !forwarded && !(p->end[1].flags & OWNER_LOCAL)) {
+		int passed = pass_to_service(skb, p, flow, now, way);
+		return passed >= 0 ? passed : into_node(skb, p); /* the node's own, or passing through */
+	}
 	error = check_sender(skb, p, way);
 	if (error)
 		return drop(skb, p, error);
 	if (way == WAY_FROM_POD && is_multicast(&p->destination, p->flags & PACKET_V6))
 		return drop_quietly(p);
-	if (way != WAY_FROM_POD && way != WAY_FROM_PROXY && !is_nodes(way) && !(p->end[1].flags & OWNER_LOCAL))
+	if (way != WAY_FROM_POD && way != WAY_FROM_PROXY && !is_nodes(way) && !forwarded &&
+	    !(p->end[1].flags & OWNER_LOCAL))
 		return way == WAY_FROM_WIRE && p->end[1].flags & OWNER_HOST
 			       ? into_node(skb, p)
 			       : drop(skb, p, DROP_STALE_OR_UNROUTABLE);
@@ -430,6 +467,9 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 	bool opening = opens(p->protocol, p->tcp_flags);
 	bool known = flow && !expired(flow, p->protocol, now) && flow->closing != 3 &&
 		     !(opening && flow->origin != side);
+	if (forwarded && !known && !p->translated)
+		return drop(skb, p, DROP_STALE_OR_UNROUTABLE);
+	bool external = way == WAY_FROM_WIRE && p->translated ? true : known && flow->flags & FLOW_EXTERNAL;
 	__u32 origin = known ? flow->origin & 1 : side;
 	__u32 port = icmp ? p->icmp : bpf_ntohs(p->destination_port);
 	__u32 reverse_port = bpf_ntohs(p->source_port);
@@ -464,8 +504,10 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 		if (p->hop.proxy_port && (way == WAY_FROM_POD || way == WAY_FROM_WIRE)) {
 			p->hop.action = ACTION_PROXY;
 			p->hop.out = 0;
+			if (external) /* its answers would not come from the address that was asked */
+				error = DROP_PROXY_UNSUPPORTED;
 		} else {
-			error = find_way(skb, p, flow, opener, way);
+			error = find_way(skb, p, flow, opener, external, way);
 		}
 	}
 	if (error)
@@ -506,13 +548,15 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 	if (p->translated) {
 		f->service = p->service_address;
 		f->service_port = p->service_port;
+		if (way == WAY_FROM_WIRE)
+			f->flags |= FLOW_EXTERNAL;
 	}
 	if (p->tunnel_identity) {
 		f->tunnel = p->tunnel_source;
 		if (!opener)
 			f->flags |= FLOW_TUNNELLED;
 	}
-	if (p->hop.action == ACTION_TUNNEL)
+	if (p->hop.action == ACTION_TUNNEL || (way == WAY_FROM_WIRE && p->hop.action == ACTION_MASQUERADE))
 		f->tunnel = p->hop.tunnel;
 	if (p->hop.action >= ACTION_NEIGHBOUR && p->hop.action <= ACTION_MASQUERADE)
 		f->next_hop = p->hop.next_hop;

@@ -130,6 +130,12 @@ static __always_inline int masquerade(struct __sk_buff *skb, struct packet *p, c
 					bpf_htons(less << 8), 2)) ||
 	    !rewrite(skb, p, SOURCE, &node, port))
 		return drop(skb, p, DROP_WRITE_ERROR);
+	if (!is_zero(&p->hop.tunnel)) {
+		if (p->hop.identity >> 24) /* means something on this node only */
+			p->hop.identity = !config.dual_world ? IDENTITY_WORLD : v6 ? IDENTITY_WORLD_IPV6 : IDENTITY_WORLD_IPV4;
+		call(skb, CALL_TUNNEL);
+		return TC_ACT_SHOT;
+	}
 	count_forwarded(ACTION_MASQUERADE, direction, skb->len);
 	skb->mark = 0;
 	return to_neighbour(skb, p->hop.out, &p->hop.next_hop);

@@ -11,6 +11,47 @@ static __always_inline const struct service *find_service(const struct address *
 	return bpf_map_lookup_elem(&cilium_services, &key);
 }
 
+/* The same as the wire may ask for it. */
+static __always_inline const struct service *find_external(const struct address *address, __be16 port, __u8 protocol)
+{
+	struct service_key key = {.address = *address, .port = port, .protocol = protocol};
+	const struct service *service = bpf_map_lookup_elem(&cilium_services, &key);
+
+	if (!service || !(service->flags & SERVICE_EXTERNAL))
+		return 0;
+	if (!(service->flags & SERVICE_TWO_SCOPES))
+		return service;
+	key.scope = 1;
+	return bpf_map_lookup_elem(&cilium_services, &key);
+}
+
+struct backend_search {
+	struct address address;
+	__u32 slot;
+	__be16 port;
+	__u16 found;
+};
+
+static long try_backend(__u32 index, void *context)
+{
+	struct backend_search *search = context;
+	__u32 slot = search->slot + index;
+	const __u32 *id = bpf_map_lookup_elem(&cilium_backend_slots, &slot);
+	const struct backend *backend = id ? bpf_map_lookup_elem(&cilium_backends, id) : 0;
+
+	search->found = backend && backend->port == search->port && equal(&backend->address, &search->address);
+	return search->found;
+}
+
+/* Does it lead there (still)? */
+static __always_inline bool leads_to(const struct service *service, const struct address *address, __be16 port)
+{
+	struct backend_search search = {.address = *address, .slot = service->slots, .port = port};
+
+	bpf_loop(service->count, try_backend, &search, 0);
+	return search.found;
+}
+
 /* A pod that is its own backend would not answer itself: it hears from these instead (link-local, and the discard prefix
  * of RFC 6666: addresses nobody else has). */
 static __always_inline void hairpin_alias(struct address *a, bool v6)
@@ -60,10 +101,12 @@ static __always_inline int to_itself(struct __sk_buff *skb, struct packet *p, co
 }
 
 /* The destination becomes the backend; whether it may go there is judged next. */
-static __always_inline int to_backend(struct __sk_buff *skb, struct packet *p)
+static __always_inline int to_backend(struct __sk_buff *skb, struct packet *p, const __u32 direction)
 {
-	if (equal(&p->hop.service, &p->source))
-		return to_itself(skb, p, DIRECTION_EGRESS);
+	if (direction == DIRECTION_EGRESS && equal(&p->hop.service, &p->source))
+		return to_itself(skb, p, direction);
+	if (p->flags & PACKET_RELATED && !rewrite_quoted(skb, p, SOURCE, &p->hop.service, p->hop.service_port))
+		return drop(skb, p, DROP_WRITE_ERROR);
 	p->translated = 1;
 	p->service_address = p->destination;
 	p->service_port = p->destination_port;
@@ -88,6 +131,10 @@ static __always_inline int from_backend(struct __sk_buff *skb, struct packet *p,
 		     !rewrite(skb, p, DESTINATION, &p->source, p->destination_port)) ||
 		    !rewrite(skb, p, SOURCE, &p->hop.service, p->hop.service_port))
 			return drop(skb, p, DROP_WRITE_ERROR);
+	}
+	if (p->hop.action == ACTION_EXTERNAL_REPLY) {
+		count_forwarded(ACTION_NEIGHBOUR, direction, skb->len);
+		return by_route(skb, p->hop.out);
 	}
 	if (p->entry & ENTRY_TO_POD) { /* the kernel is bringing it already */
 		count_forwarded(ACTION_STACK, direction, skb->len);

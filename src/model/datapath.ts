@@ -92,6 +92,9 @@ export interface CellsRow {
   readonly cells: readonly Cell[]
 }
 
+/** The wire may ask for it; the wire sees the entry of scope 1 and not this one. */
+export const serviceFlag = { external: 1, twoScopes: 2 } as const
+
 /** cilium_services. */
 export interface ServiceRow {
   readonly address: string

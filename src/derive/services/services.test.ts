@@ -109,6 +109,57 @@ test('node ports answer on the node, headless and ExternalName services nowhere'
   assert.equal(db.count(serviceRows), 2)
 })
 
+test('the wire reaches all but cluster addresses, and with externalTrafficPolicy Local only backends of this node', () => {
+  const db = open()
+  const external = { type: 'LoadBalancer', externalIPs: ['203.0.113.5'], ports: [{ name: 'http', port: 80 }] }
+  const at = (addresses: readonly [string, string][]): EndpointSlice => ({
+    ...slice('', []),
+    endpoints: addresses.map(([address, nodeName]) => ({
+      addresses: [address],
+      ready: true,
+      serving: true,
+      terminating: false,
+      nodeName,
+      zone: '',
+    })),
+  })
+  const endpoints: [string, string][] = [
+    ['10.0.0.1', 'n1'],
+    ['10.0.0.2', 'n2'],
+  ]
+  db.commit((tx) => {
+    tx.put(services, service('cluster', { ...external, clusterIP: '10.96.0.20' }))
+    tx.put(
+      services,
+      service('local', {
+        ...external,
+        clusterIP: '10.96.0.21',
+        externalIPs: ['203.0.113.6'],
+        externalTrafficPolicy: 'Local',
+      }),
+    )
+    for (const name of ['cluster', 'local']) tx.put(endpointSlices, { ...at(endpoints), name, service: name })
+  })
+  const seen = db
+    .all(serviceRows)
+    .map((s) => [s.address, s.scope, s.flags, s.count])
+    .sort()
+  assert.deepEqual(seen, [
+    ['10.96.0.20', 0, 0, 2],
+    ['10.96.0.21', 0, 0, 2],
+    ['203.0.113.5', 0, 1, 2],
+    ['203.0.113.6', 0, 3, 2],
+    ['203.0.113.6', 1, 1, 1],
+  ])
+  const kernel = heldServices(db.all(serviceRows), db.all(slotRows), db.all(backendRows))
+  const again = openDatabase(tables)
+  again.seed(serviceNumbers, kernel.services)
+  assert.equal(again.count(serviceNumbers), 5)
+  db.commit((tx) => tx.put(endpointSlices, { ...at(endpoints.slice(1)), name: 'local', service: 'local' }))
+  assert.equal(db.get(serviceRows, '203.0.113.6 80/6/1')?.count, 0)
+  assert.equal(db.get(serviceRows, '203.0.113.6 80/6/0')?.count, 1)
+})
+
 test('of two services that want one address the first by name has it', () => {
   const db = open()
   db.commit((tx) => {

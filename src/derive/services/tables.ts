@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { canonicalAddress } from '../../base/ip.ts'
-import type { BackendRow, ServiceRow, SlotsRow } from '../../model/datapath.ts'
+import { type BackendRow, type ServiceRow, type SlotsRow, serviceFlag } from '../../model/datapath.ts'
 import { objectKey } from '../../model/meta.ts'
 import type { Pod, Protocol } from '../../model/pod.ts'
 import { endpointSlices, nodes, pods, services, settings } from '../../model/rows.ts'
@@ -25,12 +25,16 @@ export interface Frontend {
   readonly address: string
   readonly port: number
   readonly protocol: Protocol
+  /** 1: what the wire sees, where that is another choice of backends. */
+  readonly scope: 0 | 1
+  /** The wire sees the other scope. */
+  readonly twoScopes: boolean
   readonly backends: readonly Backend[]
 }
 
 export const backendKey = (b: Backend): string => `${b.address} ${b.port}/${b.protocol}`
-export const frontendKey = (f: Pick<Frontend, 'address' | 'port' | 'protocol'>): string =>
-  `${f.address} ${f.port}/${f.protocol}`
+export const frontendKey = (f: Pick<Frontend, 'address' | 'port' | 'protocol'> & { readonly scope: number }): string =>
+  `${f.address} ${f.port}/${f.protocol}${f.scope === 0 ? '' : ' by wire'}`
 
 /** Frontends as each service wants them; two may want the same address. */
 export const wantedFrontends = deriveEach<Service, Frontend>(
@@ -41,28 +45,31 @@ export const wantedFrontends = deriveEach<Service, Frontend>(
     if (service.type === 'ExternalName') return []
     const slices = read.by(endpointSlices, 'service', objectKey(service))
     const out = new Map<string, Frontend>()
-    for (const port of service.ports) {
-      const local = localOnly(service, read)
+    const own = read.get(settings, 'settings')?.nodeName ?? ''
+    for (const port of service.ports)
       for (const { address, type, number } of addressesOf(service, port, read)) {
-        const f: Frontend = {
-          service: objectKey(service),
-          portName: port.name,
-          type,
-          address,
-          port: number,
-          protocol: port.protocol,
-          backends: backendsOf(slices, port, address.includes(':'), type === 'ClusterIP' ? local : undefined),
+        const external = type !== 'ClusterIP'
+        const twoScopes = external && service.externalTrafficPolicy === 'Local'
+        const put = (scope: Frontend['scope'], onlyNode: string | undefined): void => {
+          const f: Frontend = {
+            service: objectKey(service),
+            portName: port.name,
+            type,
+            address,
+            port: number,
+            protocol: port.protocol,
+            scope,
+            twoScopes: twoScopes && scope === 0,
+            backends: backendsOf(slices, port, address.includes(':'), onlyNode),
+          }
+          out.set(frontendKey(f), f)
         }
-        out.set(frontendKey(f), f)
+        put(0, !external && service.internalTrafficPolicy === 'Local' ? own : undefined)
+        if (twoScopes) put(1, own)
       }
-    }
     return [...out.values()]
   },
 )
-
-/** The node to which in-cluster traffic is kept, if the service asks for it. */
-const localOnly = (service: Service, read: Read): string | undefined =>
-  service.internalTrafficPolicy === 'Local' ? read.get(settings, 'settings')?.nodeName : undefined
 
 interface Place {
   readonly address: string
@@ -150,6 +157,8 @@ export const hostPortFrontends = deriveEach<Pod, Frontend>(
           address,
           port: hostPort,
           protocol,
+          scope: 0,
+          twoScopes: false,
           backends: [{ address: to, port: containerPort, protocol }],
         }
         out.set(frontendKey(f), f)
@@ -372,10 +381,10 @@ export const serviceRows = deriveEach<Frontend, ServiceRow>(
         address: f.address,
         port: f.port,
         protocol: protocolNumber[f.protocol],
-        scope: 0,
+        scope: f.scope,
         slots: run.first,
         count: run.backends.length,
-        flags: 0,
+        flags: (f.type === 'ClusterIP' ? 0 : serviceFlag.external) | (f.twoScopes ? serviceFlag.twoScopes : 0),
         id,
       },
     ]

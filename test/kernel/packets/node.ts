@@ -236,14 +236,24 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
       tables.put(number, { cells: first, columns: width, other: 0, page })
     },
 
-    service(of: string, port: number, protocol: number, to: readonly (readonly [string, number])[]): void {
-      const first = 10
+    /** `flags` 1: the wire may ask for it; 3: and sees the entry of scope 1. */
+    service(
+      of: string,
+      port: number,
+      protocol: number,
+      to: readonly (readonly [string, number])[],
+      { flags = 0, scope = 0 }: { readonly flags?: number; readonly scope?: number } = {},
+    ): void {
+      const first = 10 + 10 * scope
       for (const [index, [backend, backendPort]] of to.entries()) {
-        backends.put(100 + index, { address: address(backend), port: backendPort, protocol, state: 0 })
-        slots.put(first + index, 100 + index)
+        backends.put(90 + first + index, { address: address(backend), port: backendPort, protocol, state: 0 })
+        slots.put(first + index, 90 + first + index)
       }
-      const key = { address: address(of), port, protocol, scope: 0 }
-      services.put(key, { slots: first, count: to.length, flags: 0, id: 1 })
+      const key = { address: address(of), port, protocol, scope }
+      services.put(key, { slots: first, count: to.length, flags, id: 1 })
+    },
+    forgetServices(): void {
+      for (const [key] of [...services.entries()]) services.remove(key)
     },
 
     /** Makes every flow this many seconds older. */

@@ -135,7 +135,12 @@ function serviceModel({ db }: Parts, f: Frontend): object {
   const slash = f.service.indexOf('/')
   const spec = {
     id: db.get(serviceNumbers, frontendKey(f))?.id ?? 0,
-    'frontend-address': { ip: f.address, port: f.port, protocol: f.protocol, scope: 'external' },
+    'frontend-address': {
+      ip: f.address,
+      port: f.port,
+      protocol: f.protocol,
+      scope: f.twoScopes ? 'internal' : 'external',
+    },
     'backend-addresses': f.backends.map((b) => ({
       ip: b.address,
       port: b.port,
@@ -148,7 +153,7 @@ function serviceModel({ db }: Parts, f: Frontend): object {
       name: f.service.slice(slash + 1),
       namespace: f.service.slice(0, slash),
       trafficPolicy: 'Cluster',
-      extTrafficPolicy: 'Cluster',
+      extTrafficPolicy: f.twoScopes || f.scope === 1 ? 'Local' : 'Cluster',
       intTrafficPolicy: 'Cluster',
     },
   }

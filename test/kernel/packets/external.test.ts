@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ports of the node and external addresses, as clients beyond the wire see them: a backend here, and one elsewhere.
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { Drop } from '../../../gen/contract.ts'
+import { address, printAddress } from '../../../src/base/ip.ts'
+import { devices, enterNamespace, openNode, TC_OK, TC_REDIRECT, TC_SHOT, type TestNode } from './node.ts'
+import { ethernet, icmp, icmpv6, ip, join, readIp, type Seen, type Segment, tcp, u32, udp } from './packet.ts'
+
+const A = { v4: '10.0.0.10', v6: 'fd00:10::10', identity: 1001, policy: 1 }
+const remote = { v4: '10.0.1.30', v6: 'fd00:10:1::30', identity: 1003 }
+const node2 = { v4: '192.168.1.2', v6: 'fd00:1::2' }
+const nodePort = 30080
+const external = 1
+const twoScopes = 3
+
+let native: TestNode
+let overlay: TestNode
+before(() => {
+  enterNamespace()
+  native = openNode()
+  overlay = openNode({ tunnel: 1 })
+  for (const node of [native, overlay]) {
+    node.pod(devices.podA, A)
+    for (const own of ['192.168.1.1', 'fd00:1::1']) node.owner(own, { identity: 1, flags: 2 })
+    for (const other of [node2.v4, node2.v6]) node.owner(other, { identity: 6, flags: 4 })
+    node.table(1, { cells: [[['allow', 10]]] })
+    // The world reaches 8080, also by UDP, and nothing else; 8443 would be a proxy's.
+    node.table(2, {
+      columns: [
+        [0, 8080, 8080],
+        [1, 8080, 8080],
+        [0, 8443, 8443],
+      ],
+      cells: [
+        [
+          ['none', 20],
+          ['allow', 21],
+          ['allow', 21],
+          ['redirect', 22, 0, 11000],
+        ],
+      ],
+    })
+    node.policy(1, 2, 1)
+  }
+  for (const pod of [remote.v4, remote.v6]) {
+    native.owner(pod, { identity: remote.identity })
+    overlay.owner(pod, { identity: remote.identity, node: address(node2.v4) })
+  }
+})
+beforeEach(() => {
+  for (const node of [native, overlay]) {
+    node.forgetFlows()
+    node.forgetServices()
+    for (const [key] of [...node.nat.entries()]) node.nat.remove(key)
+    node.events()
+  }
+})
+after(() => {
+  native.close()
+  overlay.close()
+})
+
+const vxlan = (vni: number, inner: Uint8Array): Uint8Array => join([8, 0, 0, 0], u32(vni << 8), ethernet(inner))
+
+for (const v6 of [false, true]) {
+  const [a, r, own, client, vip] = v6
+    ? [A.v6, remote.v6, 'fd00:1::1', '2001:db8::c', '2001:db8:5::1']
+    : [A.v4, remote.v4, '192.168.1.1', '198.51.100.9', '203.0.113.5']
+  const ask = (node: TestNode, segment: Segment, to: string = own) =>
+    node.run('from_wire', ethernet(ip({ from: client, to }, segment)), devices.wire)
+  const reply = (node: TestNode, segment: Segment) =>
+    node.run('from_pod', ethernet(ip({ from: a, to: client }, segment)), devices.podA)
+  const opening = (from: number, flags = 'S') => tcp({ from, to: nodePort, flags, size: 3 })
+
+  /** Addresses and ports of what an ICMP error quotes; nobody minds the checksum of its transport any more. */
+  const quoted = ({ body }: Seen): readonly (string | number)[] => {
+    const of = body.slice(8)
+    const print = (at: number): string =>
+      printAddress(v6 ? of.slice(at, at + 16) : join(new Uint8Array(10), [255, 255], of.slice(at, at + 4)))
+    const word = (at: number): number => (of[at]! << 8) | of[at + 1]!
+    return v6 ? [print(8), print(24), word(40), word(42)] : [print(12), print(16), word(20), word(22)]
+  }
+
+  describe(`${v6 ? 'IPv6' : 'IPv4'} from beyond the wire`, () => {
+    for (const [name, get] of [
+      ['native routing', () => native],
+      ['the tunnel', () => overlay],
+    ] as const)
+      for (const [what, to] of [
+        ['a port of the node', own],
+        ['an external address', vip],
+      ] as const)
+        test(`${what} leads to a pod here, which sees the client and is answered for from there (${name})`, () => {
+          const node = get()
+          node.service(to, nodePort, 6, [[a, 8080]], { flags: external })
+          for (const flags of ['S', 'A', 'A']) {
+            const out = ask(node, opening(4000, flags), to)
+            assert.deepEqual(
+              [out.value, out.seen?.from, out.seen?.to, out.seen?.ports],
+              [TC_REDIRECT, client, a, [4000, 8080]],
+            )
+            const back = reply(node, tcp({ from: 8080, to: 4000, flags: flags === 'S' ? 'SA' : 'A', size: 4 }))
+            assert.deepEqual(
+              [back.value, back.seen?.from, back.seen?.to, back.seen?.ports],
+              [TC_REDIRECT, to, client, [nodePort, 4000]],
+            )
+          }
+          node.bumpEpoch()
+          assert.equal(reply(node, tcp({ from: 8080, to: 4000, flags: 'A' })).seen?.from, to)
+          assert.equal(ask(node, opening(4000, 'A'), to).seen?.to, a)
+        })
+
+    test('a pod elsewhere is asked as the node, by native routing, and its answers find the client', () => {
+      native.service(own, nodePort, 6, [[r, 8080]], { flags: external })
+      for (const flags of ['S', 'A', 'A']) {
+        const out = ask(native, opening(40123, flags))
+        assert.deepEqual(
+          [out.value, out.seen?.from, out.seen?.to, out.seen?.ports],
+          [TC_REDIRECT, own, r, [40123, 8080]],
+        )
+        const answer = ethernet(ip({ from: r, to: own }, tcp({ from: 8080, to: 40123, flags: 'A', size: 4 })))
+        const back = native.run('from_wire', answer, devices.wire)
+        assert.deepEqual(
+          [back.value, back.seen?.from, back.seen?.to, back.seen?.ports],
+          [TC_REDIRECT, own, client, [nodePort, 40123]],
+        )
+        if (flags === 'A') native.bumpEpoch()
+      }
+    })
+
+    test('a pod elsewhere is asked through the tunnel, with the identity of the client', () => {
+      overlay.service(own, nodePort, 17, [[r, 8080]], { flags: external })
+      for (let round = 0; round < 3; round++) {
+        const out = ask(overlay, udp({ from: 40124, to: nodePort, size: 5 }))
+        assert.equal(out.value, TC_REDIRECT)
+        assert.deepEqual([out.seen?.from, out.seen?.to, out.seen?.ports?.[1]], ['192.168.1.1', node2.v4, 8472])
+        const wrapped = out.packet.slice(14 + 20 + 8)
+        assert.equal((wrapped[4]! << 16) | (wrapped[5]! << 8) | wrapped[6]!, v6 ? 10 : 9)
+        const inner = readIp(wrapped.slice(8 + 14), printAddress)
+        assert.deepEqual([inner?.from, inner?.to, inner?.ports], [own, r, [40124, 8080]])
+        const answer = ip({ from: r, to: own }, udp({ from: 8080, to: 40124 }))
+        const outer = ip(
+          { from: node2.v4, to: '192.168.1.1' },
+          udp({ from: 50000, to: 8472, data: vxlan(remote.identity, answer) }),
+        )
+        const back = overlay.run('from_wire', ethernet(outer), devices.wire)
+        assert.deepEqual(
+          [back.value, back.seen?.from, back.seen?.to, back.seen?.ports],
+          [TC_REDIRECT, own, client, [nodePort, 40124]],
+        )
+        if (round === 1) overlay.bumpEpoch()
+      }
+    })
+
+    test('an address of the cluster alone is not reached from the wire', () => {
+      native.service(vip, 80, 6, [[a, 8080]])
+      native.service(own, nodePort, 6, [[a, 8080]])
+      for (const to of [vip, own]) assert.equal(ask(native, opening(4001), to).value, TC_OK)
+      assert.equal(native.flowList().length, 0)
+    })
+
+    test('other ports of the node are its own', () => {
+      native.service(own, nodePort, 6, [[a, 8080]], { flags: external })
+      assert.equal(ask(native, tcp({ from: 4002, to: 22, flags: 'S' })).value, TC_OK)
+      assert.equal(ask(native, udp({ from: 4002, to: nodePort })).value, TC_OK)
+    })
+
+    test('the wire sees the backends of its own scope, where there is one', () => {
+      native.service(own, nodePort, 6, [[r, 8080]], { flags: twoScopes })
+      native.service(own, nodePort, 6, [[a, 8080]], { flags: external, scope: 1 })
+      assert.equal(ask(native, opening(4003)).seen?.to, a)
+      native.service(own, nodePort, 6, [], { flags: external, scope: 1 })
+      const out = ask(native, opening(4004))
+      assert.deepEqual([out.value, out.events[0]?.reason], [TC_SHOT, Drop.DROP_NO_BACKEND])
+    })
+
+    test('policy of the pod judges the client and the port of the pod', () => {
+      native.service(own, nodePort, 6, [[a, 9090]], { flags: external })
+      const [event] = ask(native, opening(4005)).events
+      assert.deepEqual(
+        [event?.reason, event?.sourceIdentity, event?.destinationPort, event?.ingressRule],
+        [Drop.DROP_POLICY_DENIED, v6 ? 10 : 9, 9090, 20],
+      )
+    })
+
+    test('what would go to a proxy, or by UDP to a socket of this node, is refused', () => {
+      native.service(own, nodePort, 6, [[a, 8443]], { flags: external })
+      assert.equal(ask(native, opening(4006)).events[0]?.reason, Drop.DROP_PROXY_UNSUPPORTED)
+      native.service(own, nodePort, 17, [[own, 8443]], { flags: external })
+      const datagram = udp({ from: 4007, to: nodePort })
+      assert.equal(ask(native, datagram).events[0]?.reason, Drop.DROP_NO_BACKEND)
+    })
+
+    test('a socket of this node is given connections under the port that was asked for', () => {
+      native.service(own, nodePort, 6, [[own, 8443]], { flags: external })
+      for (const flags of ['S', 'A']) {
+        const packet = ethernet(ip({ from: client, to: own }, opening(4012, flags)))
+        const out = native.run('from_wire', packet, devices.wire)
+        assert.equal(out.value, TC_OK)
+        assert.deepEqual(out.packet, packet)
+      }
+    })
+
+    test('a connection keeps its backend, what opens once more or is a datagram goes to one that is there', () => {
+      for (const protocol of [6, 17]) native.service(own, nodePort, protocol, [[a, 8080]], { flags: external })
+      const datagram = udp({ from: 4008, to: nodePort })
+      assert.equal(ask(native, opening(4008)).seen?.to, a)
+      assert.equal(ask(native, datagram).seen?.to, a)
+      for (const protocol of [6, 17]) native.service(own, nodePort, protocol, [[r, 8080]], { flags: external })
+      native.bumpEpoch()
+      assert.equal(ask(native, opening(4008, 'A')).seen?.to, a)
+      assert.equal(ask(native, datagram).seen?.to, r)
+      assert.equal(ask(native, opening(4008)).seen?.to, r)
+    })
+
+    test('an error about an answer reaches the pod, one of the pod speaks of what was asked', () => {
+      native.service(own, nodePort, 17, [[a, 8080]], { flags: external })
+      ask(native, udp({ from: 4009, to: nodePort }))
+      reply(native, udp({ from: 8080, to: 4009 }))
+      const answer = ip({ from: own, to: client }, udp({ from: nodePort, to: 4009 }))
+      const tooBig = v6 ? icmpv6(2, 0, 1280, answer) : icmp(3, 4, 1280, answer)
+      const router = v6 ? '2001:db8::1' : '198.51.100.1'
+      const out = native.run('from_wire', ethernet(ip({ from: router, to: own }, tooBig)), devices.wire)
+      assert.deepEqual([out.value, out.seen?.from, out.seen?.to], [TC_REDIRECT, router, a])
+      assert.deepEqual(quoted(out.seen!), [a, client, 8080, 4009])
+
+      const asked = ip({ from: client, to: a }, udp({ from: 4009, to: 8080 }))
+      const refused = v6 ? icmpv6(1, 4, 0, asked) : icmp(3, 3, 0, asked)
+      const back = native.run('from_pod', ethernet(ip({ from: a, to: client }, refused)), devices.podA)
+      assert.deepEqual([back.value, back.seen?.from, back.seen?.to], [TC_REDIRECT, own, client])
+      assert.deepEqual(quoted(back.seen!), [client, own, 4009, nodePort])
+    })
+
+    test('nobody beyond the wire speaks for a pod or for the node', () => {
+      native.service(own, nodePort, 6, [[a, 8080]], { flags: external })
+      for (const from of [a, own]) {
+        const out = native.run('from_wire', ethernet(ip({ from, to: own }, opening(4010))), devices.wire)
+        assert.deepEqual([out.value, out.events[0]?.reason], [TC_SHOT, Drop.DROP_INVALID_SOURCE_IP])
+      }
+    })
+  })
+}
