@@ -794,22 +794,22 @@ export interface PolicyCell {
 }
 
 export const policyCellLayout = {
-  size: 12,
+  size: 8,
   /** Offsets of the members, for those who read in place. */
-  at: { rule: 0, shadowRule: 4, verdict: 8, shadowVerdict: 9, proxyPort: 10 },
+  at: { rule: 0, shadowRule: 2, verdict: 4, shadowVerdict: 5, proxyPort: 6 },
   read: (view: DataView, at: number): PolicyCell => ({
-    rule: view.getUint32(at, true),
-    shadowRule: view.getUint32(at + 4, true),
-    verdict: view.getUint8(at + 8),
-    shadowVerdict: view.getUint8(at + 9),
-    proxyPort: view.getUint16(at + 10, true),
+    rule: view.getUint16(at, true),
+    shadowRule: view.getUint16(at + 2, true),
+    verdict: view.getUint8(at + 4),
+    shadowVerdict: view.getUint8(at + 5),
+    proxyPort: view.getUint16(at + 6, true),
   }),
   write: (view: DataView, at: number, value: PolicyCell): void => {
-    view.setUint32(at, value.rule, true)
-    view.setUint32(at + 4, value.shadowRule, true)
-    view.setUint8(at + 8, value.verdict)
-    view.setUint8(at + 9, value.shadowVerdict)
-    view.setUint16(at + 10, value.proxyPort, true)
+    view.setUint16(at, value.rule, true)
+    view.setUint16(at + 2, value.shadowRule, true)
+    view.setUint8(at + 4, value.verdict)
+    view.setUint8(at + 5, value.shadowVerdict)
+    view.setUint16(at + 6, value.proxyPort, true)
   },
 } as const
 

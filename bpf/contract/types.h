@@ -93,8 +93,8 @@ struct class_key {
 };
 
 struct policy_cell {
-	__u32 rule;	   /* number of the deciding rule, index of cilium_rule_counters */
-	__u32 shadow_rule; /* what staged policies would decide; 0: the same */
+	__u16 rule;	   /* number of the deciding rule, index of cilium_rule_counters */
+	__u16 shadow_rule; /* what staged policies would decide; 0: the same */
 	__u8 verdict;
 	__u8 shadow_verdict;
 	__u16 proxy_port; /* VERDICT_REDIRECT */
