@@ -1,7 +1,7 @@
 # Two commands: `make demo` and `make test`. The rest is for those who stay.
 #   make demo             a lab of three nodes, the Star Wars walk-through, and all gone again
 #   make test [PART=…]    all tests, or one part: law unit model scenarios kernel cluster
-#   make fuzz [CASES=…]   policies at random against a reference model, a million questions
+#   make fuzz [CASES=…] [PART=…] [SEED=…]  policies at random against a reference model, a million questions
 #   make bench [ONLY=…]   the figures, with their goals, as a table and in bench.json
 #   make build            everything that is compiled or bundled, into build/
 #   make test-kernels     the datapath on Debian's kernels 6.1 and 6.12, in guests
@@ -47,7 +47,7 @@ check: node_modules/.installed
 	@node_modules/.bin/biome check --error-on-warnings .
 
 fuzz: build
-	@$(if $(CASES),CASES=$(CASES)) $(NODE) tools/fuzz.ts
+	@$(foreach v,CASES PART SEED,$(if $($(v)),$(v)=$($(v)))) $(NODE) tools/fuzz.ts
 
 bench: build
 	@$(NODE) test/bench/main.ts $(if $(ONLY),--only $(ONLY))

@@ -1,37 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The random tests of policies at the size of a night: `make fuzz [CASES=1000000]`. About CASES questions to derivation,
- * kernel and explain, each against the reference model; CASES / 10 damaged policies. A failure prints the seed and path
- * that make it happen again; shrunk, it becomes a scenario. And ten times as many damaged messages of the DNS; CASES / 100
- * random sets of HTTP rules through the real Envoy.
+ * The random tests of policies at the size of a night: `make fuzz [CASES=1000000] [PART=name] [SEED=number]`. At least CASES
+ * questions to derivation, kernel and explain, each against the reference model; CASES / 10 damaged policies; CASES / 100
+ * random sets of HTTP rules through the real Envoy and through explain; ten times as many damaged messages of the DNS. A
+ * failure prints the seed and path that make it happen again; shrunk, it becomes a scenario. Every run is another one
+ * unless it is given the SEED of one before.
  */
 import { spawn } from 'node:child_process'
+import { join } from 'node:path'
 
 const cases = Number(process.env['CASES'] ?? 1_000_000)
 if (!(cases >= 1000)) throw new Error('CASES is a number of at least 1000')
+const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+if (!Number.isInteger(seed)) throw new Error('SEED is a whole number')
 
-const files = [
-  'test/model/policy.test.ts',
-  'test/model/questions.test.ts',
-  'test/model/mutations.test.ts',
-  'test/kernel/packets/policy.test.ts',
-  'src/protocol/dns/dns.test.ts',
-  'test/cluster/l7/random.test.ts',
+/** A history asks a thousand questions and more; that many histories find more than as many questions of fewer. */
+const histories = String(Math.ceil(cases / 300))
+const sets = String(Math.max(1_000, Math.ceil(cases / 100)))
+
+const parts: readonly (readonly [name: string, file: string, settings: { readonly [name: string]: string }])[] = [
+  ['derivation', 'test/model/policy.test.ts', { POLICY_RUNS: histories }],
+  ['kernel', 'test/kernel/packets/policy.test.ts', { POLICY_PACKETS: String(cases) }],
+  ['explain', 'test/model/questions.test.ts', { POLICY_RUNS: histories }],
+  ['requests', 'test/model/requests.test.ts', { REQUEST_SETS: sets, REQUEST_SEED: String(seed) }],
+  ['mutations', 'test/model/mutations.test.ts', { MUTATIONS: String(Math.ceil(cases / 10)) }],
+  ['names', 'test/model/names.test.ts', { POLICY_RUNS: histories }],
+  ['dns', 'src/protocol/dns/dns.test.ts', { DNS_MESSAGES: String(cases * 10), DNS_SEED: String(seed) }],
+  ['envoy', 'test/cluster/l7/random.test.ts', { CILIUM_L7_SETS: sets, CILIUM_L7_SEED: String(seed) }],
 ]
-/** A history asks some hundreds of questions; measured, not promised: the tests count them. */
-const questionsOfHistory = 300
+const only = process.env['PART']
+const wanted = parts.filter(([name]) => only === undefined || name === only)
+if (wanted.length === 0) throw new Error(`PART is one of: ${parts.map(([name]) => name).join(', ')}`)
 
-const child = spawn(process.execPath, ['--test', '--test-concurrency=2', ...files], {
-  stdio: 'inherit',
-  env: {
-    ...process.env,
-    POLICY_RUNS: String(Math.ceil(cases / questionsOfHistory)),
-    POLICY_PACKETS: String(cases),
-    MUTATIONS: String(Math.ceil(cases / 10)),
-    CILIUM_L7_SETS: String(Math.max(1_000, Math.ceil(cases / 100))),
-    CILIUM_L7_SEED: String(Math.floor(Math.random() * 0x100000000)),
-    DNS_MESSAGES: String(cases * 10),
-    DNS_SEED: String(Math.floor(Math.random() * 0x100000000)),
-  },
-})
-child.on('close', (code) => process.exit(code ?? 1))
+/** Runs one part; what it says comes at its end, in one piece. */
+function run([name, file, settings]: (typeof parts)[number]): Promise<boolean> {
+  const began = performance.now()
+  const child = spawn(process.execPath, ['--import', join(import.meta.dirname, 'fuzz-seed.ts'), '--test', file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...settings, FUZZ_SEED: String(seed) },
+  })
+  let said = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    said += chunk.toString()
+  })
+  return new Promise((resolve) =>
+    child.on('close', (code) => {
+      const took = ((performance.now() - began) / 1000).toFixed(0)
+      console.log(`${said.trimEnd()}\n\n${name}: ${code === 0 ? 'passed' : 'FAILED'}, ${took} s\n`)
+      resolve(code === 0)
+    }),
+  )
+}
+
+console.log(`SEED=${seed} makes this run again\n`)
+let passed = true
+const queue = [...wanted]
+// Two at a time.
+await Promise.all(
+  [0, 1].map(async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) passed = (await run(next)) && passed
+  }),
+)
+process.exit(passed ? 0 : 1)

@@ -4,12 +4,11 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { policyNumbers } from '../../src/derive/policy/decisions.ts'
 import { policyOverflows } from '../../src/derive/policy/overflow.ts'
-import { subjectKeyOf } from '../../src/derive/policy/subjects.ts'
 import { verdict } from '../../src/model/datapath.ts'
 import { judge } from '../scenarios/machine.ts'
 import { openWorld, whoIs } from '../scenarios/world.ts'
 import { history } from './policy-objects.ts'
-import { play, questions } from './policy-worlds.ts'
+import { play, portOf, questions } from './policy-worlds.ts'
 
 const runs = Number(process.env['POLICY_RUNS'] ?? 60)
 const small = fc.record({
@@ -31,12 +30,12 @@ test('maps that are too small open nothing, whatever comes in whatever order, an
       told += said
       const ask = (roomy: boolean) => {
         for (const { subject, direction, peer, packet, want, text } of questions(world, now)) {
-          const policy = world.db.get(policyNumbers, subjectKeyOf(subject, world.db))?.policy ?? 0
-          const port = packet.protocol === 'ICMP' ? packet.port << 8 : packet.port
+          const policy = world.db.get(policyNumbers, subject.key)?.policy ?? 0
+          const port = portOf(packet)
           const { identity } = whoIs(world, peer)
           const found = judge(world.kernel, policy, direction, identity, packet.protocol, port).verdict
-          const passes = found === verdict.allow || found === verdict.audit
-          const may = want === 'allow' || want === 'audit'
+          const passes = found === verdict.allow || found === verdict.audit || found === verdict.redirect
+          const may = want === 'allow' || want === 'audit' || want === 'redirect'
           assert.ok(may || !passes, `${text}: open, ${JSON.stringify(sizes)}`)
           if (may && !passes) {
             assert.ok(!roomy, `${text}: closed, though there is room`)

@@ -5,17 +5,19 @@
  * every object, as the specifications of NetworkPolicy and CiliumNetworkPolicy read. It shares no code with src/derive.
  */
 export interface RefPeer {
-  /** `source:key` to value; what an identity's labels are. */
+  /** `source:key` to value; what an identity's labels are. Those of a node that is a subject are of source `node`. */
   readonly labels: { readonly [label: string]: string }
-  readonly address?: readonly [number, number, number, number]
-  /** Outside the cluster: prefixes in Cilium's rules mean nobody else. */
+  readonly address?: string
+  /** Outside the cluster: prefixes in Cilium's rules mean nobody else, unless an option says so. */
   readonly world?: true
+  /** A node itself, whose policies are those with a nodeSelector. */
+  readonly isNode?: true
   /** Ports by name that the peer offers. */
   readonly ports?: readonly { readonly name: string; readonly protocol: string; readonly port: number }[]
 }
 
 export interface RefPacket {
-  readonly protocol: 'TCP' | 'UDP' | 'SCTP' | 'ICMP' | 'other'
+  readonly protocol: 'TCP' | 'UDP' | 'SCTP' | 'ICMP' | 'ICMPv6' | 'other'
   /** ICMP: the type. */
   readonly port: number
 }
@@ -24,12 +26,19 @@ type Any = { readonly [name: string]: unknown }
 const o = (v: unknown): Any => (v ?? {}) as Any
 const l = (v: unknown): readonly Any[] => (v ?? []) as readonly Any[]
 
-export type RefVerdict = 'allow' | 'audit' | 'deny' | 'none'
+export type RefVerdict = 'allow' | 'redirect' | 'audit' | 'deny' | 'none'
+
+/** What the agent's options say of policy. */
+export interface RefOptions {
+  readonly enablePolicy: 'default' | 'always' | 'never'
+  readonly allowLocalhost: 'auto' | 'always' | 'policy'
+  readonly policyAuditMode: boolean
+  readonly policyCidrMatchMode: readonly string[]
+  readonly enableNodeSelectorLabels: boolean
+}
 
 const modeOf = (object: Any): string =>
   String(o(o(object['metadata'])['annotations'])['cilium-ts.io/policy-mode'] ?? 'enforce')
-
-const passes = (v: RefVerdict): boolean => v === 'allow' || v === 'audit'
 
 /**
  * Whether a packet may pass at the subject, in one direction, and if not whether a rule denies it by name. What policies
@@ -37,44 +46,49 @@ const passes = (v: RefVerdict): boolean => v === 'allow' || v === 'audit'
  */
 export function reference(
   all: readonly Any[],
+  options: RefOptions,
   subject: RefPeer,
   direction: 'ingress' | 'egress',
   peer: RefPeer,
   packet: RefPacket,
   staged = false,
 ): RefVerdict {
+  if (options.enablePolicy === 'never') return 'allow'
   const objects = all.filter((object) => staged || modeOf(object) !== 'staged')
-  const strict = decide(objects, subject, direction, peer, packet, false)
-  if (passes(strict)) return strict
-  const lenient = decide(objects, subject, direction, peer, packet, true)
-  return passes(lenient) ? 'audit' : lenient
+  const asked = { objects, options, subject, direction, peer, packet }
+  const strict = decide({ ...asked, lenient: false })
+  const told = (v: Decided): RefVerdict => (v === 'names' ? 'redirect' : v)
+  // A proxy can not only look on: where nothing shall be dropped it is not asked. Of names the answers are needed.
+  if (options.policyAuditMode)
+    return strict === 'names' ? 'redirect' : strict === 'allow' || strict === 'redirect' ? 'allow' : 'audit'
+  if (strict !== 'deny' && strict !== 'none') return told(strict)
+  const lenient = decide({ ...asked, lenient: true })
+  return lenient === 'allow' ? 'audit' : told(lenient)
 }
 
-/** Tier by tier. With `lenient` policies in audit mode drop nothing. */
-function decide(
-  objects: readonly Any[],
-  subject: RefPeer,
-  direction: 'ingress' | 'egress',
-  peer: RefPeer,
-  packet: RefPacket,
-  lenient: boolean,
-): RefVerdict {
-  const first = clusterTier('Admin', objects, subject, direction, peer, packet, lenient)
-  if (first) return first
-  const second = normalTier(objects, subject, direction, peer, packet, lenient)
-  if (second) return second
-  return clusterTier('Baseline', objects, subject, direction, peer, packet, lenient) ?? 'allow'
+/** `names`: sent to a proxy that asks for names. */
+type Decided = RefVerdict | 'names'
+
+/** One question. With `lenient` policies in audit mode drop nothing. */
+interface Question {
+  readonly objects: readonly Any[]
+  readonly options: RefOptions
+  readonly subject: RefPeer
+  readonly direction: 'ingress' | 'egress'
+  readonly peer: RefPeer
+  readonly packet: RefPacket
+  readonly lenient: boolean
 }
 
-function clusterTier(
-  tier: string,
-  objects: readonly Any[],
-  subject: RefPeer,
-  direction: 'ingress' | 'egress',
-  peer: RefPeer,
-  packet: RefPacket,
-  lenient: boolean,
-): RefVerdict | undefined {
+/** Tier by tier. Where everybody is enforced, the last word is no. */
+const decide = (q: Question): Decided =>
+  clusterTier('Admin', q) ??
+  normalTier(q) ??
+  clusterTier('Baseline', q) ??
+  (q.options.enablePolicy === 'always' ? 'none' : 'allow')
+
+function clusterTier(tier: string, q: Question): RefVerdict | undefined {
+  const { objects, subject, direction, peer, packet, lenient } = q
   const policies = objects
     .filter((object) => object['kind'] === 'ClusterNetworkPolicy' && o(object['spec'])['tier'] === tier)
     .sort((a, b) => {
@@ -83,9 +97,9 @@ function clusterTier(
     })
   for (const object of policies) {
     const spec = o(object['spec'])
-    if (!clusterPeer(o(spec['subject']), subject)) continue
+    if (!clusterPeer(o(spec['subject']), subject, q)) continue
     for (const rule of l(spec[direction])) {
-      if (!l(rule[direction === 'ingress' ? 'from' : 'to']).some((p) => clusterPeer(p, peer))) continue
+      if (!l(rule[direction === 'ingress' ? 'from' : 'to']).some((p) => clusterPeer(p, peer, q))) continue
       if (rule['protocols'] !== undefined) {
         const named = direction === 'ingress' ? subject : peer
         if (!l(rule['protocols']).some((p) => clusterProtocol(p, named, packet))) continue
@@ -98,9 +112,10 @@ function clusterTier(
   return undefined
 }
 
-function clusterPeer(p: Any, who: RefPeer): boolean {
+function clusterPeer(p: Any, who: RefPeer, q: Question): boolean {
   if (p['networks'])
-    return (p['networks'] as readonly string[]).some((c) => who.address !== undefined && inPrefix(c, who.address))
+    return meansAddress(who, q.options, true) && (p['networks'] as readonly string[]).some((c) => isInside(c, who))
+  if (p['nodes']) return isNodeOf(o(p['nodes']), who, q.objects)
   if (who.labels['k8s:io.kubernetes.pod.namespace'] === undefined) return false
   const pods = o(p['pods'])
   const namespaces = o(p['namespaces'] ?? pods['namespaceSelector'])
@@ -111,7 +126,11 @@ function clusterPeer(p: Any, who: RefPeer): boolean {
 }
 
 function clusterProtocol(p: Any, named: RefPeer, packet: RefPacket): boolean {
-  if (p['destinationNamedPort'] !== undefined) return portMatches(p['destinationNamedPort'], undefined, named, packet)
+  if (p['destinationNamedPort'] !== undefined)
+    return (
+      ['TCP', 'UDP', 'SCTP'].includes(packet.protocol) &&
+      portMatches(p['destinationNamedPort'], undefined, named, packet)
+    )
   const [protocol = '', of] = Object.entries(p)[0] ?? []
   const { number, range } = o(o(of)['destinationPort']) as { number?: number; range?: { start: number; end: number } }
   if (protocol.toUpperCase() !== packet.protocol) return false
@@ -119,16 +138,12 @@ function clusterProtocol(p: Any, named: RefPeer, packet: RefPacket): boolean {
 }
 
 /** NetworkPolicies and Cilium's policies: undefined when none of them selects. */
-function normalTier(
-  objects: readonly Any[],
-  subject: RefPeer,
-  direction: 'ingress' | 'egress',
-  peer: RefPeer,
-  packet: RefPacket,
-  lenient: boolean,
-): RefVerdict | undefined {
+function normalTier(q: Question): Decided | undefined {
+  const { objects, options, subject, direction, peer, lenient } = q
   let enforced = false
   let allowed = false
+  let proxied = false
+  let names = false
   let closed = false
   let denied = false
   const selecting = objects.flatMap((object) => {
@@ -143,36 +158,47 @@ function normalTier(
   const side = direction === 'ingress' ? 'from' : 'to'
   const demanded = (list: string) =>
     selecting.filter((s) => s.cilium).flatMap((s) => l(s.spec[list]).flatMap((rule) => l(rule[`${side}Requires`])))
-  const context = (list: string): Context => ({ objects, demands: demanded(list) })
+  const context = (list: string): Context => ({ q, demands: demanded(list), denies: list.endsWith('Deny') })
   for (const { spec, cilium, namespace, drops } of selecting) {
     if (drops && enforces(spec, cilium, direction)) enforced = true
     if (cilium)
       for (const rule of l(spec[`${direction}Deny`]))
-        if (drops && ciliumRule(rule, namespace, direction, subject, peer, packet, context(`${direction}Deny`)))
-          denied = true
+        if (drops && ciliumRule(rule, namespace, context(`${direction}Deny`), 'plain')) denied = true
     if (!cilium && !kubernetesTypes(spec).includes(direction)) continue
     for (const rule of l(spec[direction])) {
       const here = context(direction)
-      if (!cilium) allowed ||= kubernetesRule(rule, namespace, direction, subject, peer, packet)
-      else if (ciliumRule(rule, namespace, direction, subject, peer, packet, here)) allowed = true
+      if (!cilium) allowed ||= kubernetesRule(rule, namespace, q)
+      else if (ciliumRule(rule, namespace, here, 'plain')) allowed = true
+      else if (ciliumRule(rule, namespace, here, 'proxy')) proxied = true
+      else if (ciliumRule(rule, namespace, here, 'names')) names = true
       // What is asked for and not enforced yet is closed, unless another rule allows it.
-      else if (drops && ciliumRule(rule, namespace, direction, subject, peer, packet, here, true)) closed = true
+      else if (drops && ciliumRule(rule, namespace, here, 'closed')) closed = true
     }
   }
   if (denied) return 'deny'
   // The local host reaches pods whatever they allow, unless denied.
-  if (direction === 'ingress' && 'reserved:host' in peer.labels) allowed = true
+  const always = options.allowLocalhost !== 'policy' && !subject.isNode
+  if (direction === 'ingress' && always && 'reserved:host' in peer.labels) allowed = true
   if (allowed) return 'allow'
+  if (proxied) return 'redirect'
+  if (names) return 'names'
   return enforced || closed ? 'none' : undefined
 }
 
 /** What rules refer to, and what fromRequires / toRequires of all rules about the subject ask for. */
 interface Context {
-  readonly objects: readonly Any[]
+  readonly q: Question
+  readonly denies: boolean
   readonly demands: readonly Any[]
 }
 
 function selectsSubject(spec: Any, cilium: boolean, namespace: string, subject: RefPeer): boolean {
+  if (subject.isNode || spec['nodeSelector'] !== undefined)
+    return (
+      subject.isNode === true &&
+      spec['nodeSelector'] !== undefined &&
+      selector(o(spec['nodeSelector']), subject, 'node', '')
+    )
   const own = subject.labels['k8s:io.kubernetes.pod.namespace']
   if (own === undefined || (namespace !== '' && own !== namespace)) return false
   return selector(o(spec[cilium ? 'endpointSelector' : 'podSelector']), subject, cilium ? 'any' : 'k8s', '')
@@ -191,7 +217,7 @@ function enforces(spec: Any, cilium: boolean, direction: 'ingress' | 'egress'): 
   return l(spec[direction]).length > 0 || l(spec[`${direction}Deny`]).length > 0
 }
 
-function selector(s: Any, who: RefPeer, source: 'any' | 'k8s', keyPrefix: string): boolean {
+function selector(s: Any, who: Pick<RefPeer, 'labels'>, source: 'any' | 'k8s' | 'node', keyPrefix: string): boolean {
   const valuesOf = (key: string): readonly string[] => {
     const colon = key.indexOf(':')
     const wanted = colon > 0 ? key.slice(0, colon) : source
@@ -220,13 +246,10 @@ function selector(s: Any, who: RefPeer, source: 'any' | 'k8s', keyPrefix: string
 function kubernetesRule(
   rule: Any,
   namespace: string,
-  direction: 'ingress' | 'egress',
-  subject: RefPeer,
-  peer: RefPeer,
-  packet: RefPacket,
+  { direction, subject, peer, packet, options }: Question,
 ): boolean {
   const peers = l(rule[direction === 'ingress' ? 'from' : 'to'])
-  if (peers.length > 0 && !peers.some((p) => kubernetesPeer(p, namespace, peer))) return false
+  if (peers.length > 0 && !peers.some((p) => kubernetesPeer(p, namespace, peer, options))) return false
   const ports = l(rule['ports'])
   if (ports.length === 0) return true
   const named = direction === 'ingress' ? subject : peer
@@ -237,11 +260,11 @@ function kubernetesRule(
   })
 }
 
-function kubernetesPeer(p: Any, namespace: string, peer: RefPeer): boolean {
+function kubernetesPeer(p: Any, namespace: string, peer: RefPeer, options: RefOptions): boolean {
   if (p['ipBlock']) {
     const block = o(p['ipBlock'])
-    if (!peer.address || !inPrefix(String(block['cidr']), peer.address)) return false
-    return !((block['except'] ?? []) as readonly string[]).some((e) => inPrefix(e, peer.address as readonly number[]))
+    if (!meansAddress(peer, options, true) || !isInside(String(block['cidr']), peer)) return false
+    return !((block['except'] ?? []) as readonly string[]).some((e) => isInside(e, peer))
   }
   const where = peer.labels['k8s:io.kubernetes.pod.namespace']
   if (where === undefined) return false
@@ -258,38 +281,59 @@ function portMatches(port: unknown, endPort: unknown, named: RefPeer, packet: Re
   return packet.port >= first && packet.port <= (endPort === undefined ? first : Number(endPort))
 }
 
-function ciliumRule(
-  rule: Any,
-  namespace: string,
-  direction: 'ingress' | 'egress',
-  subject: RefPeer,
-  peer: RefPeer,
-  packet: RefPacket,
-  context: Context,
-  layer7 = false,
-): boolean {
+/** What a rule or an element of its ports asks for beyond ports. */
+type Asks = 'plain' | 'proxy' | 'names' | 'closed'
+
+function asksOf(e: Any, isNode: boolean): Asks {
+  const rules = o(e['rules'])
+  if (rules['kafka'] !== undefined || e['listener'] !== undefined) return 'closed'
+  const names = l(rules['dns']).length > 0
+  if (!names && l(rules['http']).length === 0 && l(e['serverNames']).length === 0) return 'plain'
+  // No proxy stands between a node and its packets.
+  return isNode ? 'closed' : names ? 'names' : 'proxy'
+}
+
+/** Whether the rule means the packet, in a part that asks for just that. */
+function ciliumRule(rule: Any, namespace: string, context: Context, asks: Asks): boolean {
+  const { direction, subject, peer, packet, options } = context.q
   const side = direction === 'ingress' ? 'from' : 'to'
-  const kinds = ['Endpoints', 'Entities', 'CIDR', 'CIDRSet', 'Services'].filter((k) => rule[side + k] !== undefined)
+  const kinds = ['Endpoints', 'Entities', 'CIDR', 'CIDRSet', 'Services', 'Nodes', 'Groups'].filter(
+    (k) => rule[side + k] !== undefined,
+  )
   const requires = l(rule[`${side}Requires`]).length > 0
   const meets = context.demands.every((d) => selector(d, peer, 'any', ''))
   // One empty rule allows nothing.
   if (kinds.length === 0 && rule['toPorts'] === undefined && rule['icmps'] === undefined) return false
-  const isPeer = kinds.some((kind) =>
-    (rule[side + kind] as readonly unknown[]).some(
-      (p) => (kind !== 'Endpoints' || meets) && ciliumPeer(kind, p, namespace, peer, context),
-    ),
-  )
+  // What can not be resolved: a denial denies everybody, an allowance stays closed.
+  const unresolved = l(rule[`${side}Groups`]).length > 0
+  if (unresolved && !context.denies && asks !== 'closed') return false
+  const nodesUnknown = context.denies && !options.enableNodeSelectorLabels && l(rule[`${side}Nodes`]).length > 0
+  const isPeer =
+    unresolved ||
+    nodesUnknown ||
+    kinds.some((kind) =>
+      (rule[side + kind] as readonly unknown[]).some(
+        (p) => (kind !== 'Endpoints' || meets) && ciliumPeer(kind, p, namespace, context.q),
+      ),
+    )
   if (kinds.length > 0 && !isPeer) return false
   if (kinds.length === 0 && requires && !(meets && 'k8s:io.kubernetes.pod.namespace' in peer.labels)) return false
   if (rule['icmps'] !== undefined)
     return (
-      !layer7 &&
-      l(rule['icmps']).some((e) => l(e['fields']).some((f) => packet.protocol === 'ICMP' && f['type'] === packet.port))
+      (asks === 'plain' || unresolved) &&
+      l(rule['icmps']).some((e) =>
+        l(e['fields']).some(
+          (f) =>
+            packet.protocol === (f['family'] === 'IPv6' ? 'ICMPv6' : 'ICMP') && icmpType(f['type']) === packet.port,
+        ),
+      )
     )
-  if (rule['toPorts'] === undefined) return !layer7
+  if (rule['toPorts'] === undefined) return asks === 'plain' || unresolved
   const named = direction === 'ingress' ? subject : peer
   return l(rule['toPorts']).some((e) => {
-    if ((e['rules'] !== undefined) !== layer7) return false
+    if (!unresolved && asksOf(e, subject.isNode === true) !== asks) return false
+    // Names are asked over UDP and TCP.
+    if (l(o(e['rules'])['dns']).length > 0 && packet.protocol === 'SCTP') return false
     return l(e['ports']).some((p) => {
       const protocol = p['protocol'] ?? 'ANY'
       if (protocol === 'ANY' ? !['TCP', 'UDP', 'SCTP'].includes(packet.protocol) : protocol !== packet.protocol)
@@ -300,24 +344,26 @@ function ciliumRule(
   })
 }
 
-function ciliumPeer(kind: string, p: unknown, namespace: string, peer: RefPeer, { objects }: Context): boolean {
+const icmpType = (type: unknown): number => (type === 'EchoRequest' ? 128 : Number(type))
+
+function ciliumPeer(kind: string, p: unknown, namespace: string, { peer, objects, options }: Question): boolean {
   const has = (name: string): boolean => `reserved:${name}` in peer.labels
   if (kind === 'Entities') {
     if (p === 'all') return true
     if (p === 'world') return has('world') || has('world-ipv4') || has('world-ipv6')
-    if (p === 'cluster')
+    if (p === 'cluster' || p === 'cluster-mesh')
       return (
         ['host', 'remote-node', 'init', 'ingress', 'health', 'unmanaged', 'kube-apiserver'].some(has) ||
         peer.labels['k8s:io.cilium.k8s.policy.cluster'] === 'default'
       )
     return has(String(p))
   }
-  if (kind === 'CIDR') return peer.world === true && inPrefix(String(p), peer.address as readonly number[])
+  if (kind === 'CIDR') return meansAddress(peer, options, false) && isInside(String(p), peer)
+  if (kind === 'Nodes') return options.enableNodeSelectorLabels && isNodeOf(o(p), peer, objects)
   if (kind === 'Services') return services(o(p), namespace, objects).some((s) => behind(s, objects, peer))
   if (kind === 'CIDRSet') {
     const set = o(p)
-    const address = peer.address
-    if (!peer.world || !address) return false
+    if (!meansAddress(peer, options, false)) return false
     const groups = objects
       .filter((g) => g['kind'] === 'CiliumCIDRGroup')
       .map((g) => ({ ...o(g['metadata']), ...o(g['spec']) }) as Any)
@@ -331,8 +377,8 @@ function ciliumPeer(kind: string, p: unknown, namespace: string, peer: RefPeer, 
                 : selector(o(set['cidrGroupSelector']), { labels: prefixed('g', o(g['labels'])) }, 'any', ''),
             )
             .flatMap((g) => g['externalCIDRs'] as readonly string[])
-    if (!chosen.some((c) => inPrefix(c, address))) return false
-    return !((set['except'] ?? []) as readonly string[]).some((e) => inPrefix(e, address))
+    if (!chosen.some((c) => isInside(c, peer))) return false
+    return !((set['except'] ?? []) as readonly string[]).some((e) => isInside(e, peer))
   }
   const s = o(p)
   const keys = [...Object.keys(o(s['matchLabels'])), ...l(s['matchExpressions']).map((e) => String(e['key']))]
@@ -375,15 +421,42 @@ function behind(service: Any, objects: readonly Any[], peer: RefPeer): boolean {
     return s['kind'] === 'EndpointSlice' && m['namespace'] === meta['namespace'] && of === meta['name']
   })
   return slices.some((s) =>
-    l(s['endpoints']).some((e) => (e['addresses'] as readonly string[]).includes((peer.address ?? []).join('.'))),
+    l(s['endpoints']).some((e) => (e['addresses'] as readonly string[]).includes(peer.address ?? '')),
   )
 }
 
-/** IPv4 only: that is enough to compare. */
-function inPrefix(cidr: string, address: readonly number[]): boolean {
-  const [text = '', bits = '32'] = cidr.split('/')
-  if (text.includes(':')) return false
-  const number = (parts: readonly number[]) => parts.reduce((n, part) => n * 256 + part, 0)
-  const size = 2 ** (32 - Number(bits))
-  return Math.floor(number(text.split('.').map(Number)) / size) === Math.floor(number(address) / size)
+/** Prefixes mean the world; as ipBlock or networks everybody, unless the option says which of nodes and pods. */
+function meansAddress(peer: RefPeer, { policyCidrMatchMode: mode }: RefOptions, block: boolean): boolean {
+  if (peer.world) return true
+  if (block && mode.length === 0) return true
+  return mode.includes('k8s:io.kubernetes.pod.namespace' in peer.labels ? 'pods' : 'nodes')
+}
+
+/** The address of a node that the selector means. */
+const isNodeOf = (s: Any, peer: RefPeer, objects: readonly Any[]): boolean =>
+  objects.some(
+    (n) =>
+      n['kind'] === 'Node' &&
+      l(o(n['status'])['addresses']).some((a) => a['address'] === peer.address) &&
+      selector(s, { labels: prefixed('node', o(o(n['metadata'])['labels'])) }, 'node', ''),
+  )
+
+const isInside = (cidr: string, peer: RefPeer): boolean => {
+  const [text = '', length] = cidr.split('/')
+  if (peer.address === undefined || text.includes(':') !== peer.address.includes(':')) return false
+  const outer = bits(text)
+  return bits(peer.address).startsWith(outer.slice(0, length === undefined ? outer.length : Number(length)))
+}
+
+/** An address as zeros and ones. */
+function bits(address: string): string {
+  const binary = (n: number, width: number) => n.toString(2).padStart(width, '0')
+  if (!address.includes(':'))
+    return address
+      .split('.')
+      .map((part) => binary(Number(part), 8))
+      .join('')
+  const [left = [], right] = address.split('::').map((half) => (half === '' ? [] : half.split(':')))
+  const middle = right === undefined ? [] : new Array<string>(8 - left.length - right.length).fill('0')
+  return [...left, ...middle, ...(right ?? [])].map((part) => binary(Number.parseInt(part, 16), 16)).join('')
 }

@@ -10,17 +10,16 @@ import * as rows from '../../src/model/rows.ts'
 import { judge } from '../scenarios/machine.ts'
 import { type Answer, connection, openWorld, type World } from '../scenarios/world.ts'
 import { type Any, churn, history } from './policy-objects.ts'
-import { play, questions } from './policy-worlds.ts'
+import { play, portOf, questions } from './policy-worlds.ts'
 
 const runs = Number(process.env['POLICY_RUNS'] ?? 60)
 
 function compare(world: World, now: ReadonlyMap<string, Any>): number {
   let asked = 0
   for (const { subject, direction, peer, packet, want, staged, text } of questions(world, now)) {
-    const name = `${subject.namespace}/${subject.podName}`
-    const port = packet.protocol === 'ICMP' ? packet.port << 8 : packet.port
+    const { name } = subject
     const [from, to] = direction === 'ingress' ? [peer, name] : [name, peer]
-    const got: Answer | undefined = connection(world, from, to, packet.protocol, port)[direction]
+    const got: Answer | undefined = connection(world, from, to, packet.protocol, portOf(packet))[direction]
     asked++
     assert.equal(got?.shadow ?? got?.verdict, staged, `${text}, staged`)
     assert.equal(got?.verdict, want, `${text}: ${got?.verdict} by ${got?.rule}`)

@@ -10,8 +10,9 @@ import { readObjects } from '../../src/derive/questions/objects.ts'
 import { everybody, openReach, stretches } from '../../src/derive/questions/reach.ts'
 import { reasonsOf } from '../../src/derive/questions/reasons.ts'
 import { idleRules } from '../../src/derive/questions/shadowed.ts'
+import { defaultSettings } from '../../src/model/settings.ts'
 import { openWorld } from '../scenarios/world.ts'
-import { type Any, history } from './policy-objects.ts'
+import { type Any, history, type Step } from './policy-objects.ts'
 import { reference } from './policy-reference.ts'
 import { namespaces as labelled, play, questions } from './policy-worlds.ts'
 
@@ -140,8 +141,8 @@ test('an answer is what the specifications say, and names a field that is there'
           const [number = '', protocol] = port.split('/')
           const sent = { protocol: protocol as 'TCP', port: Number(number) }
           const word = (v: string) => (v === 'allow' ? 'allow' : 'deny')
-          const egress = reference(w.policies, peerOf(from), 'egress', peerOf(to), sent)
-          const ingress = reference(w.policies, peerOf(to), 'ingress', peerOf(from), sent)
+          const egress = reference(w.policies, defaultSettings, peerOf(from), 'egress', peerOf(to), sent)
+          const ingress = reference(w.policies, defaultSettings, peerOf(to), 'ingress', peerOf(from), sent)
           assert.equal(answer.value.egress.verdict, word(egress))
           assert.equal(answer.value.ingress.verdict, word(ingress))
           assert.equal(answer.value.verdict.final, egress === 'allow' && ingress === 'allow' ? 'allow' : 'deny')
@@ -241,8 +242,24 @@ test('a rule that is said to decide nothing can go without any verdict changing'
 const nodes = ['n1', 'n2'].map((name, i) => ({
   kind: 'Node',
   metadata: { name },
-  status: { addresses: [{ type: 'InternalIP', address: `192.168.0.${i + 1}` }] },
+  status: {
+    addresses: [`192.168.0.${i + 1}`, `fd00:c0::${i + 1}`].map((address) => ({ type: 'InternalIP', address })),
+  },
 }))
+
+const ownAddresses = ['192.168.0.1', 'fd00:c0::1']
+
+/** What `configure` steps are to an agent. */
+const configMap = (steps: readonly Step[]): Any => ({
+  kind: 'ConfigMap',
+  metadata: { name: 'cilium-config', namespace: 'kube-system' },
+  data: Object.fromEntries(
+    Object.entries(Object.assign({}, ...steps.map((s) => s.configure ?? {})) as Any).map(([name, value]) => [
+      name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`),
+      Array.isArray(value) ? value.join(',') : String(value),
+    ]),
+  ),
+})
 
 test('explain says of a whole cluster what the specifications say, and what staged policies would change', () => {
   let asked = 0
@@ -252,14 +269,20 @@ test('explain says of a whole cluster what the specifications say, and what stag
       const now = play(world, steps)
       const addressed = [...now].map(([key, object]): Any => {
         const at = object['kind'] === 'Pod' ? world.db.by(endpoints, 'pod', key)[0] : undefined
-        return at ? { ...object, status: { podIPs: [{ ip: at.ipv4 }] } } : object
+        return at ? { ...object, status: { podIPs: [{ ip: at.ipv4 }, { ip: at.ipv6 }] } } : object
       })
-      const asking = openAsking(openCluster(readObjects(structuredClone([...labelled, ...nodes, ...addressed]))))
+      const all = [...labelled, ...nodes, ...addressed, configMap(steps)]
+      const asking = openAsking(openCluster(readObjects(structuredClone(all))))
       for (const { subject, direction, peer, packet, want, staged, text } of questions(world, now)) {
-        const name = `${subject.namespace}/${subject.podName}`
+        // By its address a node is asked as all others see it.
+        if (ownAddresses.includes(peer)) continue
+        const name = subject.name === 'host' ? 'node:n1' : subject.name
         const [from, to] = direction === 'ingress' ? [peer, name] : [name, peer]
         const { protocol, port } = packet
-        const answer = ask(asking, { from, to, protocol, ...(protocol === 'ICMP' ? { icmpType: port } : { port }) })
+        const answer = ask(asking, {
+          ...{ from, to, protocol },
+          ...(protocol.startsWith('ICMP') ? { icmpType: port } : { port }),
+        })
         assert(answer.ok, `${text}: ${JSON.stringify(answer)}`)
         const side = answer.value[direction]
         const word = (v: string) => (v === 'none' ? 'deny' : v)

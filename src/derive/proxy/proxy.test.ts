@@ -4,24 +4,23 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { HeaderMatch, HttpRule } from '../../model/proxy.ts'
 import { listenerRow } from './resources.ts'
-import { type HttpRequest, normalPath, routerOf } from './router.ts'
+import { type Headers, type HttpRequest, normalPath, routerOf } from './router.ts'
 import { DENIED, type HttpEntry, routesOf } from './routes.ts'
-
-type Headers = Readonly<Record<string, string>>
 
 /** What the rules mean, said once more: may the request pass, and with which headers. */
 function reference(rule: HttpRule, asked: HttpRequest): Headers | undefined {
   const whole = (regex: string, text: string) => regex === '' || new RegExp(`^(?:${regex})$`).test(text)
   if (!whole(rule.method, asked.method) || !whole(rule.path, asked.path) || !whole(rule.host, asked.host))
     return undefined
-  const out: Record<string, string> = { ...asked.headers }
+  const out: Record<string, readonly string[]> = { ...asked.headers }
   for (const { name, value, mismatch } of rule.headers) {
     const there = asked.headers[name]
-    const holds = value === '' ? there !== undefined : there === value
+    const holds = value === '' ? there !== undefined : there?.includes(value) === true
+    if (mismatch === 'REPLACE' && value !== '') out[name] = [value]
     if (holds) continue
     if (mismatch === '') return undefined
-    if (mismatch === 'ADD') out[name] = out[name] === undefined ? value : `${out[name]},${value}`
-    if (mismatch === 'REPLACE') out[name] = value
+    if (mismatch === 'ADD') out[name] = [...(out[name] ?? []), value]
+    if (mismatch === 'REPLACE') out[name] = [value]
     if (mismatch === 'DELETE') delete out[name]
   }
   return out
@@ -48,7 +47,11 @@ const request: fc.Arbitrary<HttpRequest> = fc.record({
   method: fc.constantFrom('GET', 'PUT', 'POST'),
   path: fc.constantFrom('/a', '/ab', '/b', '/c'),
   host: fc.constantFrom('h.x', 'hax', 'g'),
-  headers: fc.dictionary(fc.constantFrom('x-a', 'x-b'), fc.constantFrom('1', '2'), { noNullPrototype: true }),
+  headers: fc.dictionary(
+    fc.constantFrom('x-a', 'x-b'),
+    fc.array(fc.constantFrom('1', '2'), { minLength: 1, maxLength: 2 }),
+    { noNullPrototype: true },
+  ),
 })
 
 test('a request passes by any rule and is mended by the first that lets it pass', () => {

@@ -8,14 +8,17 @@ export interface HttpRequest {
   /** With the query, if any. */
   readonly path: string
   readonly host: string
-  readonly headers: { readonly [name: string]: string }
+  readonly headers: Headers
 }
+
+/** Each line's value of each name. */
+export type Headers = { readonly [name: string]: readonly string[] }
 
 export interface Routed {
   /** Name of the route: of the rules that let it pass, or `DENIED`. */
   readonly name: string
   /** As they go on to the server. */
-  readonly headers: { readonly [name: string]: string }
+  readonly headers: Headers
 }
 
 type Json = { readonly [name: string]: unknown }
@@ -30,7 +33,7 @@ export function routerOf(routes: readonly Json[]): (request: HttpRequest) => Rou
   })
   return (request) => {
     const path = normalPath(request.path)
-    const all = { ...request.headers, ':method': request.method, ':path': path, ':authority': request.host }
+    const all = { ...request.headers, ':method': [request.method], ':path': [path], ':authority': [request.host] }
     const found =
       request.method === 'CONNECT'
         ? undefined
@@ -42,25 +45,22 @@ export function routerOf(routes: readonly Json[]): (request: HttpRequest) => Rou
   }
 }
 
-type Headers = { readonly [name: string]: string }
-
 function testOf(match: Json): (headers: Headers) => boolean {
   const name = String(match['name'])
   const how = match['string_match'] as { readonly exact?: string; readonly safe_regex?: { regex: string } } | undefined
   if (how === undefined) return (headers) => headers[name] !== undefined
   const { exact, safe_regex } = how
-  if (exact !== undefined) return (headers) => headers[name] === exact
+  if (exact !== undefined) return (headers) => headers[name]?.includes(exact) === true
   const pattern = RE2JS.compile(safe_regex?.regex ?? '')
-  return (headers) => headers[name] !== undefined && pattern.matches(headers[name])
+  return (headers) => headers[name]?.some((value) => pattern.matches(value)) === true
 }
 
 function mended(route: Json, headers: Headers): Headers {
-  const out: { [name: string]: string } = { ...headers }
+  const out: { [name: string]: readonly string[] } = { ...headers }
   for (const name of texts(route['request_headers_to_remove'])) delete out[name]
   for (const add of jsons(route['request_headers_to_add'])) {
     const { key, value } = add['header'] as { readonly key: string; readonly value: string }
-    const appends = add['append_action'] === 'APPEND_IF_EXISTS_OR_ADD' && out[key] !== undefined
-    out[key] = appends ? `${out[key]},${value}` : value
+    out[key] = add['append_action'] === 'APPEND_IF_EXISTS_OR_ADD' ? [...(out[key] ?? []), value] : [value]
   }
   return out
 }
@@ -76,6 +76,8 @@ export function normalPath(path: string): string {
       return /[-A-Za-z0-9._~/\\]/.test(char) ? char : escaped.toUpperCase()
     })
     .replaceAll('\\', '/')
+  // Of a path of slashes alone Envoy leaves two.
+  if (/^\/{2,}$/.test(plain)) return `//${query}`
   const out: string[] = []
   const parts = plain.split('/').slice(1)
   for (const [i, part] of parts.entries()) {

@@ -4,7 +4,7 @@ import { object } from '../../model/json.ts'
 import { type DnsRule, matchesName, nameProblem, normalName, ruleText } from '../../model/names.ts'
 import type { HeaderMatch, HttpRule, Layer7, TlsRule } from '../../model/proxy.ts'
 import type { Redirect } from '../policy/evaluate.ts'
-import { type HttpRequest, normalPath, routerOf } from '../proxy/router.ts'
+import { type Headers, type HttpRequest, normalPath, routerOf } from '../proxy/router.ts'
 import { DENIED, routesOf } from '../proxy/routes.ts'
 import { meansServer } from '../proxy/tls.ts'
 
@@ -50,12 +50,12 @@ export function requestOf(asked: AskedRequest): Result<Request | undefined> {
         return [name, value]
       })
     : Object.entries(object(headers))
-  const out: { [name: string]: string } = {}
+  const out: { [name: string]: readonly string[] } = {}
   for (const [raw, value] of given) {
     const name = raw.trim().toLowerCase()
     if (!/^[-!#$%&'*+.^_`|~0-9a-z]+$/.test(name) || typeof value !== 'string')
       return wrong('headers', `'${raw}' names no header, or its value is no text`, "as in 'X-Token: secret'")
-    out[name] = out[name] === undefined ? value.trim() : `${out[name]},${value.trim()}`
+    out[name] = [...(out[name] ?? []), value.trim()]
   }
   const { sni } = asked
   if (sni === undefined) return ok({ kind: 'http', method, path, host, headers: out })
@@ -210,10 +210,11 @@ function partsOf({ method, path, host, headers }: HttpRule): readonly Part[] {
 const headerText = ({ name, value, mismatch }: HeaderMatch): string =>
   `header ${name}${value === '' ? '' : `: ${value}`}${mismatch === '' ? '' : ` (else ${mismatch})`}`
 
-type Headers = HttpRequest['headers']
 function changesOf(before: Headers, after: Headers): readonly string[] {
   const gone = Object.keys(before).filter((name) => after[name] === undefined)
-  const set = Object.entries(after).filter(([name, value]) => before[name] !== value)
+  const set = Object.entries(after)
+    .map(([name, values]) => [name, values.join(',')] as const)
+    .filter(([name, value]) => before[name]?.join(',') !== value)
   return [
     ...gone.map((name) => `removes header ${name}`),
     ...set.map(([name, value]) => `sets header ${name}: ${value}`),
