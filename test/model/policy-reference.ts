@@ -57,17 +57,19 @@ export function reference(
   const objects = all.filter((object) => staged || modeOf(object) !== 'staged')
   const asked = { objects, options, subject, direction, peer, packet }
   const strict = decide({ ...asked, lenient: false })
-  const told = (v: Decided): RefVerdict => (v === 'names' ? 'redirect' : v)
+  const told = (v: Decided): RefVerdict => (v === 'seen' || v === 'names' || v === 'names seen' ? 'redirect' : v)
   // A proxy can not only look on: where nothing shall be dropped it is not asked. Of names the answers are needed.
-  if (options.policyAuditMode)
-    return strict === 'names' ? 'redirect' : strict === 'allow' || strict === 'redirect' ? 'allow' : 'audit'
+  if (options.policyAuditMode) {
+    if (strict === 'names' || strict === 'names seen') return 'redirect'
+    return strict === 'allow' || strict === 'seen' ? 'allow' : 'audit'
+  }
   if (strict !== 'deny' && strict !== 'none') return told(strict)
   const lenient = decide({ ...asked, lenient: true })
-  return lenient === 'allow' ? 'audit' : told(lenient)
+  return lenient === 'allow' || lenient === 'seen' || lenient === 'names seen' ? 'audit' : told(lenient)
 }
 
-/** `names`: sent to a proxy that asks for names. */
-type Decided = RefVerdict | 'names'
+/** `names`: sent to a proxy that asks for names. `seen`: a proxy hears of what passes anyhow. */
+type Decided = RefVerdict | 'names' | 'seen' | 'names seen'
 
 /** One question. With `lenient` policies in audit mode drop nothing. */
 interface Question {
@@ -142,7 +144,8 @@ function normalTier(q: Question): Decided | undefined {
   const { objects, options, subject, direction, peer, lenient } = q
   let enforced = false
   let allowed = false
-  let proxied = false
+  let requests = false
+  let tls = false
   let names = false
   let closed = false
   let denied = false
@@ -168,19 +171,24 @@ function normalTier(q: Question): Decided | undefined {
     for (const rule of l(spec[direction])) {
       const here = context(direction)
       if (!cilium) allowed ||= kubernetesRule(rule, namespace, q)
-      else if (ciliumRule(rule, namespace, here, 'plain')) allowed = true
-      else if (ciliumRule(rule, namespace, here, 'proxy')) proxied = true
-      else if (ciliumRule(rule, namespace, here, 'names')) names = true
-      // What is asked for and not enforced yet is closed, unless another rule allows it.
-      else if (drops && ciliumRule(rule, namespace, here, 'closed')) closed = true
+      else {
+        if (ciliumRule(rule, namespace, here, 'plain')) allowed = true
+        if (ciliumRule(rule, namespace, here, 'requests')) requests = true
+        if (ciliumRule(rule, namespace, here, 'tls')) tls = true
+        if (ciliumRule(rule, namespace, here, 'names')) names = true
+        // What is asked for and not enforced yet is closed, unless another rule allows it.
+        if (drops && ciliumRule(rule, namespace, here, 'closed')) closed = true
+      }
     }
   }
   if (denied) return 'deny'
   // The local host reaches pods whatever they allow, unless denied.
   const always = options.allowLocalhost !== 'policy' && !subject.isNode
-  if (direction === 'ingress' && always && 'reserved:host' in peer.labels) allowed = true
-  if (allowed) return 'allow'
-  if (proxied) return 'redirect'
+  // A probe waits for no proxy.
+  if (direction === 'ingress' && always && 'reserved:host' in peer.labels) return 'allow'
+  // What passes anyhow is seen where other rules speak of its requests, unless TLS hides them.
+  if (allowed) return tls ? 'allow' : requests ? 'seen' : names ? 'names seen' : 'allow'
+  if (requests || tls) return 'redirect'
   if (names) return 'names'
   return enforced || closed ? 'none' : undefined
 }
@@ -282,15 +290,21 @@ function portMatches(port: unknown, endPort: unknown, named: RefPeer, packet: Re
 }
 
 /** What a rule or an element of its ports asks for beyond ports. */
-type Asks = 'plain' | 'proxy' | 'names' | 'closed'
+type Asks = 'plain' | 'requests' | 'tls' | 'names' | 'closed'
 
 function asksOf(e: Any, isNode: boolean): Asks {
   const rules = o(e['rules'])
   if (rules['kafka'] !== undefined || e['listener'] !== undefined) return 'closed'
-  const names = l(rules['dns']).length > 0
-  if (!names && l(rules['http']).length === 0 && l(e['serverNames']).length === 0) return 'plain'
+  const asks =
+    l(e['serverNames']).length > 0
+      ? 'tls'
+      : l(rules['http']).length > 0
+        ? 'requests'
+        : l(rules['dns']).length > 0
+          ? 'names'
+          : 'plain'
   // No proxy stands between a node and its packets.
-  return isNode ? 'closed' : names ? 'names' : 'proxy'
+  return isNode && asks !== 'plain' ? 'closed' : asks
 }
 
 /** Whether the rule means the packet, in a part that asks for just that. */
