@@ -163,12 +163,7 @@ describe('nodes', { concurrency: 1 }, () => {
       return lists.size >= 2 * 10 || `lists: ${[...lists.keys()].join(', ')}`
     })
     for (const [who, uris] of lists) {
-      // Policies once more: what the agent before has told of this node is in their status.
-      assert.equal(
-        uris.length,
-        /\/(cilium|ciliumclusterwide|cluster)networkpolicies$/.test(who) ? 2 : 1,
-        `${who}: ${uris.join(' ')}`,
-      )
+      assert.equal(uris.length, 1, `${who}: ${uris.join(' ')}`)
       for (const uri of uris) assert.match(uri, /resourceVersion=0/)
     }
     assert.deepEqual(

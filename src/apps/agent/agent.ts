@@ -53,6 +53,7 @@ import { openMonitor } from './monitor.ts'
 import { nameLimits, openNames, restoreNames } from './names.ts'
 import { prepareNamespace } from './namespace.ts'
 import { nodeFacts } from './node_facts.ts'
+import { toldOf } from './policy_events.ts'
 import { openMaps } from './programs.ts'
 import { envoyTables, openProxy, readStoredPorts, serveProxy } from './proxy.ts'
 import { requestLog } from './requests.ts'
@@ -171,7 +172,8 @@ export async function startAgent(
   if (options['enable-k8s'] !== false)
     kube = openKube(findAccess({ kubeconfig: text('k8s-kubeconfig-path'), server: text('k8s-api-server') }), {
       userAgent: `cilium-agent/${VERSION}`,
-      observe: (_, code) => (code < 400 ? calls.ok++ : calls.failed++),
+      // To delete what is gone already is no failure.
+      observe: (method, code) => (code < 400 || (method === 'DELETE' && code === 404) ? calls.ok++ : calls.failed++),
     })
   const netlink = openNetlink()
   const datapath = openDatapath(db, maps, places, options)
@@ -184,13 +186,14 @@ export async function startAgent(
       ? undefined
       : openDns(stateDir, db, requests, (answer) => names.learn(answer), log)
   if (dns) scope.onClose(keepDnsSockets(`${stateDir}/${KEPT_SOCKET}`).close)
-  wire(targets, { db, scope, maps, datapath, netlink, kube, envoy, dns, stateDir, log })
+  const told = toldOf(node.nodeName)
+  wire(targets, { db, scope, maps, datapath, netlink, kube, envoy, dns, stateDir, told, log })
   targets.start()
   dns?.onChange(() => targets.reload(dnsListeners))
   envoy?.onChange(() => {
     for (const table of envoyTables) targets.reload(table)
   })
-  const kubeHealth = kube ? watchKube(db, kube, node.nodeName, scope.child('kube'), log) : undefined
+  const kubeHealth = kube ? watchKube(db, kube, node.nodeName, scope.child('kube'), log, told.listed) : undefined
 
   const notReady = (withKube = true): string => {
     if (!db.get(nodeFacts, 'node')) return withKube ? 'this node has no address or no pod prefix yet' : ''

@@ -82,9 +82,12 @@ export function identityTarget(kube: Kube, db: Database): Target<IdentityClaim> 
 /** Changes that follow each other within this time are written as one. */
 const SETTLE_MS = 10
 
+/** Later than this a watch does not tell of an object. */
+const WATCH_LAG_MS = 10_000
+
 /** CiliumEndpoints of this node's pods. Objects of pods that are gone are deleted, at start too. */
 export function ciliumEndpointTarget(kube: Kube, db: Database): Target<CiliumEndpointObject> {
-  const written = new Map<string, string>()
+  const written = new Map<string, { readonly text: string; readonly at: number }>()
   const keyOf = ciliumEndpointObjects.key
   const there = (row: CiliumEndpointObject) => db.get(ciliumEndpoints, `${row.namespace}/${row.name}`)
 
@@ -92,7 +95,7 @@ export function ciliumEndpointTarget(kube: Kube, db: Database): Target<CiliumEnd
     await sleep(SETTLE_MS)
     const latest = db.get(ciliumEndpointObjects, keyOf(row)) ?? row
     const text = JSON.stringify(latest.status)
-    if (written.get(keyOf(row)) === text) return
+    if (written.get(keyOf(row))?.text === text) return
     const metadata = {
       name: row.name,
       namespace: row.namespace,
@@ -114,7 +117,7 @@ export function ciliumEndpointTarget(kube: Kube, db: Database): Target<CiliumEnd
     if (there(row) || written.has(keyOf(row)))
       await patch().catch((e) => (isNotFound(e) ? create() : Promise.reject(e)))
     else await create().catch((e) => (isAlreadyExists(e) ? patch() : Promise.reject(e)))
-    written.set(keyOf(row), text)
+    written.set(keyOf(row), { text, at: performance.now() })
   }
 
   return {
@@ -145,9 +148,12 @@ export function ciliumEndpointTarget(kube: Kube, db: Database): Target<CiliumEnd
     write: (rows) => each(rows, write),
     remove: (rows) =>
       each(rows, async (row) => {
+        const at = written.get(keyOf(row))?.at ?? Number.NEGATIVE_INFINITY
         written.delete(keyOf(row))
         // The pod of the same name that follows has the object now.
         if (db.by(ciliumEndpointObjects, 'pod', `${row.namespace}/${row.name}`).length > 0) return
+        // Kubernetes has collected it with its pod already, unless the watch did not yet tell of it.
+        if (!there(row) && performance.now() - at > WATCH_LAG_MS) return
         await kube
           .delete(CILIUM_ENDPOINTS, row.namespace, row.name)
           .catch((e) => (isNotFound(e) ? undefined : Promise.reject(e)))

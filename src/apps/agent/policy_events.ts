@@ -9,12 +9,16 @@ import {
   CILIUM_NETWORK_POLICIES,
   CLUSTER_NETWORK_POLICIES,
   EVENTS,
+  type KubeObject,
   NETWORK_POLICIES,
   type Resource,
 } from '../../edge/kube/resource.ts'
-import { isAlreadyExists, isNotFound } from '../../edge/kube/status.ts'
+import { isAlreadyExists } from '../../edge/kube/status.ts'
 import { importedPrefix, type PolicyKind } from '../../model/policy.ts'
+import { ciliumClusterwideNetworkPolicies, ciliumNetworkPolicies, clusterNetworkPolicies } from '../../model/rows.ts'
+import type { Database } from '../../table/database.ts'
 import type { Outcome, Target } from '../../table/target.ts'
+import { initialised } from './kube_objects.ts'
 
 const resources: { readonly [Kind in PolicyKind]: Resource } = {
   NetworkPolicy: NETWORK_POLICIES,
@@ -30,31 +34,40 @@ export const conditionType = (node: string): string => `${node}/Enforced`
  * Tells a policy that this node can not hold it: by a condition `NODE/Enforced` that goes when there is room again, and by
  * an event. A NetworkPolicy has no status: there is only the event.
  */
-export const overflowTarget = (kube: Kube, node: string): Target<PolicyOverflow> => ({
+export const overflowTarget = (kube: Kube, db: Database, node: string, told: Told): Target<PolicyOverflow> => ({
   name: 'policy overflows',
   key: (o) => o.policy,
-  load: () => told(kube, node),
+  async load() {
+    for (const table of [ciliumNetworkPolicies, ciliumClusterwideNetworkPolicies, clusterNetworkPolicies])
+      await initialised(db, table)
+    return told.rows()
+  },
   equal: (a, b) => a.problem === b.problem,
   write: (rows) => Promise.all(rows.map((o) => outcome(tell(kube, node, o)))),
   remove: (rows) => Promise.all(rows.map((o) => outcome(condition(kube, node, o.policy, undefined)))),
 })
 
-/** What the agent before has told of this node. */
-async function told(kube: Kube, node: string): Promise<readonly PolicyOverflow[]> {
-  const lists = Object.entries(resources)
-    .filter(([kind]) => kind !== 'NetworkPolicy')
-    .map(async ([kind, resource]) => {
-      const found = await kube.list(resource, undefined, { resourceVersion: '0' }).catch((e: unknown) => {
-        if (isNotFound(e)) return { items: [] }
-        throw e
-      })
-      return found.items.flatMap((o) => {
-        const said = conditionOf(o, conditionType(node))
+/** What the agent before has told of this node, read off the lists that the watches begin with. */
+export interface Told {
+  /** All objects of a kind, as a list has them. */
+  listed(resource: Resource, objects: readonly KubeObject[]): void
+  rows(): readonly PolicyOverflow[]
+}
+
+export function toldOf(node: string): Told {
+  const byKind = new Map<string, readonly PolicyOverflow[]>()
+  return {
+    listed({ kind }, objects) {
+      if (!(kind in resources)) return
+      const said = objects.flatMap((o) => {
+        const condition = conditionOf(o, conditionType(node))
         const policy = `${kind}/${o.metadata.namespace ?? ''}/${o.metadata.name}`
-        return said ? [{ policy, problem: said.message ?? '' }] : []
+        return condition ? [{ policy, problem: condition.message ?? '' }] : []
       })
-    })
-  return (await Promise.all(lists)).flat()
+      byKind.set(kind, said)
+    },
+    rows: () => [...byKind.values()].flat(),
+  }
 }
 
 const now = (): string => new Date().toISOString().replace(/\.[0-9]+Z$/, 'Z')

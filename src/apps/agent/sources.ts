@@ -54,8 +54,18 @@ export const podFinder =
     return parsed?.ok ? parsed.value : undefined
   }
 
-/** Every kind of object the agent follows, and the table it fills. Only this node's pods are asked for. */
-export function watchKube(db: Database, kube: Kube, nodeName: string, scope: HealthScope, log: Log): KubeHealth {
+/**
+ * Every kind of object the agent follows, and the table it fills. Only this node's pods are asked for. `listed` is told of
+ * the objects as the server has them, status and all, where the rows do not keep what is needed.
+ */
+export function watchKube(
+  db: Database,
+  kube: Kube,
+  nodeName: string,
+  scope: HealthScope,
+  log: Log,
+  listed: (resource: Resource, objects: readonly KubeObject[]) => void = () => {},
+): KubeHealth {
   const failing = new Map<string, string>()
   const events = new Map<string, number>()
   const ofThisNode = `spec.nodeName=${nodeName}`
@@ -126,6 +136,7 @@ export function watchKube(db: Database, kube: Kube, nodeName: string, scope: Hea
         {
           replaced(objects) {
             count(objects.length)
+            listed(resource, objects)
             commit((tx) => {
               tx.replace(
                 into,

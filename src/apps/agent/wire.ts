@@ -55,7 +55,7 @@ import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } fro
 import type { Log } from './log.ts'
 import { nodeFacts, saidNodeFacts } from './node_facts.ts'
 import { goneFrom, podDevices, podDevicesTarget } from './pod_devices.ts'
-import { overflowTarget } from './policy_events.ts'
+import { overflowTarget, type Told } from './policy_events.ts'
 import { gateTarget, portsTarget, proxyGate, proxyRoutes, proxyRouteTarget } from './proxy.ts'
 import { rowFilesTarget } from './row_files.ts'
 import { endpointFiles, factsTarget, optionFiles, storedEndpoints } from './stored.ts'
@@ -96,12 +96,13 @@ export interface Hands {
   /** None: questions with rules for names are dropped. */
   readonly dns: DnsControl | undefined
   readonly stateDir: string
+  readonly told: Told
   readonly log: Log
 }
 
 export function wire(
   targets: Reconciliation,
-  { db, scope, maps, datapath, netlink, kube, envoy, dns, stateDir, log }: Hands,
+  { db, scope, maps, datapath, netlink, kube, envoy, dns, stateDir, told, log }: Hands,
 ): void {
   const epoch = kernel.openEpoch(maps.map('cilium_epoch'))
   const judgeAnew = { changed: () => epoch.bump() }
@@ -174,7 +175,7 @@ export function wire(
   targets.add(endpointOptions, rowFilesTarget(optionFiles(stateDir), log))
   targets.add(importedRules, rowFilesTarget(ruleFiles(stateDir), log))
   if (!kube) return
-  targets.add(policyOverflows, overflowTarget(kube, db.get(settings, 'settings')?.nodeName ?? ''))
+  targets.add(policyOverflows, overflowTarget(kube, db, db.get(settings, 'settings')?.nodeName ?? '', told))
   targets.add(identityClaims, identityTarget(kube, db), complete)
   targets.add(ciliumEndpointObjects, ciliumEndpointTarget(kube, db), complete)
   targets.add(nodeDeeds, ciliumNodeTarget(kube), complete)
