@@ -11,43 +11,80 @@ const PORTS = { ruled: 53, plain: 5353 } as const
 const ROUNDS = 7
 const QUESTIONS = 2000
 const UNDER_WAY = 64
+/** Look-ups of addresses that nobody knows yet, each followed by a datagram; half of them by each of two pods. */
+const LOOKS = 100_000
+const LOOKING = 16
+const ECHO_PORT = 7007
+/** Where the names lead: outside of the cluster, this machine's during the bench. */
+const WORLD = '198.18.0.0/15'
 
 const pod = (name: string, node: string): string =>
   `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, labels: {bench: ${name}}}, spec: {nodeName: ${node}, terminationGracePeriodSeconds: 0, containers: [{name: main, image: busybox, command: [sleep, infinity]}]}}`
 
-const policy = `{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: names}, spec: {endpointSelector: {matchLabels: {bench: client}}, egress: [{toEndpoints: [{matchLabels: {bench: server}}], toPorts: [{ports: [{port: "${PORTS.ruled}", protocol: UDP}], rules: {dns: [{matchPattern: "*.bench.test"}]}}, {ports: [{port: "${PORTS.plain}", protocol: UDP}]}]}, {toFQDNs: [{matchPattern: "*.bench.test"}]}]}}`
+const policy = `{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: names}, spec: {endpointSelector: {matchExpressions: [{key: bench, operator: In, values: [client, other]}]}, egress: [{toEndpoints: [{matchLabels: {bench: server}}], toPorts: [{ports: [{port: "${PORTS.ruled}", protocol: UDP}], rules: {dns: [{matchPattern: "*.bench.test"}]}}, {ports: [{port: "${PORTS.plain}", protocol: UDP}]}]}, {toFQDNs: [{matchPattern: "*.bench.test"}]}]}}`
 
 export const dns: Section = {
   name: 'dns',
   run: async (report) => {
     const lab = await Lab.up('dnsbench', [], 1)
     let server: Lines | undefined
+    let echo: Lines | undefined
     try {
       const [node = ''] = await lab.nodes()
-      await lab.kubectl(['apply', '-f', '-'], [pod('server', node), pod('client', node), policy].join('\n---\n'))
+      await lab.kubectl(
+        ['apply', '-f', '-'],
+        [pod('server', node), pod('client', node), pod('other', node), policy].join('\n---\n'),
+      )
       await lab.ready('bench')
       server = new Lines([...lab.inside('default/server'), program, 'serve', String(PORTS.ruled), String(PORTS.plain)])
       await server.next()
+      await ran('ip', ['route', 'replace', 'local', WORLD, 'dev', 'lo'])
+      echo = new Lines([program, 'echo', String(ECHO_PORT)])
+      await echo.next()
       await measure(lab, report)
+      await looks(lab, report)
     } finally {
-      try {
-        server?.stop()
-      } catch {
-        // It has ended by itself; what it was needed for has failed with a reason.
-      }
+      for (const one of [server, echo])
+        try {
+          one?.stop()
+        } catch {
+          // It has ended by itself; what it was needed for has failed with a reason.
+        }
+      await ran('ip', ['route', 'del', 'local', WORLD, 'dev', 'lo'])
       await lab.down()
     }
   },
 }
 
+const addressOf = async (lab: Lab): Promise<string> =>
+  (await lab.kubectl(['get', 'pod', 'server', '-o', 'jsonpath={.status.podIP}'])).trim()
+
+/** Runs the client in a pod; the numbers it prints. */
+async function runIn(lab: Lab, pod: string, ...words: readonly (string | number)[]): Promise<readonly number[]> {
+  const [command = '', ...args] = [...lab.inside(`default/${pod}`), program, ...words.map(String)]
+  const { code, stdout, stderr } = await ran(command, args)
+  if (code !== 0) throw new Error(`dnsbench: ${stdout}${stderr}`)
+  return stdout.trim().split(' ').map(Number)
+}
+
+/** Each address is new: it has to be in the kernel before the answer that names it. */
+async function looks(lab: Lab, report: (figure: Figure) => void): Promise<void> {
+  const server = await addressOf(lab)
+  const half = LOOKS / 2
+  const seen: (readonly number[])[] = []
+  for (const [i, pod] of ['client', 'other'].entries())
+    seen.push(await runIn(lab, pod, 'look', server, PORTS.ruled, 64 + i * half, half, ECHO_PORT, LOOKING))
+  const sum = (at: number) => seen.reduce((total, s) => total + (s[at] ?? 0), 0)
+  report(absolute(`first packets lost to addresses of names, of ${LOOKS} look-ups`, sum(3), '', 0))
+  report(absolute('these look-ups without an answer', sum(2), '', 0))
+  report(absolute(`an answer with a new address, ${LOOKING} under way, p50`, median(seen.map((s) => s[0] ?? 0)), 'µs'))
+  report(absolute('the same, p99', median(seen.map((s) => s[1] ?? 0)), 'µs'))
+  report(absolute('new addresses learnt', LOOKS / sum(4), '1/s'))
+}
+
 async function measure(lab: Lab, report: (figure: Figure) => void): Promise<void> {
-  const server = (await lab.kubectl(['get', 'pod', 'server', '-o', 'jsonpath={.status.podIP}'])).trim()
-  const run = async (...words: readonly (string | number)[]): Promise<readonly number[]> => {
-    const [command = '', ...args] = [...lab.inside('default/client'), program, ...words.map(String)]
-    const { code, stdout, stderr } = await ran(command, args)
-    if (code !== 0) throw new Error(`dnsbench: ${stdout}${stderr}`)
-    return stdout.trim().split(' ').map(Number)
-  }
+  const server = await addressOf(lab)
+  const run = (...words: readonly (string | number)[]) => runIn(lab, 'client', ...words)
   const ask = (port: number, count = QUESTIONS) => run('ask', server, port, count)
   // Until the listener is there, and the names are known.
   for (let i = 0; i < 20; i++) if ((await ask(PORTS.ruled, 64))[2] === 0) break

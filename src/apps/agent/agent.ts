@@ -211,10 +211,10 @@ export async function startAgent(
   const cni = openCni(db, targets, { notReady, log, netnsThere: existsSync, ...(findPod ? { findPod } : {}) })
   const sweeps: { runs: number; last: Sweep } = { runs: 0, last: { flows: 0, deleted: 0, ms: 0 } }
   const sweep = flowSweeper(maps, options)
-  scope.every('flow sweep', (Number(options['conntrack-gc-interval']) || SWEEP_SECONDS) * 1000, () => {
+  scope.every('flow sweep', (Number(options['conntrack-gc-interval']) || SWEEP_SECONDS) * 1000, async () => {
     const clock = datapath.program('clock')
     if (clock === undefined) return
-    sweeps.last = sweep(clock)
+    sweeps.last = await sweep(clock)
     sweeps.runs++
   })
   let drifted: Drift = { options: [], problem: '' }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { setImmediate as turn } from 'node:timers/promises'
 import { maps as contract, type FlowKey, flowKeyLayout, flowLayout, type Layout } from '../../../gen/contract.ts'
 import { address } from '../../base/ip.ts'
 import { COMMAND } from '../../edge/kernel/bpf.ts'
@@ -15,18 +16,21 @@ export interface Sweep {
 
 const TCP = 6
 const BOTH_CLOSED = 3
+/** Entries that are looked at in one turn. */
+const PIECE = 2048
 /** A connection both ends have closed is kept so long for stray packets, seconds. */
 const CLOSED_SECONDS = 10
 
 /**
  * Removes flows that are over. The datapath itself does not take an entry that is too old for an answer, so this only
- * makes room and keeps lists true. `clock` is the program that tells the coarse time entries carry.
+ * makes room and keeps lists true. `clock` is the program that tells the coarse time entries carry. A large table is gone
+ * through piece by piece: answers of the DNS wait for the agent meanwhile.
  */
-export function flowSweeper(maps: LoadedObject, options: OptionValues): (clock: number) => Sweep {
+export function flowSweeper(maps: LoadedObject, options: OptionValues): (clock: number) => Promise<Sweep> {
   const flows = contractMap(contract.cilium_flows, maps.map('cilium_flows'))
   const nat = contractMap(contract.cilium_nat, maps.map('cilium_nat'))
   const seconds = (name: string) => Number(options[name])
-  return (clock) => {
+  return async (clock) => {
     const began = performance.now()
     const { coarse, perSecond } = readClock(clock)
     const age = (seen: number): number => ((coarse - seen) >>> 0) / perSecond
@@ -38,21 +42,35 @@ export function flowSweeper(maps: LoadedObject, options: OptionValues): (clock: 
     let count = 0
     const over: FlowKey[] = []
     for (const [key, flow] of flows.entries()) {
-      count++
+      if (++count % PIECE === 0) await turn()
       const answered = (flow.packets[(flow.origin & 1) ^ 1] ?? 0) > 0
       const limit = key.protocol !== TCP ? any : flow.closing === BOTH_CLOSED ? CLOSED_SECONDS : answered ? tcp : syn
       if (age(flow.seen) > limit) over.push(key)
     }
-    flows.removeAll(over)
+    await removeAll(flows, over)
     const idle: FlowKey[] = []
-    for (const [key, { seen }] of nat.entries()) if (age(seen) > (key.protocol === TCP ? tcp : any)) idle.push(key)
-    nat.removeAll(idle)
+    let held = 0
+    for (const [key, { seen }] of nat.entries()) {
+      if (++held % PIECE === 0) await turn()
+      if (age(seen) > (key.protocol === TCP ? tcp : any)) idle.push(key)
+    }
+    await removeAll(nat, idle)
     return { flows: count, deleted: over.length, ms: performance.now() - began }
   }
 }
 
-/** Which of some addresses an open connection leads to, whoever has it. Reads the whole flow table. */
-export function connectedAddresses(maps: LoadedObject, addresses: readonly string[]): ReadonlySet<string> {
+async function removeAll<K>(map: { removeAll(keys: readonly K[]): void }, keys: readonly K[]): Promise<void> {
+  for (let i = 0; i < keys.length; i += PIECE) {
+    map.removeAll(keys.slice(i, i + PIECE))
+    await turn()
+  }
+}
+
+/** Which of some addresses an open connection leads to, whoever has it. Reads the whole flow table, piece by piece. */
+export async function connectedAddresses(
+  maps: LoadedObject,
+  addresses: readonly string[],
+): Promise<ReadonlySet<string>> {
   const wanted = new Map(addresses.map((text) => [bytesText(address(text)), text]))
   const lastWords = new Set(addresses.map((text) => lastWord(viewOf(address(text)), 0)))
   const found = new Set<string>()
@@ -72,12 +90,15 @@ export function connectedAddresses(maps: LoadedObject, addresses: readonly strin
     write: noWrite,
   }
   const flows = new BpfMap(contract.cilium_flows.name, maps.map('cilium_flows'), ends, closing)
-  for (const [both, closed] of flows.entries())
-    if (closed !== BOTH_CLOSED)
-      for (const end of both) {
-        const text = end === '' ? undefined : wanted.get(end)
-        if (text !== undefined) found.add(text)
-      }
+  let count = 0
+  for (const [both, closed] of flows.entries()) {
+    if (++count % PIECE === 0) await turn()
+    if (closed === BOTH_CLOSED) continue
+    for (const end of both) {
+      const text = end === '' ? undefined : wanted.get(end)
+      if (text !== undefined) found.add(text)
+    }
+  }
   return found
 }
 

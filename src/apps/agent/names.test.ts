@@ -50,7 +50,7 @@ async function start(t: TestContext) {
     return openNames(cache, {
       db: node.db,
       targets: node.targets,
-      connected: () => state.connected,
+      connected: async () => state.connected,
       file,
       now: () => state.now,
       log: (level, text) => assert.fail(`${level}: ${text}`),
@@ -162,7 +162,7 @@ test('what has expired goes when nobody is connected to it any more', async (t) 
   state.connected.add('192.0.2.2')
   for (const _ of [1, 2]) {
     state.now += 60
-    names.collect()
+    await names.collect()
   }
   assert.deepEqual([...ipcache.there.keys()], ['192.0.2.2/32'])
   assert.equal(readFileSync(file, 'utf8').trim().split('\n').length, 1)

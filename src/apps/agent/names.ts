@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { canonicalAddress } from '../../base/ip.ts'
 import { ipcacheRows } from '../../derive/addresses/tables.ts'
 import { endpoints } from '../../derive/endpoints/tables.ts'
@@ -10,7 +11,7 @@ import { readIfThere, writeWhole } from '../../edge/disk/files.ts'
 import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
 import { errorText } from '../../edge/runtime/scope.ts'
 import { attachment } from '../../model/endpoint.ts'
-import { normalName } from '../../model/names.ts'
+import { addressPart, normalName } from '../../model/names.ts'
 import type { OptionValues } from '../../model/options.ts'
 import { endpointRequests, learntNames } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
@@ -40,8 +41,8 @@ export interface Names {
   learn(answer: Learnt): Promise<void>
   /** Forgets what a condition names; how many addresses it was. */
   clean(condition: (entry: NameEntry) => boolean): number
-  /** Forgets what has expired and is not used: once a minute. */
-  collect(): void
+  /** Forgets what has expired and is not used: once a minute. Many addresses take several turns. */
+  collect(): Promise<void>
   entries(): Iterable<NameEntry>
   readonly deleted: number
   /** Keeps what is known for the next agent. */
@@ -52,7 +53,7 @@ export interface NameHands {
   readonly db: Database
   readonly targets: Pick<Reconciliation, 'caughtUp' | 'status'>
   /** Which of some addresses a connection of a pod leads to. */
-  readonly connected: (addresses: readonly string[]) => ReadonlySet<string>
+  readonly connected: (addresses: readonly string[]) => Promise<ReadonlySet<string>>
   readonly file: string
   /** Seconds since the epoch. */
   readonly now: () => number
@@ -185,15 +186,20 @@ export function openNames(cache: NameCache, { db, targets, connected, file, now,
       write()
       return cleaned.deleted
     },
-    collect() {
+    async collect() {
       const time = now()
       const expired = cache.expired(time)
       if (expired.length > 0) {
-        const used = connected(expired)
+        const used = await connected(expired)
         const collected = cache.collect(time, (a) => used.has(a))
         deleted += collected.deleted
         stale = true
-        put(collected.changed)
+        // By parts, because a part is derived whole.
+        const parts = Map.groupBy(collected.changed, addressPart)
+        for (const addresses of parts.values()) {
+          put(addresses)
+          await turn()
+        }
       }
       if (stale) write()
     },

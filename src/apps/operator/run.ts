@@ -14,6 +14,7 @@ import { openDatabase } from '../../table/open.ts'
 import { collectEndpoints, collectNodes, identityCollector } from './collect.ts'
 import { readCrds, registerCrds } from './crds.ts'
 import { judge, judgedPolicies, policyDeeds, policyKinds, policyTarget, resourceOf } from './policies.ts'
+import { followSecrets, secretCopies, secretSources, secretTables, secretTarget } from './secrets.ts'
 import type { OperatorSettings } from './settings.ts'
 import { type AgentPod, agents, type Claim, claims, derivedTables, type NodeState, nodes } from './tables.ts'
 import { cidrTarget, nodeTarget } from './targets.ts'
@@ -24,9 +25,16 @@ export type Log = (message: string, fields?: object) => void
 export function runLeader(kube: Kube, settings: OperatorSettings, scope: HealthScope, log: Log): Database {
   const { cidrGrants, nodeRepairs } = derivedTables(settings)
   const ofPolicies = [...Object.values(judgedPolicies), ...Object.values(policyDeeds)]
-  const db = openDatabase([rows.settings, claims, nodes, agents, cidrGrants, nodeRepairs, ...ofPolicies])
+  const ofSecrets = secretTables(settings.secretsNamespace)
+  const db = openDatabase([
+    ...[rows.settings, claims, nodes, agents, cidrGrants, nodeRepairs, ...ofPolicies],
+    ...[secretSources, secretCopies, ...ofSecrets.refs, ofSecrets.wantedSecrets, ofSecrets.secretDeeds],
+  ])
 
-  db.commit((tx) => tx.put(rows.settings, { ...defaultSettings, ...settings.policy }))
+  db.commit((tx) => {
+    tx.put(rows.settings, { ...defaultSettings, ...settings.policy })
+    tx.initialised(rows.settings)
+  })
 
   const watch = <Row>(
     name: string,
@@ -68,6 +76,8 @@ export function runLeader(kube: Kube, settings: OperatorSettings, scope: HealthS
     watch('nodes', NODES, nodes, nodeState)
     watch('ciliumnodes', CILIUM_NODES, claims, claim)
     watch('agents', PODS, agents, agentPod, settings.agentLabels)
+    if (settings.secretsNamespace !== '')
+      followSecrets(kube, db, ofSecrets.wantedSecrets, settings.secretsNamespace, scope, log)
     for (const kind of policyKinds) watch(kind, resourceOf[kind], judgedPolicies[kind], (o) => judge(kind, o))
   })
 
@@ -76,6 +86,8 @@ export function runLeader(kube: Kube, settings: OperatorSettings, scope: HealthS
   targets.add(cidrGrants, cidrTarget(kube), { waitInitialised: true })
   targets.add(nodeRepairs, nodeTarget(kube, settings.taintKey, now))
   for (const kind of policyKinds) targets.add(policyDeeds[kind], policyTarget(kube, now))
+  if (settings.secretsNamespace !== '')
+    targets.add(ofSecrets.secretDeeds, secretTarget(kube, settings.secretsNamespace), { waitInitialised: true })
   targets.start()
 
   const every = (name: string, seconds: number, collect: () => Promise<number>) => {

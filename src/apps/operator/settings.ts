@@ -35,6 +35,13 @@ const options: readonly Option[] = [
   { kind: 'text', name: 'operator-api-serve-addr', initial: 'localhost:9234', help: 'address of /healthz' },
   { kind: 'text', name: 'cluster-name', initial: 'default', help: 'name of the cluster' },
   { kind: 'switch', name: 'enable-host-firewall', initial: false, help: 'agents enforce policies for nodes' },
+  {
+    kind: 'switch',
+    name: 'enable-policy-secrets-sync',
+    initial: true,
+    help: 'copy secrets that policies name to where agents read them',
+  },
+  { kind: 'text', name: 'policy-secrets-namespace', initial: 'cilium-secrets', help: 'namespace of these copies' },
   { kind: 'switch', name: 'skip-crd-creation', initial: false, help: 'leave the CustomResourceDefinitions alone' },
   { kind: 'text', name: 'crds-dir', initial: '', help: 'directory of the CustomResourceDefinitions' },
   { kind: 'duration', name: 'identity-gc-interval', initial: 900, help: 'between collections of identities; 0: never' },
@@ -75,6 +82,8 @@ export interface OperatorSettings {
   readonly apiAddress: string
   /** What policies mean depends on these. */
   readonly policy: ReadSettings
+  /** Where secrets that policies name are copied to; '' nowhere. */
+  readonly secretsNamespace: string
   readonly createCrds: boolean
   readonly crdsDir: string
   readonly identityGcInterval: number
@@ -116,6 +125,7 @@ export function readSettings(sources: OptionSources): Result<OperatorSettings> {
       clusterName: v['cluster-name'] as string,
       enableHostFirewall: v['enable-host-firewall'] as boolean,
     },
+    secretsNamespace: v['enable-policy-secrets-sync'] ? (v['policy-secrets-namespace'] as string) : '',
     createCrds: !v['skip-crd-creation'],
     crdsDir: v['crds-dir'] as string,
     identityGcInterval: v['identity-gc-interval'] as number,

@@ -6,6 +6,7 @@ import { objectKey } from '../../model/meta.ts'
 import { ruleText } from '../../model/names.ts'
 import type { DnsListenerRow, EnvoyRow, Layer7, ProxyPairRow } from '../../model/proxy.ts'
 import { policySecrets, settings } from '../../model/rows.ts'
+import { copyName } from '../../model/secret.ts'
 import { allocate, deriveAll, deriveEach } from '../../table/definition.ts'
 import { numbersByHash } from '../numbers.ts'
 import { policyCellRows, policyPlaces } from '../policy/decisions.ts'
@@ -200,17 +201,15 @@ export const envoyListeners = deriveEach<WantedListener, EnvoyRow>(
       listenerRow(
         { name: l.name, side: l.side, port, decidedPort, rules: l.rules.map(httpEntries) },
         { ipv4: config.enableIpv4, ipv6: config.enableIpv6 },
-        // Secrets of other namespaces are copied to the one that agents may read.
-        ({ namespace, name }) =>
-          config.policySecretsNamespace === ''
-            ? undefined
-            : read.get(
-                policySecrets,
-                objectKey({
-                  namespace: config.policySecretsNamespace,
-                  name: namespace === config.policySecretsNamespace ? name : `${namespace}-${name}`,
-                }),
-              ),
+        (ref) => {
+          const namespace = config.policySecretsNamespace
+          if (namespace === '') return undefined
+          // Secrets of other namespaces are copied to the one that agents may read.
+          const name = ref.namespace === namespace ? ref.name : copyName(ref)
+          const found = read.get(policySecrets, objectKey({ namespace, name }))
+          const { owner } = found ?? {}
+          return owner && (owner.namespace !== ref.namespace || owner.name !== ref.name) ? undefined : found
+        },
       ),
     ]
   },

@@ -55,7 +55,6 @@ describe('rules about TLS', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/
     await ran('chmod', ['-R', 'a+r', folder])
     lab = await Lab.up('l7tls', [], 2)
     pods = await startPods(lab, [folder])
-    await apply('{apiVersion: v1, kind: Namespace, metadata: {name: cilium-secrets}}')
   })
   after(async () => {
     await ran('bin/cilium-lab', ['down', '--name', 'l7tls'])
@@ -140,7 +139,8 @@ describe('rules about TLS', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/
         (await lab.cilium(node, ['status'])).stdout,
       ),
     )
-    await secret('cilium-secrets', 'default-shown', { 'tls.crt': 'proxy.crt', 'tls.key': 'proxy.key' })
+    // One that the operator copies, and one where agents look.
+    await secret('default', 'shown', { 'tls.crt': 'proxy.crt', 'tls.key': 'proxy.key' })
     await secret('cilium-secrets', 'believed', { 'ca.crt': 'servers.crt' })
     const asked = (path: string, ca = 'proxies') => get(client, server, 'good.example', path, ca)
     await until('requests pass', async () => (await asked('/a')).status === 200)
@@ -148,7 +148,7 @@ describe('rules about TLS', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/
     assert.deepEqual(await asked('/b'), { status: 403, body: 'Access denied\r\n' })
     assert.equal((await asked('/a', 'servers')).status, 0)
     // Another certificate reaches the next connection.
-    await secret('cilium-secrets', 'default-shown', { 'tls.crt': 'proxy2.crt', 'tls.key': 'proxy2.key' })
+    await secret('default', 'shown', { 'tls.crt': 'proxy2.crt', 'tls.key': 'proxy2.key' })
     await until('the new certificate is shown', async () => (await asked('/a', 'later')).status === 200)
     // A server that nobody vouches for gets nothing.
     await secret('cilium-secrets', 'believed', { 'ca.crt': 'later.crt' })
@@ -186,13 +186,17 @@ describe('rules about TLS', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/
     const asked = async (...args: string[]) => (await ask(lab, client, `http://${server}/a`, args)).status
     await until('it is closed', async () => (await asked('-H', 'X-Token: anything')) === 403)
     const data = { value: Buffer.from('open sesame').toString('base64') }
-    const metadata = { namespace: 'cilium-secrets', name: 'default-token' }
+    const metadata = { namespace: 'default', name: 'token' }
     await apply(JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata, data }))
     await until('the value opens', async () => (await asked('-H', 'X-Token: open sesame')) === 200)
     assert.deepEqual([await asked(), await asked('-H', 'X-Token: anything')], [403, 403])
     const { stdout } = await lab.cilium(pods.servers[1]?.node ?? '', ['envoy', 'admin', 'config', 'routes'])
     assert.match(stdout, /x-token[^}]*\[redacted\]/)
     assert.ok(!stdout.includes('open sesame'))
+    const copies = async () => (await lab.kubectl(['-n', 'cilium-secrets', 'get', 'secrets', '-o', 'name'])).split('\n')
+    assert.ok((await copies()).includes('secret/default-token'))
     await drop('h')
+    await until('the copy goes with the policy', async () => !(await copies()).includes('secret/default-token'))
+    assert.ok((await copies()).includes('secret/believed'), 'what is no copy stays')
   })
 })

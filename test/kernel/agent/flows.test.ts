@@ -11,7 +11,7 @@ import { loadObject } from '../../../src/edge/kernel/object.ts'
 
 const root = new URL('../../..', import.meta.url).pathname
 
-test('an address is in use while an open connection leads to it, from either side of the key', (t) => {
+test('an address is in use while an open connection leads to it, from either side of the key', async (t) => {
   const sizes = { cilium_events: 4096, cilium_flows: 4096, cilium_nat: 64, cilium_fragments: 64 }
   const object = loadObject(join(root, 'build/bpf/pod.o'), { maxEntries: sizes })
   t.after(() => object.close())
@@ -27,7 +27,7 @@ test('an address is in use while an open connection leads to it, from either sid
   put('2001:db8::c000:209', 'fd00::5')
   for (let i = 0; i < 1500; i++) put('10.0.0.5', `198.51.${100 + (i >> 8)}.${i & 255}`)
   const asked = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.9', '2001:db8::7', '198.51.105.1']
-  assert.deepEqual([...connectedAddresses(object, asked)].sort(), [
+  assert.deepEqual([...(await connectedAddresses(object, asked))].sort(), [
     '192.0.2.1',
     '192.0.2.3',
     '198.51.105.1',
