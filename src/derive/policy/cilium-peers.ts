@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalAddress, canonicalPrefix } from '../../base/ip.ts'
+import { canonicalAddress } from '../../base/ip.ts'
 import { namespaceLabelsKey, podNamespaceKey } from '../../model/labels.ts'
 import { parseNames } from './dns.ts'
 import { entityNames, entityPeers } from './entities.ts'
-import { inNamespace, parseCidr, parseExcept } from './network-policy.ts'
+import { inNamespace, parseCidr, parseExcept, prefixOf } from './network-policy.ts'
 import { child, elements, type Field, fields, isAbsent, problem, textOf, warning } from './read.ts'
 import type { Peer, Requirement } from './rule.ts'
 import { parseSelector, sortedRequirements } from './selector.ts'
@@ -90,12 +90,9 @@ const groupLabel = labelsOf('cidrgroup')
 const serviceLabel = labelsOf('k8s')
 
 function bareCidr(at: Field): readonly Peer[] {
-  const text = textOf(at)
-  const alone = canonicalAddress(text)
-  const cidr = alone === undefined ? canonicalPrefix(text) : `${alone}/${alone.includes(':') ? 128 : 32}`
-  if (cidr !== undefined) return [{ kind: 'cidr', cidr, except: [] }]
-  problem(at, `'${text}' is neither an address nor a prefix`, 'as in 10.0.0.0/8, 192.0.2.1 or fd00::/8')
-  return []
+  const alone = typeof at.value === 'string' ? canonicalAddress(at.value) : undefined
+  const cidr = alone === undefined ? prefixOf(at) : `${alone}/${alone.includes(':') ? 128 : 32}`
+  return cidr === undefined ? [] : [{ kind: 'cidr', cidr, except: [] }]
 }
 
 /** A peer selector of a namespaced policy stays in its namespace unless it names one, by name or by its labels. */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalPrefix } from '../../base/ip.ts'
-import { podsWith } from './network-policy.ts'
+import { podsWith, prefixOf } from './network-policy.ts'
 import { isPortName } from './ports.ts'
 import { child, elements, type Field, fields, isAbsent, problem, textOf, warning, wholeNumberOf } from './read.ts'
 import {
@@ -124,8 +123,7 @@ function parsePeer(at: Field, direction: Direction, action: Rule['action']): rea
   if (list.length === 0 || list.length > atMost) problem(child(at, name), `needs 1 to ${atMost} elements`)
   if (name === 'networks')
     return list.flatMap((e) => {
-      const cidr = canonicalPrefix(textOf(e))
-      if (cidr === undefined) problem(e, `'${textOf(e)}' is not a prefix`, 'as in 10.0.0.0/8 or fd00::/8')
+      const cidr = prefixOf(e)
       return cidr === undefined ? [] : [{ kind: 'cidr', cidr, except: [], block: true } as const]
     })
   if (action !== 'allow') problem(child(at, name), 'domainNames is for Accept only')

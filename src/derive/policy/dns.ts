@@ -32,7 +32,9 @@ function parseDnsRule(at: Field): DnsRule | undefined {
   const text = textOf(field).trim()
   const wrong = isAbsent(name) ? patternProblem(text) : nameProblem(text)
   if (wrong !== undefined) {
-    problem(field, wrong, !isAbsent(name) && text.includes('*') ? 'use matchPattern' : undefined)
+    const bare = text.replace(/^\w+:\/\//, '').replace(/[:/].*$/, '')
+    const fix = bare === text || bare === '' ? undefined : `a name alone: '${bare}'`
+    problem(field, wrong, !isAbsent(name) && text.includes('*') ? 'use matchPattern' : fix)
     return undefined
   }
   return isAbsent(name) ? { matchPattern: normalName(text) } : { matchName: normalName(text) }

@@ -47,6 +47,7 @@ export const entityNames: readonly string[] = [
   'all',
   'world',
   'cluster',
+  'cluster-mesh',
   'host',
   'remote-node',
   'kube-apiserver',

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { canonicalPrefix, contains, prefix } from '../../base/ip.ts'
+import { canonicalAddress, canonicalPrefix, contains, prefix } from '../../base/ip.ts'
 import { namespaceLabelsKey, podNamespaceKey } from '../../model/labels.ts'
 import { parseKubernetesPorts } from './ports.ts'
 import { child, elements, type Field, fields, isAbsent, problem, textOf, warning } from './read.ts'
@@ -78,12 +78,8 @@ function parseBlock(at: Field): readonly Peer[] {
 
 /** A prefix and what is taken out of it. */
 export function parseCidr(cidrAt: Field, exceptAt: Field): readonly (Peer & { readonly kind: 'cidr' })[] {
-  const text = textOf(cidrAt)
-  const cidr = canonicalPrefix(text)
-  if (cidr === undefined) {
-    problem(cidrAt, text === '' ? 'required' : `'${text}' is not a prefix`, 'as in 10.0.0.0/8 or fd00::/8')
-    return []
-  }
+  const cidr = prefixOf(cidrAt)
+  if (cidr === undefined) return []
   const except = parseExcept(exceptAt)
   for (const { at, inner } of except)
     if (!contains(prefix(cidr), prefix(inner))) problem(at, `${inner} is not inside ${cidr}`)
@@ -92,10 +88,33 @@ export function parseCidr(cidrAt: Field, exceptAt: Field): readonly (Peer & { re
 
 export const parseExcept = (at: Field): readonly { readonly at: Field; readonly inner: string }[] =>
   elements(at).flatMap((e) => {
-    const inner = canonicalPrefix(textOf(e))
-    if (inner === undefined) problem(e, `'${textOf(e)}' is not a prefix`, 'as in 10.1.0.0/16')
+    const inner = prefixOf(e)
     return inner === undefined ? [] : [{ at: e, inner }]
   })
+
+/** The prefix that a field gives, in the one way to write it. */
+export function prefixOf(at: Field): string | undefined {
+  const text = textOf(at)
+  const cidr = canonicalPrefix(text)
+  const [written = '', length = ''] = text.split('/')
+  const address = canonicalAddress(written)
+  if (cidr !== undefined) {
+    if (address !== undefined && address !== cidr.split('/')[0])
+      warning(at, `'${text}' means ${cidr}: what comes after /${length} is not looked at`, `write ${cidr}`)
+    return cidr
+  }
+  const longest = address?.includes(':') ? 128 : 32
+  const fix =
+    address === undefined
+      ? 'as in 10.0.0.0/8 or fd00::/8'
+      : length === ''
+        ? `${address}/${longest} is that address alone`
+        : `the length is 0 to ${longest}`
+  // Of what is no string it has been said.
+  if (isAbsent(at) || typeof at.value === 'string')
+    problem(at, text === '' ? 'required' : `'${text}' is not a prefix`, fix)
+  return undefined
+}
 
 /** Pods by their labels and their namespaces' labels. Only pods have a namespace: 'not in' must not select the world. */
 export const podsWith = (namespaces: Field, pods: Field): Peer & { readonly kind: 'labels' } => ({

@@ -31,14 +31,24 @@ export function parseCiliumPorts(at: Field, action: 'allow' | 'deny'): readonly 
       const first = Number(port)
       if (first > 65535) problem(portAt, `port ${port} is out of range`, '0 to 65535; 0 is every port')
       else if (last !== undefined && last !== 0 && last < first)
-        problem(child(p, 'endPort'), `endPort ${last} is below port ${first}`)
+        problem(
+          child(p, 'endPort'),
+          `endPort ${last} is below port ${first}`,
+          'port is the first of the range, endPort the last',
+        )
       else if (first === 0)
         for (const s of spaces) out.push(range(s, 0, last === undefined || last === 0 ? 65535 : last))
       else for (const s of spaces) out.push(range(s, first, last || first))
     } else if (!isPortName(port.toLowerCase())) {
       // Of what is no string it has been said.
       if (isAbsent(portAt) || typeof portAt.value === 'string')
-        problem(portAt, port === '' ? 'required' : `'${port}' is neither a port number nor a port name`)
+        problem(
+          portAt,
+          port === '' ? 'required' : `'${port}' is neither a port number nor a port name`,
+          isPortName(port.trim()) || /^\s*\d+\s*$/.test(port)
+            ? `without spaces: "${port.trim()}"`
+            : 'as in "80", or a name of a container\'s port; "0" is every port',
+        )
     } else out.push({ name: port.toLowerCase(), protocol })
   }
   return list.length === 0 ? protocols.map((s) => range(s, 0, 65535)) : out
@@ -69,7 +79,8 @@ export function parseKubernetesPorts(at: Field): readonly Port[] {
       const first = wholeNumberOf(portAt, 1, 65535)
       const last = wholeNumberOf(lastAt, 1, 65535)
       if (first === undefined) continue
-      if (last !== undefined && last < first) problem(lastAt, `endPort ${last} is below port ${first}`)
+      if (last !== undefined && last < first)
+        problem(lastAt, `endPort ${last} is below port ${first}`, 'port is the first of the range, endPort the last')
       else out.push(range(protocol, first, last ?? first))
     }
   }
@@ -138,7 +149,12 @@ export function parseIcmps(at: Field): readonly Port[] {
       const type = typeof typeAt.value === 'string' ? icmpTypeOf(family, typeAt.value) : wholeNumberOf(typeAt, 0, 255)
       // A number that is none has been told already.
       if (type === undefined && typeof typeAt.value === 'number') continue
-      if (type === undefined) problem(typeAt, `${JSON.stringify(typeAt.value ?? null)} is not an ${family} ICMP type`)
+      if (type === undefined)
+        problem(
+          typeAt,
+          `${JSON.stringify(typeAt.value ?? null)} is not an ${family} ICMP type`,
+          'a number from 0 to 255, or a name as EchoRequest',
+        )
       else out.push(range(family === 'IPv4' ? 'ICMP' : 'ICMPv6', type << 8, (type << 8) | 255))
     }
   }

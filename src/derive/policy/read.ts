@@ -42,6 +42,25 @@ const otherName: { readonly [name: string]: string } = {
   toPorts: 'ports',
 }
 
+/** A field in a place where it says nothing: where it says something. */
+function elsewhere(at: Field, name: string): string | undefined {
+  const ofIngress = /(^|\.)ingress(Deny)?\[\d+\]$/.test(at.path)
+  const ofEgress = /(^|\.)egress(Deny)?\[\d+\]$/.test(at.path)
+  const turned = name.replace(/^(to|from)/, (side) => (side === 'to' ? 'from' : 'to'))
+  if (ofIngress && /^to(FQDNs|Services)$/.test(name)) return `${name} is for egress: who comes in is not known by it`
+  if (ofIngress && name === 'fromFQDNs') return 'names are known of those who are called: toFQDNs, of egress'
+  if ((ofIngress && /^to[A-Z]/.test(name)) || (ofEgress && /^from[A-Z]/.test(name)))
+    return `'${name}' is for ${ofIngress ? 'egress' : 'ingress'}; did you mean '${turned}'?`
+  if (/[Dd]eny\[\d+\]\.toPorts\[\d+\]$/.test(at.path) && name !== 'port')
+    return 'a denial has ports and asks no more; what may be asked is said where it is allowed'
+  // Written too far to the right: it belongs to an object around this one.
+  if (/^(ingress|egress)(Deny)?$|^enableDefaultDeny$|^policyTypes$/.test(name) && /^specs?(\[\d+\])?\../.test(at.path))
+    return `'${name}' belongs to spec: it is written too far to the right`
+  if (/^(toPorts|icmps|ports)$/.test(name) && /(Endpoints|Nodes|from|to)\[\d+\]/.test(at.path))
+    return `'${name}' belongs beside '${/(\w+)\[\d+\][^[]*$/.exec(at.path)?.[1]}': it is written too far to the right`
+  return undefined
+}
+
 /** A list with something in it. */
 export const isFilled = (at: Field, name: string): boolean => {
   const list = child(at, name).value
@@ -52,7 +71,8 @@ export const isFilled = (at: Field, name: string): boolean => {
 export function fields(at: Field, known?: readonly string[]): { readonly [name: string]: unknown } {
   if (isAbsent(at)) return {}
   if (typeof at.value !== 'object' || Array.isArray(at.value)) {
-    problem(at, `must be an object, not ${typeOf(at.value)}`)
+    const fix = Array.isArray(at.value) ? "without '- ' before it" : undefined
+    problem(at, `must be an object, not ${typeOf(at.value)}`, /matchLabels$/.test(at.path) ? 'as in app: web' : fix)
     return {}
   }
   const found = at.value as { readonly [name: string]: unknown }
@@ -60,7 +80,8 @@ export function fields(at: Field, known?: readonly string[]): { readonly [name: 
     for (const name of Object.keys(found))
       if (!known.includes(name)) {
         const near = known.find((k) => isNear(k, name)) ?? known.find((k) => k === otherName[name])
-        problem(child(at, name), 'unknown field', near ? `did you mean '${near}'?` : `one of: ${known.join(', ')}`)
+        const fix = elsewhere(at, name) ?? (near ? `did you mean '${near}'?` : `one of: ${known.join(', ')}`)
+        problem(child(at, name), 'unknown field', fix)
       }
   return found
 }

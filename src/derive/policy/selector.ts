@@ -27,6 +27,15 @@ export function parseSelector(at: Field, meaning: KeyMeaning): readonly Requirem
     for (const key of Object.keys(fields(labels))) {
       const value = child(labels, key)
       checkKey(value, key)
+      if (Array.isArray(value.value)) {
+        const values = value.value.join(', ')
+        problem(
+          value,
+          'must be a string, not a list',
+          `one of several: matchExpressions: [{key: ${key}, operator: In, values: [${values}]}]`,
+        )
+        continue
+      }
       out.push({ ...meaning(key), operator: 'In', values: [checkedValue(value)] })
     }
   }
@@ -38,12 +47,17 @@ export function parseSelector(at: Field, meaning: KeyMeaning): readonly Requirem
     const text = textOf(child(e, 'operator'))
     const operator = operators.find((o) => o === text)
     if (!operator) {
-      problem(child(e, 'operator'), `'${text}' is not an operator`, `one of: ${operators.join(', ')}`)
+      problem(
+        child(e, 'operator'),
+        text === '' ? 'required' : `'${text}' is not an operator`,
+        `one of: ${operators.join(', ')}`,
+      )
       continue
     }
     const values = elements(child(e, 'values')).map(checkedValue)
     const needsValues = operator === 'In' || operator === 'NotIn'
-    if (needsValues && values.length === 0) problem(child(e, 'values'), `${operator} needs at least one value`)
+    if (needsValues && values.length === 0)
+      problem(child(e, 'values'), `${operator} needs at least one value`, 'as in values: [a, b]')
     if (!needsValues && values.length > 0)
       problem(child(e, 'values'), `${operator} takes no values`, 'leave values out, or use In / NotIn')
     out.push({ ...meaning(key), operator, values: [...new Set(values)].sort() })
