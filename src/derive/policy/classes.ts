@@ -10,9 +10,9 @@ class Part {
   readonly identities: readonly number[]
   readonly numbers: readonly number[]
 
-  constructor(entries: readonly Entry[]) {
-    this.identities = entries.map(([identity]) => identity)
-    this.numbers = entries.map(([, number]) => number)
+  constructor(identities: readonly number[], numbers: readonly number[]) {
+    this.identities = identities
+    this.numbers = numbers
   }
 
   get size(): number {
@@ -20,16 +20,32 @@ class Part {
   }
 
   get(identity: number): number | undefined {
+    const at = this.placeOf(identity)
+    return this.identities[at] === identity ? this.numbers[at] : undefined
+  }
+
+  /** With one identity put elsewhere; undefined: left out. */
+  with(identity: number, number: number | undefined): Part {
+    const at = this.placeOf(identity)
+    const there = this.identities[at] === identity ? 1 : 0
+    const put = number === undefined ? [] : [number]
+    if (this.size - there + put.length === 0) return emptyPart
+    return new Part(
+      this.identities.toSpliced(at, there, ...put.map(() => identity)),
+      this.numbers.toSpliced(at, there, ...put),
+    )
+  }
+
+  /** Of the first that is not below. */
+  private placeOf(identity: number): number {
     let low = 0
-    let high = this.identities.length - 1
-    while (low <= high) {
+    let high = this.identities.length
+    while (low < high) {
       const middle = (low + high) >> 1
-      const there = this.identities[middle] as number
-      if (there === identity) return this.numbers[middle]
-      if (there < identity) low = middle + 1
-      else high = middle - 1
+      if ((this.identities[middle] as number) < identity) low = middle + 1
+      else high = middle
     }
-    return undefined
+    return low
   }
 
   *[Symbol.iterator](): Iterator<Entry> {
@@ -37,17 +53,24 @@ class Part {
   }
 }
 
-const emptyPart = new Part([])
-const partOf = (entries: readonly Entry[]): Part => (entries.length === 0 ? emptyPart : new Part(entries))
+const emptyPart = new Part([], [])
+
+function partOf(entries: readonly Entry[]): Part {
+  if (entries.length === 0) return emptyPart
+  return new Part(
+    entries.map(([identity]) => identity),
+    entries.map(([, number]) => number),
+  )
+}
 
 /** A map in parts: one more identity makes one part anew, and the others are those of before. */
 export class PartedClasses implements Classes {
   readonly parts: readonly Part[]
   readonly size: number
 
-  constructor(parts: readonly Part[]) {
+  constructor(parts: readonly Part[], size: number) {
     this.parts = parts
-    this.size = parts.reduce((sum, part) => sum + part.size, 0)
+    this.size = size
   }
 
   get(identity: number): number | undefined {
@@ -65,34 +88,49 @@ export class PartedClasses implements Classes {
 
 export function partedClasses(all: Iterable<Entry>): PartedClasses {
   const parts: Entry[][] = Array.from({ length: partCount }, () => [])
-  for (const entry of all) parts[entry[0] % partCount]?.push(entry)
-  return new PartedClasses(parts.map((entries) => partOf(entries.sort(([a], [b]) => a - b))))
+  let size = 0
+  for (const entry of all) {
+    parts[entry[0] % partCount]?.push(entry)
+    size++
+  }
+  return new PartedClasses(
+    parts.map((entries) => partOf(entries.sort(([a], [b]) => a - b))),
+    size,
+  )
 }
 
-/** With some identities put elsewhere; undefined: into class 0. */
+/** Of so many changes in one part it is made anew as a whole. */
+const many = 8
+
+/** With some identities, each named once, put elsewhere; undefined: into class 0. */
 export function reclassed(
   before: PartedClasses,
   changes: readonly (readonly [identity: number, number: number | undefined])[],
 ): PartedClasses {
-  const byPart = new Map<number, Map<number, number | undefined>>()
-  for (const [identity, number] of changes) {
-    const at = identity % partCount
-    let changed = byPart.get(at)
-    if (!changed) byPart.set(at, (changed = new Map()))
-    changed.set(identity, number)
-  }
   const parts = [...before.parts]
-  for (const [at, changed] of byPart) parts[at] = changedPart(parts[at] as Part, changed)
-  return new PartedClasses(parts)
-}
-
-function changedPart(part: Part, changed: ReadonlyMap<number, number | undefined>): Part {
-  const put = [...changed].filter((c): c is [number, number] => c[1] !== undefined).sort(([a], [b]) => a - b)
-  const out: Entry[] = []
-  let next = 0
-  for (const entry of part) {
-    for (let first = put[next]; first && first[0] < entry[0]; first = put[++next]) out.push(first)
-    if (!changed.has(entry[0])) out.push(entry)
+  let size = before.size
+  const put = (at: number, part: Part): void => {
+    size += part.size - (parts[at] as Part).size
+    parts[at] = part
   }
-  return partOf([...out, ...put.slice(next)])
+  if (changes.length <= many)
+    for (const [identity, number] of changes) {
+      const at = identity % partCount
+      put(at, (parts[at] as Part).with(identity, number))
+    }
+  else {
+    const byPart = new Map<number, Map<number, number | undefined>>()
+    for (const [identity, number] of changes) {
+      const at = identity % partCount
+      let changed = byPart.get(at)
+      if (!changed) byPart.set(at, (changed = new Map()))
+      changed.set(identity, number)
+    }
+    for (const [at, changed] of byPart) {
+      const stayed = [...(parts[at] as Part)].filter(([identity]) => !changed.has(identity))
+      const came = [...changed].filter((c): c is [number, number] => c[1] !== undefined)
+      put(at, partOf([...stayed, ...came].sort(([a], [b]) => a - b)))
+    }
+  }
+  return new PartedClasses(parts, size)
 }

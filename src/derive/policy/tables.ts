@@ -96,11 +96,9 @@ export function placeTables(
   for (const t of heldTables)
     if (!kept.has(t.table) && inKernel.has(t.table)) kept.set(t.table, t.retired ? t : { ...t, retired: true })
 
-  const space = spaceOf(
-    [...kept.values()],
-    kernel,
-    held.find((r): r is TableCursor => r.kind === 'cursor'),
-  )
+  const cursor = held.find((r): r is TableCursor => r.kind === 'cursor')
+  if (cursor && fresh.length === 0) return [...kept.values(), ...unplaced, cursor]
+  const space = spaceOf([...kept.values()], kernel, cursor)
   for (const decision of fresh.sort((a, b) => byTurn(a, b, first))) {
     const placed = place(decision, space, room)
     if (placed.kind === 'table') kept.set(placed.table, placed)

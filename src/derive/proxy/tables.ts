@@ -93,9 +93,14 @@ export const wantedListeners = deriveAll<WantedListener>(
 const nameOf = (side: Side, key: string): string =>
   `${side}-${hash32(key).toString(16).padStart(8, '0')}${hash32(`${key}${key.length}`).toString(16).padStart(8, '0')}`
 
+type PortsOf = ReadonlyMap<string, readonly string[]>
+/** By cells: they stay while identities join and leave classes. */
+const portsOfCells = new WeakMap<PlacedTable['decision']['cells'], PortsOf>()
+
 /** For each redirection of a table the TCP ports, as runs `first-last`, for which some class has it. */
-function portsOf(t: PlacedTable): ReadonlyMap<string, readonly string[]> {
-  const { columns, cells } = t.decision
+function portsOf({ decision: { columns, cells } }: PlacedTable): PortsOf {
+  const known = portsOfCells.get(cells)
+  if (known) return known
   const width = columns.entries.length
   const out = new Map<string, Set<number>>()
   for (const [n, cell] of cells.entries())
@@ -105,9 +110,11 @@ function portsOf(t: PlacedTable): ReadonlyMap<string, readonly string[]> {
       else out.set(cell.redirect, new Set([n % width]))
     }
   const runs = columns.runs[0] ?? []
-  return new Map(
+  const ports = new Map(
     [...out].map(([key, of]) => [key, runs.filter((r) => of.has(r.column)).map((r) => `${r.first}-${r.last}`)]),
   )
+  portsOfCells.set(cells, ports)
+  return ports
 }
 
 function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
