@@ -55,18 +55,19 @@ export const delay: Section = {
       await lab.kubectl(['wait', '--for=condition=Ready', 'pod', '-l', 'bench=many', '--timeout=120s'])
       await sleep(2000)
       seen = new Lines([...lab.inside(node), process.execPath, `${process.cwd()}/test/bench/enforced.ts`])
-      seen.send('off')
       await seen.next()
       const all: number[] = []
       for (let i = 0; i < rounds; i++) {
-        seen.send('on')
+        seen.send(String(names.length))
         await sleep(100)
         const written = now()
         await kube.create(CILIUM_NETWORK_POLICIES, 'default', closed(`all-${i}`, 'many'))
         all.push(Number(await seen.next()) - written)
+        seen.send(String(names.length))
+        await sleep(100)
         await kube.delete(CILIUM_NETWORK_POLICIES, 'default', `all-${i}`)
-        seen.send('off')
         await seen.next()
+        await sleep(200)
       }
       report(
         absolute('policy written to all 110 endpoints of a node, each with a policy of its own', median(all), 'ms', 20),
