@@ -102,6 +102,19 @@ function line(e: Seen): string {
 const where = (e: FlowEvent): string =>
   e.destination.endpoint === 0 ? e.text.replace(/^to-/, '') : `endpoint ${e.destination.endpoint}`
 
+/** Prints lines that come together by one write. */
+function printer(): (line: string) => void {
+  let lines = ''
+  return (line) => {
+    if (lines === '')
+      process.nextTick(() => {
+        print(lines)
+        lines = ''
+      })
+    lines += `${line}\n`
+  }
+}
+
 /** Prints events until the agent ends, the time is up, or nobody reads any more. */
 export async function monitor(agent: Agent, options: Options): Promise<void> {
   const wanted = options.type?.flatMap((t) => t.split(','))
@@ -115,6 +128,7 @@ export async function monitor(agent: Agent, options: Options): Promise<void> {
   process.stdout.on('error', () => process.exit(0))
   if (options.timeout !== undefined) setTimeout(() => process.exit(0), Number(options.timeout) * 1000)
   if (!options.json) print('Listening for events of the datapath. Press Ctrl-C to quit')
+  const say = printer()
   await agent.follow('/monitor', (text) => {
     if (text === '') return undefined
     const e = JSON.parse(text) as Seen | HttpSeen | TlsSeen | DnsSeen
@@ -123,7 +137,7 @@ export async function monitor(agent: Agent, options: Options): Promise<void> {
     if (to !== undefined && !to.includes(e.destination.endpoint)) return undefined
     if (related !== undefined && !related.includes(e.source.endpoint) && !related.includes(e.destination.endpoint))
       return undefined
-    print(options.json ? JSON.stringify(e) : 'http' in e || 'tls' in e || 'dns' in e ? requestLine(e) : line(e))
+    say(options.json ? text : 'http' in e || 'tls' in e || 'dns' in e ? requestLine(e) : line(e))
     return undefined
   })
 }

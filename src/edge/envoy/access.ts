@@ -40,6 +40,15 @@ export interface ConnectionEntry {
 }
 
 const MESSAGE = 'envoy.service.accesslog.v3.StreamAccessLogsMessage'
+/** What is read of a message, and nothing else: one comes with each request. */
+const fields: ReadonlySet<string> = new Set(
+  `identifier log_name http_logs tcp_logs log_entry common_properties request response protocol_version
+   downstream_remote_address downstream_local_address socket_address address port_value
+   route_name start_time time_to_last_downstream_tx_byte upstream_cluster connection_termination_details
+   tls_properties tls_sni_hostname request_method path authority scheme response_code response_code_details`.split(
+    /\s+/,
+  ),
+)
 const protocols: { readonly [name: string]: string } = {
   HTTP10: 'HTTP/1.0',
   HTTP11: 'HTTP/1.1',
@@ -66,7 +75,7 @@ export function accessReceiver(sink: AccessSink): Receiver {
   return {
     message(bytes) {
       if (listener !== '' && !sink.wanted) return
-      const message = decode(MESSAGE, bytes)
+      const message = decode(MESSAGE, bytes, fields)
       listener = text(part(message, 'identifier'), 'log_name') || listener
       if (!sink.wanted) return
       const of = (kind: string) => (part(message, kind)['log_entry'] ?? []) as readonly Json[]

@@ -44,20 +44,30 @@ export function answerWith(response: http.ServerResponse, answer: RestAnswer): v
   response.end(bytes)
 }
 
+/** Lines of one turn go out together: events come in hundreds, and each write is a call of the kernel. */
 function sinkOf(response: http.ServerResponse): LineSink {
   let lost = 0
+  let lines = ''
+  const flush = (): void => {
+    if (lines !== '' && !response.destroyed) response.write(lines)
+    lines = ''
+  }
   return {
     line(text) {
-      if (response.destroyed || response.writableLength > MAX_PENDING_BYTES) {
+      if (response.destroyed || response.writableLength + lines.length > MAX_PENDING_BYTES) {
         lost++
         return false
       }
-      response.write(`${text}\n`)
+      if (lines === '') process.nextTick(flush)
+      lines += `${text}\n`
       return true
     },
     get lost() {
       return lost
     },
-    end: () => void response.end(),
+    end() {
+      flush()
+      response.end()
+    },
   }
 }

@@ -8,66 +8,85 @@ export class DecodeError extends Error {
   override readonly name = 'DecodeError'
 }
 
-interface Part {
-  readonly number: number
-  readonly wire: number
-  readonly value: number
-  readonly bytes: Uint8Array
-}
-
 const nothing = new Uint8Array()
 
-function* parts(bytes: Uint8Array): Generator<Part> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let at = 0
-  const varint = (): number => {
-    let value = 0
-    let scale = 1
-    for (let count = 0; ; count++) {
-      const byte = bytes[at++]
-      if (byte === undefined || count > 9) throw new DecodeError('a number does not end')
-      value += (byte & 0x7f) * scale
-      scale *= 128
-      if (byte < 0x80) return value
-    }
+/** Goes from field to field of a message; what it says is of the last one. */
+interface Cursor {
+  readonly bytes: Uint8Array
+  at: number
+  number: number
+  wire: number
+  value: number
+  /** Where the bytes of a field are that has some. */
+  start: number
+}
+
+const cursorOf = (bytes: Uint8Array): Cursor => ({ bytes, at: 0, number: 0, wire: 0, value: 0, start: 0 })
+
+/** False at the end. */
+function next(c: Cursor): boolean {
+  if (c.at >= c.bytes.length) return false
+  const tag = varint(c)
+  c.number = Math.floor(tag / 8)
+  c.wire = tag % 8
+  if (c.wire === 0) {
+    c.value = varint(c)
+    c.start = c.at
+    return true
   }
-  while (at < bytes.length) {
-    const tag = varint()
-    const number = Math.floor(tag / 8)
-    const wire = tag % 8
-    if (wire === 0) yield { number, wire, value: varint(), bytes: nothing }
-    else {
-      const length = wire === 2 ? varint() : wire === 1 ? 8 : wire === 5 ? 4 : -1
-      if (length < 0) throw new DecodeError(`wire type ${wire} is not known`)
-      if (at + length > bytes.length) throw new DecodeError('the message ends too early')
-      const value = wire === 1 ? view.getFloat64(at, true) : wire === 5 ? view.getUint32(at, true) : 0
-      yield { number, wire, value, bytes: bytes.subarray(at, at + length) }
-      at += length
-    }
+  const length = c.wire === 2 ? varint(c) : c.wire === 1 ? 8 : c.wire === 5 ? 4 : -1
+  if (length < 0) throw new DecodeError(`wire type ${c.wire} is not known`)
+  if (c.at + length > c.bytes.length) throw new DecodeError('the message ends too early')
+  c.value = c.wire === 2 ? 0 : fixed(c.bytes, c.at, length)
+  c.start = c.at
+  c.at += length
+  return true
+}
+
+function fixed(bytes: Uint8Array, at: number, length: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, length)
+  return length === 8 ? view.getFloat64(0, true) : view.getUint32(0, true)
+}
+
+function varint(c: Cursor): number {
+  let value = 0
+  let scale = 1
+  for (let count = 0; ; count++) {
+    const byte = c.bytes[c.at++]
+    if (byte === undefined || count > 9) throw new DecodeError('a number does not end')
+    value += (byte & 0x7f) * scale
+    scale *= 128
+    if (byte < 0x80) return value
   }
 }
+
+const bytesOf = (c: Cursor): Uint8Array => c.bytes.subarray(c.start, c.at)
 
 /**
  * A message by its full name. Unknown fields are left out, absent ones are absent; a packed message of a known type has
- * its `@type`, of another only that. Numbers beyond 2^53 lose digits; negative ones are not expected here.
+ * its `@type`, of another only that. Numbers beyond 2^53 lose digits; negative ones are not expected here. `only`: names of
+ * fields, of whatever message, that are wanted; the others cost next to nothing.
  */
-export function decode(type: string, bytes: Uint8Array): Json {
+export function decode(type: string, bytes: Uint8Array, only?: ReadonlySet<string>): Json {
   const message = messageOf(type)
   const out: Record<string, unknown> = {}
   if (!message) return out
-  for (const part of parts(bytes)) {
-    const field = message.byNumber.get(part.number)
-    if (!field) continue
+  for (const c = cursorOf(bytes); next(c); ) {
+    const field = message.byNumber.get(c.number)
+    if (!field || (only && !only.has(field.name))) continue
     if (field.shape === 'map') {
-      const entries = [...parts(part.bytes)]
-      const key = utf8Text(entries.find((e) => e.number === 1)?.bytes ?? nothing)
-      const value = entries.find((e) => e.number === 2)
-      ;((out[field.name] ??= {}) as Record<string, unknown>)[key] = value ? fieldValue(field.type, value) : undefined
+      const entry = cursorOf(bytesOf(c))
+      let key = ''
+      let value: unknown
+      while (next(entry))
+        if (entry.number === 1) key = utf8Text(bytesOf(entry))
+        else if (entry.number === 2) value = fieldValue(field.type, entry, only)
+      ;((out[field.name] ??= {}) as Record<string, unknown>)[key] = value
     } else if (field.shape === 'list') {
       const list = (out[field.name] ??= []) as unknown[]
-      if (part.wire === 2 && isNumber(field.type)) list.push(...packed(part.bytes))
-      else list.push(fieldValue(field.type, part))
-    } else out[field.name] = fieldValue(field.type, part)
+      if (c.wire === 2 && isNumber(field.type)) list.push(...packed(bytesOf(c)))
+      else list.push(fieldValue(field.type, c, only))
+    } else out[field.name] = fieldValue(field.type, c, only)
   }
   return out
 }
@@ -90,71 +109,82 @@ function packed(bytes: Uint8Array): readonly number[] {
   return out
 }
 
-function fieldValue(type: string, part: Part): unknown {
+function fieldValue(type: string, c: Cursor, only?: ReadonlySet<string>): unknown {
   switch (type) {
     case 's':
-      return utf8Text(part.bytes)
+      return utf8Text(bytesOf(c))
     case 'y':
-      return part.bytes.slice()
+      return bytesOf(c).slice()
     case 'b':
-      return part.value !== 0
+      return c.value !== 0
     case 'i':
     case 'd':
     case 'x':
-      return part.value
+      return c.value
     case 'google.protobuf.Any':
-      return any(part.bytes)
+      return any(bytesOf(c))
     case 'google.protobuf.Struct':
-      return struct(part.bytes)
+      return struct(bytesOf(c))
     case 'google.protobuf.BoolValue':
-      return inner(part) !== 0
+      return numbersIn(c)[0] !== 0
     case 'google.protobuf.UInt32Value':
     case 'google.protobuf.UInt64Value':
     case 'google.protobuf.Int32Value':
-      return inner(part)
+      return numbersIn(c)[0]
     // Milliseconds, for both a span and a moment.
     case 'google.protobuf.Duration':
-    case 'google.protobuf.Timestamp':
-      return inner(part) * 1000 + inner(part, 2) / 1e6
+    case 'google.protobuf.Timestamp': {
+      const [seconds, nanoseconds] = numbersIn(c)
+      return seconds * 1000 + nanoseconds / 1e6
+    }
   }
   const names = enumerationOf(type)
-  return names ? (names.byNumber.get(part.value) ?? part.value) : decode(type, part.bytes)
+  return names ? (names.byNumber.get(c.value) ?? c.value) : decode(type, bytesOf(c), only)
 }
 
-const inner = (part: Part, number = 1): number => {
-  for (const p of parts(part.bytes)) if (p.number === number) return p.value
-  return 0
+/** The first two fields of a message of numbers. */
+function numbersIn(c: Cursor): readonly [number, number] {
+  let one = 0
+  let two = 0
+  for (const inner = cursorOf(bytesOf(c)); next(inner); )
+    if (inner.number === 1) one = inner.value
+    else if (inner.number === 2) two = inner.value
+  return [one, two]
 }
 
 function any(bytes: Uint8Array): Json {
   let name = ''
   let body: Uint8Array = nothing
-  for (const p of parts(bytes))
-    if (p.number === 1) name = utf8Text(p.bytes).replace(/^.*\//, '')
-    else if (p.number === 2) body = p.bytes
+  for (const c = cursorOf(bytes); next(c); )
+    if (c.number === 1) name = utf8Text(bytesOf(c)).replace(/^.*\//, '')
+    else if (c.number === 2) body = bytesOf(c)
   return { '@type': name, ...decode(name, body) }
 }
 
 function struct(bytes: Uint8Array): Json {
   const out: Record<string, unknown> = {}
-  for (const entry of parts(bytes)) {
+  for (const entries = cursorOf(bytes); next(entries); ) {
     let key = ''
     let value: unknown = null
-    for (const p of parts(entry.bytes))
-      if (p.number === 1) key = utf8Text(p.bytes)
-      else value = structValue(p.bytes)
+    for (const c = cursorOf(bytesOf(entries)); next(c); )
+      if (c.number === 1) key = utf8Text(bytesOf(c))
+      else value = structValue(bytesOf(c))
     out[key] = value
   }
   return out
 }
 
 function structValue(bytes: Uint8Array): unknown {
-  for (const p of parts(bytes)) {
-    if (p.number === 2) return p.value
-    if (p.number === 3) return utf8Text(p.bytes)
-    if (p.number === 4) return p.value !== 0
-    if (p.number === 5) return struct(p.bytes)
-    if (p.number === 6) return [...parts(p.bytes)].map((e) => structValue(e.bytes))
+  for (const c = cursorOf(bytes); next(c); ) {
+    if (c.number === 2) return c.value
+    if (c.number === 3) return utf8Text(bytesOf(c))
+    if (c.number === 4) return c.value !== 0
+    if (c.number === 5) return struct(bytesOf(c))
+    if (c.number === 6) {
+      const out: unknown[] = []
+      for (const element = cursorOf(bytesOf(c)); next(element); ) out.push(structValue(bytesOf(element)))
+      return out
+    }
   }
   return null
 }

@@ -24,7 +24,7 @@ const long = (name: string): string =>
 
 let lines: ReadonlyMap<string, string> | undefined
 const messages = new Map<string, Message>()
-const enumerations = new Map<string, Enumeration>()
+const enumerations = new Map<string, Enumeration | undefined>()
 
 function lineOf(name: string): string | undefined {
   lines ??= new Map(
@@ -62,10 +62,12 @@ export function messageOf(name: string): Message | undefined {
 }
 
 export function enumerationOf(name: string): Enumeration | undefined {
-  const known = enumerations.get(name)
-  if (known) return known
+  if (enumerations.has(name)) return enumerations.get(name)
   const line = lineOf(name)
-  if (!line?.includes('=')) return undefined
+  if (!line?.includes('=')) {
+    enumerations.set(name, undefined)
+    return undefined
+  }
   const values = line.split(' ').map((part): [string, number] => {
     const [value = '', number = ''] = part.split('=')
     return [value, Number(number)]
