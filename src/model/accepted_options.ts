@@ -25,8 +25,8 @@ export const acceptedOptions: ReadonlySet<string> = new Set(
     crd-wait-timeout custom-cni-conf datapath-mode debug debug-verbose default-lb-service-ipam devices
     direct-routing-device direct-routing-skip-unreachable disable-endpoint-crd disable-envoy-version-check
     disable-external-ip-mitigation disable-iptables-feeder-rules dns-max-ips-per-restored-rule
-    dns-policy-unload-on-shutdown dnsproxy-concurrency-limit dnsproxy-concurrency-processing-grace-period
-    dnsproxy-enable-transparent-mode dnsproxy-insecure-skip-transparent-mode-check dnsproxy-socket-linger-timeout
+    dnsproxy-enable-transparent-mode dnsproxy-insecure-skip-transparent-mode-check dnsproxy-lock-count
+    dnsproxy-lock-timeout dnsproxy-socket-linger-timeout
     egress-gateway-policy-map-max egress-gateway-reconciliation-trigger-interval egress-masquerade-interfaces
     egress-multi-home-ip-rule-compat enable-active-connection-tracking enable-auto-protect-node-port-range
     enable-bandwidth-manager enable-bbr enable-bgp-control-plane enable-bgp-legacy-origin-attribute
@@ -102,10 +102,8 @@ export const acceptedOptions: ReadonlySet<string> = new Set(
     proxy-prometheus-port proxy-use-original-source-address proxy-xff-num-trusted-hops-egress
     proxy-xff-num-trusted-hops-ingress read-cni-conf remove-cilium-node-taints restore route-metric routing-mode
     service-no-backend-response set-cilium-is-up-condition set-cilium-node-taints skip-cnp-status-startup-clean
-    socket-path state-dir static-cnp-path synchronize-k8s-nodes 
-    tofqdns-enable-dns-compression 
-    tofqdns-preallocate-identities
-    tofqdns-proxy-port tofqdns-proxy-response-max-delay trace-payloadlen trace-sock tunnel-port tunnel-protocol
+    socket-path state-dir static-cnp-path synchronize-k8s-nodes tofqdns-enable-dns-compression
+    tofqdns-preallocate-identities tofqdns-proxy-response-max-delay trace-payloadlen trace-sock tunnel-port tunnel-protocol
     tunnel-source-port-range underlay-protocol unmanaged-pod-watcher-interval use-full-tls-context version
     vlan-bpf-bypass vtep-cidr vtep-endpoint vtep-mac vtep-mask vtep-sync-interval wireguard-persistent-keepalive
     write-cni-conf-when-ready

@@ -123,6 +123,29 @@ describe('what the chart grants', { concurrency: 1 }, () => {
       },
     ])
     await podsReady()
+    // A secret that a policy names is copied, followed, and goes with the policy.
+    const secret = (value: string) => ({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'token' },
+      data: { value },
+    })
+    const copy = async () =>
+      (await tryKubectl(['-n', 'cilium-secrets', 'get', 'secret', 'default-token', '-o', 'jsonpath={.data.value}']))
+        .stdout
+    const headerMatches = [{ name: 'X-Token', secret: { name: 'token' } }]
+    await apply([
+      secret('YQ=='),
+      policy('CiliumNetworkPolicy', 'naming', {
+        endpointSelector: { matchLabels: { role: 'nobody' } },
+        ingress: [{ toPorts: [{ ports: [{ port: '80', protocol: 'TCP' }], rules: { http: [{ headerMatches }] } }] }],
+      }),
+    ])
+    await until('the secret is copied', async () => (await copy()) === 'YQ==')
+    await apply([secret('Yg==')])
+    await until('the copy follows', async () => (await copy()) === 'Yg==')
+    await kubectl(['delete', 'ciliumnetworkpolicy', 'naming'])
+    await until('the copy goes', async () => (await copy()) === '')
     await kubectl(['label', 'pod', 'client', 'role=other', '--overwrite'])
     // Without an owner, so that nobody but the operator deletes them.
     await apply([

@@ -277,7 +277,12 @@ export async function startAgent(
 
   whenReady(() => {
     if (envoy) scope.loop('Envoy', () => serveProxy(envoy, log))
-    if (dns) scope.loop('DNS proxy', () => dns.serve({ ipv4: node.enableIpv4, ipv6: node.enableIpv6 }))
+    const forNames = {
+      ipv4: node.enableIpv4,
+      ipv6: node.enableIpv6,
+      limit: options['dnsproxy-concurrency-limit'] as number,
+    }
+    if (dns) scope.loop('DNS proxy', () => dns.serve(forNames))
     log('info', 'ready', { ms: Math.round(performance.now() - started), endpoints: db.count(endpointRequests) })
     const conf = text('write-cni-conf-when-ready')
     if (conf !== '') writeCniConf(conf, options, log)

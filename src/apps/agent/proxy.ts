@@ -5,7 +5,7 @@ import { readIfThere, writeWhole } from '../../edge/disk/files.ts'
 import { bootstrap, runtimeResource, sockets } from '../../edge/envoy/bootstrap.ts'
 import { type EnvoyControl, openEnvoy } from '../../edge/envoy/control.ts'
 import { writeSysctl } from '../../edge/kernel/namespace.ts'
-import { createRule, linkByName, type Netlink, putRoute, rules } from '../../edge/kernel/netlink.ts'
+import { createRule, deleteRule, linkByName, type Netlink, putRoute, rules } from '../../edge/kernel/netlink.ts'
 import { KernelError } from '../../edge/kernel/syscall.ts'
 import { type EnvoyRow, requestsToldKey } from '../../model/proxy.ts'
 import { settings } from '../../model/rows.ts'
@@ -67,6 +67,8 @@ export const gateTarget = (envoy: EnvoyControl): Target<{ readonly key: string }
 export interface ProxyRoute {
   readonly family: 4 | 6
   readonly mtu: number
+  /** Prefixes of this node's pods. */
+  readonly pods: readonly string[]
 }
 
 export const proxyRoutes = deriveAll<ProxyRoute>(
@@ -79,7 +81,11 @@ export const proxyRoutes = deriveAll<ProxyRoute>(
     if (!config || !facts) return []
     return ([4, 6] as const)
       .filter((family) => (family === 4 ? config.enableIpv4 : config.enableIpv6))
-      .map((family) => ({ family, mtu: facts.podMtu }))
+      .map((family) => ({
+        family,
+        mtu: facts.podMtu,
+        pods: facts.podCIDRs.filter((prefix) => prefix.includes(':') === (family === 6)),
+      }))
   },
 )
 
@@ -87,9 +93,11 @@ export const proxyRoutes = deriveAll<ProxyRoute>(
 const TO_SOCKET = { mark: 0x200, table: 2004 } as const
 const TO_SERVER = { mark: 0xb00, table: 2005 } as const
 const ROLE = 0xf00
+/** Priority of the rules for the node's own pods. */
+const TO_PODS = 10
 
 export function proxyRouteTarget(netlink: Netlink): Target<ProxyRoute> {
-  const write = ({ family, mtu }: ProxyRoute): Outcome => {
+  const write = ({ family, mtu, pods }: ProxyRoute): Outcome => {
     const host = linkByName(netlink, HOST_DEVICE)
     const loopback = linkByName(netlink, 'lo')
     if (!host || !loopback) return { ok: false, error: `device ${HOST_DEVICE} is not there yet` }
@@ -105,14 +113,21 @@ export function proxyRouteTarget(netlink: Netlink): Target<ProxyRoute> {
       putRoute(netlink, { prefix: everything, device: host.index, table: TO_SERVER.table, mtu })
       const there = rules(netlink).filter((r) => r.family === family)
       const wanted = [
-        { priority: 9, table: TO_SOCKET.table, mark: TO_SOCKET.mark },
-        // Pods of this node by their own routes, everybody else by cilium_host.
-        { priority: 10, table: 254, mark: TO_SERVER.mark, suppress: family === 4 ? 31 : 127 },
-        { priority: 11, table: TO_SERVER.table, mark: TO_SERVER.mark },
+        { priority: 9, table: TO_SOCKET.table, mark: TO_SOCKET.mark, to: '' },
+        // Pods of this node by their own routes, everybody else by cilium_host, whatever routes the node has to them.
+        ...pods.map((to) => ({
+          ...{ priority: TO_PODS, table: 254, mark: TO_SERVER.mark, to, suppress: family === 4 ? 31 : 127 },
+        })),
+        { priority: 11, table: TO_SERVER.table, mark: TO_SERVER.mark, to: '' },
       ]
-      for (const rule of wanted)
-        if (!there.some((r) => r.priority === rule.priority && r.mark === rule.mark && r.table === rule.table))
-          createRule(netlink, { family, mask: ROLE, ...rule })
+      const same = (a: { readonly [Field in 'priority' | 'mark' | 'table']: number } & { readonly to: string }) => {
+        return (b: typeof a) => a.priority === b.priority && a.mark === b.mark && a.table === b.table && a.to === b.to
+      }
+      for (const rule of wanted) if (!there.some(same(rule))) createRule(netlink, { family, mask: ROLE, ...rule })
+      // Of other prefixes, and of an older release, which asked the node's routes about everybody.
+      for (const rule of there)
+        if (rule.priority === TO_PODS && rule.mark === TO_SERVER.mark && !wanted.some(same(rule)))
+          deleteRule(netlink, rule)
       // From below the ports that pods' kernels take: each proxy connection has one of its own there.
       writeSysctl('net.ipv4.ip_local_port_range', '20001 60999')
       return { ok: true }

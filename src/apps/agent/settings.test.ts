@@ -73,6 +73,18 @@ test('a feature whose absence would leave something unprotected is refused, othe
   assert.equal(problem(['--enable-wireguard=false', '--enable-bbr=true', '--hubble-listen-address', ':4244']), '')
 })
 
+test('options of a DNS proxy that waits, has one port, or goes with the agent are refused, the usual ones are not', () => {
+  for (const [given, why] of [
+    ['dnsproxy-concurrency-processing-grace-period=1s', /SERVFAIL at once/],
+    ['tofqdns-proxy-port=10001', /a port of its own/],
+    ['dns-policy-unload-on-shutdown=true', /goes on with the rules/],
+    ['dnsproxy-concurrency-limit=many', /dnsproxy-concurrency-limit/],
+  ] as const)
+    assert.match(problem([`--${given}`]), why)
+  const usual = ['tofqdns-proxy-port=0', 'tofqdns-proxy-response-max-delay=100ms', 'dnsproxy-lock-count=131']
+  assert.equal(problem([...usual, 'dnsproxy-concurrency-limit=100'].map((o) => `--${o}`)), '')
+})
+
 test('durations are written as in Go', () => {
   assert.equal(durationSeconds('2h13m20s'), 8000)
   assert.equal(durationSeconds('1.5s'), 1.5)

@@ -134,6 +134,10 @@ const table: readonly Option[] = [
   ),
   duration('tofqdns-idle-connection-grace-period', 0, 'so long are expired addresses kept after their last connection'),
   text('tofqdns-pre-cache', '', 'file of names to begin with, in the form of `cilium-dbg fqdn cache list -o json`'),
+  number('dnsproxy-concurrency-limit', 0, 0, 65536, 'questions of all pods under way, more fail at once; 0: 4096'),
+  duration('dnsproxy-concurrency-processing-grace-period', 0, 'must be 0: nothing waits for its turn'),
+  number('tofqdns-proxy-port', 0, 0, 65535, 'must be 0: each set of rules has a port of its own'),
+  flag('dns-policy-unload-on-shutdown', false, 'must be off: names are answered without the agent'),
   flag('enable-hubble', false, 'serve flows'),
   flag('enable-drift-checker', true, 'tell when the configuration directory says other than at start'),
   list('ignore-flags-drift-checker', 'options that may differ from the configuration without being told'),
@@ -151,6 +155,15 @@ const refused: readonly string[] = [
   'enable-high-scale-ipcache',
 ]
 
+/** Options of Cilium's DNS proxy that would promise what this one does otherwise. */
+const impossible: Readonly<Record<string, string>> = {
+  'dnsproxy-concurrency-processing-grace-period':
+    'a question beyond dnsproxy-concurrency-limit is answered SERVFAIL at once, none waits for its turn: unset it',
+  'tofqdns-proxy-port': 'each set of rules for names has a port of its own, 10000 to 19999: unset it',
+  'dns-policy-unload-on-shutdown':
+    'the DNS proxy goes on with the rules it has while the agent is away: unset it, and remove the policies instead',
+}
+
 /** The configuration of the agent, frozen: it changes only by a restart. */
 export interface AgentSettings {
   readonly node: Settings
@@ -166,6 +179,8 @@ export function readSettings(sources: OptionSources): Result<AgentSettings> {
   const { values, ignored } = collected.value
   const node = nodeSettings(values, sources.env['K8S_NODE_NAME'] || hostname())
   if (!node.enableIpv4 && !node.enableIpv6) return fail({ field: 'enable-ipv4', message: 'both IPv4 and IPv6 are off' })
+  const field = Object.keys(impossible).find((name) => values[name])
+  if (field !== undefined) return fail({ field, message: impossible[field] as string })
   return ok(Object.freeze({ node: Object.freeze(node), options: values, ignored }))
 }
 

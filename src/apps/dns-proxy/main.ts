@@ -13,7 +13,7 @@ import { openService } from './serve.ts'
 
 const help = `cilium-dns-proxy: answers what pods ask of the DNS where policy has rules for names.
   --run-dir DIR               of the agent (/var/run/cilium)
-  --concurrency-limit N       questions under way, in all (4096) …
+  --concurrency-limit N       questions under way, in all, unless the agent says (4096) …
   --pod-concurrency-limit N   … and of one pod (512)
   --health-file FILE          written each second: the time by /proc/uptime, and 'ready' unless a listener could not be opened
   --debug                     a line for each question
@@ -44,8 +44,11 @@ async function main(): Promise<void> {
   if (args.includes('--help')) return void process.stdout.write(help)
   if (args[0] === 'version' || args.includes('--version')) return void console.log(`cilium-dns-proxy ${VERSION}`)
   const runDir = option(args, '--run-dir', '/var/run/cilium')
+  const most = Number(option(args, '--concurrency-limit', '0')) || 4096
   const limits = {
-    all: Number(option(args, '--concurrency-limit', '0')) || 4096,
+    get all() {
+      return state?.limit || most
+    },
     pod: Number(option(args, '--pod-concurrency-limit', '0')) || 512,
   }
   const debug = args.includes('--debug')

@@ -592,6 +592,23 @@ test('what-if tells what is asked of requests anew, and of one request whether i
   assert.deepEqual(pairs(get('/c')), [])
 })
 
+test('a rule for names without any that lets the questions of its pods be seen says so', () => {
+  const names = { toFQDNs: [{ matchName: 'www.cilium.io' }] }
+  const of = (name: string, app: string, ...egress: readonly object[]) =>
+    policy(name, { endpointSelector: { matchLabels: { app } }, egress })
+  const dns = {
+    toPorts: [{ ports: [{ port: '53', protocol: 'ANY' }], rules: { dns: [{ matchPattern: '*' }] } }],
+  }
+  const unseen = (...policies: readonly object[]) =>
+    idleRules(open(...shop, ...policies)).filter((i) => i.reason === 'unseen')
+  assert.deepEqual(
+    unseen(of('names', 'web', names), of('others', 'api', dns)).map((i) => `${i.policy} ${i.field}`),
+    ['CiliumNetworkPolicy/default/names spec.egress[0]'],
+  )
+  assert.deepEqual(unseen(of('names', 'web', names, dns)), [])
+  assert.deepEqual(unseen(of('names', 'web', names), of('questions', 'web', dns)), [])
+})
+
 test('a name stands for the addresses that pods were told for it, whichever rules mean them', () => {
   const objects = [
     ...shop,

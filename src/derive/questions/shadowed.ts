@@ -21,8 +21,11 @@ export interface Idle {
   readonly policy: string
   /** Field path of what does nothing. */
   readonly field: string
-  /** `subject`: selects no pod; `peers`: means nobody; `ports`: no such port; `shadowed`: others decide all it speaks of. */
-  readonly reason: 'subject' | 'peers' | 'ports' | 'shadowed'
+  /**
+   * `subject`: selects no pod; `peers`: means nobody; `unseen`: means names, and nothing lets the node see what its pods ask of
+   * the DNS; `ports`: no such port; `shadowed`: others decide all it speaks of.
+   */
+  readonly reason: 'subject' | 'peers' | 'unseen' | 'ports' | 'shadowed'
   /** Keys of the rules that decide instead. */
   readonly by: readonly string[]
   readonly message: string
@@ -80,6 +83,13 @@ function idleRule(cluster: Cluster, rule: Rule, uses: readonly Use[]): readonly 
   const idle = (reason: Idle['reason'], message: string, by: readonly string[] = [], fix?: string): readonly Idle[] => [
     { policy: rule.policy, field: rule.path, reason, by, message, ...(fix === undefined ? {} : { fix }) },
   ]
+  if (meansNames(rule) && !uses.some(({ program }) => program.entries.some((e) => e.layer7?.kind === 'dns')))
+    return idle(
+      'unseen',
+      'allows nobody: nothing leads what these pods ask of the DNS through the proxy, so the node learns no addresses',
+      [],
+      'rules.dns in toPorts of an egress rule to the name server: docs/dns-policy.md',
+    )
   const who = peersOf(cluster, rule)
   if (who !== 'all' && who.length === 0) {
     const selectors =
@@ -102,6 +112,9 @@ function idleRule(cluster: Cluster, rule: Rule, uses: readonly Use[]): readonly 
   const by = [...deciding].flatMap((n) => cluster.db.by(ruleNumbers, 'number', String(n)).map((r) => r.key)).sort()
   return idle('shadowed', `decides nothing: ${by.join(', ')} ${by.length > 1 ? 'speak' : 'speaks'} first`, by)
 }
+
+const meansNames = ({ peers }: Pick<Rule, 'peers'>): boolean =>
+  peers !== 'all' && peers.some((p) => p.kind === 'labels' && p.requirements.some((r) => r.source === 'fqdn'))
 
 const peersOf = ({ db }: Cluster, { peers }: Pick<Rule, 'peers'>): 'all' | readonly number[] =>
   peers === 'all' ? 'all' : peers.flatMap((p) => db.get(selections, peerKey(p))?.identities ?? [])

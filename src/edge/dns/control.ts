@@ -27,7 +27,7 @@ export interface DnsControl {
   /** Resolves once the proxy has answered for the listeners, or nobody should wait any longer. */
   tried(names: readonly string[]): Promise<void>
   /** Begins to answer. Listeners that a proxy has and that are not wanted by then, it loses. */
-  serve(families: { readonly ipv4: boolean; readonly ipv6: boolean }): Promise<void>
+  serve(settings: DnsProxySettings): Promise<void>
   /** Addresses that were learnt are known no longer: the proxy asks again before it releases an answer with them. */
   forget(): void
   /** `sink.wanted` is another. */
@@ -35,6 +35,9 @@ export interface DnsControl {
   onChange(listener: () => void): void
   close(): Promise<void>
 }
+
+/** What a proxy is told beside listeners. */
+export type DnsProxySettings = Pick<Extract<FromAgent, { readonly kind: 'state' }>, 'ipv4' | 'ipv6' | 'limit'>
 
 export interface DnsOptions {
   readonly path: string
@@ -60,7 +63,7 @@ export function openDnsControl({ path, sink, absent, answerMs = 5_000, tryMs = 1
   const peers: Peer[] = []
   const waiting = new Set<() => boolean>()
   const listeners: (() => void)[] = []
-  let families = { ipv4: true, ipv6: true }
+  let settings: DnsProxySettings = { ipv4: true, ipv6: true, limit: 0 }
   let revision = 0
   let counts: DnsCounts | undefined
   let server: net.Server | undefined
@@ -69,7 +72,7 @@ export function openDnsControl({ path, sink, absent, answerMs = 5_000, tryMs = 1
   let hopeUntil = performance.now() + 3 * tryMs
 
   const send = (peer: Peer, message: FromAgent): void => void peer.socket.write(`${JSON.stringify(message)}\n`)
-  const state = (): FromAgent => ({ kind: 'state', revision, listeners: [...wanted.values()], ...families })
+  const state = (): FromAgent => ({ kind: 'state', revision, listeners: [...wanted.values()], ...settings })
   const look = () => {
     for (const done of [...waiting]) if (done()) waiting.delete(done)
   }
@@ -201,7 +204,7 @@ export function openDnsControl({ path, sink, absent, answerMs = 5_000, tryMs = 1
         return names.every((name) => wanted.has(name) && stateOf(name) !== undefined) || undefined
       }).then(() => {}),
     async serve(of) {
-      families = of
+      settings = of
       hopeUntil = performance.now() + 3 * tryMs
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
       const opened = net.createServer(welcome)

@@ -29,7 +29,7 @@ async function stage(learn: (answer: Learnt) => Promise<void> = async () => {}) 
     tryMs: 50,
     sink: { learn, wanted: true, take: (records) => void taken.push(...records) },
   })
-  await control.serve({ ipv4: true, ipv6: false })
+  await control.serve({ ipv4: true, ipv6: false, limit: 0 })
   const target = control.target('listeners', (r) => r.name)
   return { control, target, taken, directory, path: join(directory, 'run/agent.sock') }
 }

@@ -66,6 +66,8 @@ export type FromAgent =
       readonly listeners: readonly DnsListenerRow[]
       readonly ipv4: boolean
       readonly ipv6: boolean
+      /** Questions under way; 0: the proxy's own limit. */
+      readonly limit: number
     }
   /** Whether records are of interest. */
   | { readonly kind: 'tell'; readonly records: boolean }

@@ -50,7 +50,7 @@ describe('the DNS proxy', () => {
         take: (some) => void records.push(...some),
       },
     })
-    await control.serve({ ipv4: true, ipv6: true })
+    await control.serve({ ipv4: true, ipv6: true, limit: 0 })
     const came = new Promise<void>((resolve) => control.onChange(resolve))
     const target = control.target('listeners', (l) => l.name)
     const write = () => target.write([listener])
