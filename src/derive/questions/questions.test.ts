@@ -156,7 +156,14 @@ test('ends may be written as other tools write them, and whole identities as the
   assert.ok(identity.includes('k8s:io.cilium.k8s.policy.cluster=default'))
   for (const text of ['Deployment/default/web', 'k8s:app=web', identity.join(','), identity.join(', ')])
     assert.equal(from(text), 'allow', text)
-  for (const text of ['entity:world', 'cidr:198.51.100.0/24', 'ip:198.51.100.1', 'k8s:app'])
+  for (const text of [
+    'entity:world',
+    'cidr:198.51.100.0/24',
+    'ip:198.51.100.1',
+    '198.51.100.1:40000',
+    '[2001:db8::1]:40000',
+    'k8s:app',
+  ])
     assert.equal(from(text), 'deny')
   // A pod of the same labels says what its ports are called.
   const [api = []] = [answer(objects, { from: 'web', to: 'api', port: 80 }).to.group?.labels]

@@ -45,7 +45,11 @@ export interface Party {
  * or a prefix. A kind may stand before each: `pod:`, `Deployment/`, `service:`, `entity:`, `cidr:`.
  */
 export function whoIs(cluster: Cluster, text: string): Result<Party> {
-  const name = text.trim().replace(/^(entity|ip|cidr):/, '')
+  // Addresses are copied from events with their ports.
+  const name = text
+    .trim()
+    .replace(/^(entity|ip|cidr):/, '')
+    .replace(/^(?:\[([0-9a-fA-F:.]+)\]|([0-9]+(?:\.[0-9]+){3})):[0-9]+$/, '$1$2')
   if (name === '') return wrong(text, 'empty')
   if (name.startsWith('node:')) return namedNode(cluster, name.slice('node:'.length))
   if (name.startsWith('fqdn:')) return named(cluster, name.slice('fqdn:'.length))
