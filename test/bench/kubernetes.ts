@@ -16,6 +16,8 @@ import { absolute, median, quantile, relative, type Section } from './figure.ts'
 const image = 'build/images/cilium.tar'
 const nodes = 2
 const many = 100
+/** Pods of a node that is full, but for those of the system. */
+const full = 105
 
 const deployment = (name: string, replicas: number): object => ({
   apiVersion: 'apps/v1',
@@ -31,12 +33,13 @@ const deployment = (name: string, replicas: number): object => ({
   },
 })
 
-/** Seconds until pods in this number are Ready, counted from their creation. They are deleted again. */
-async function podsReady(count: number): Promise<number> {
+/** Seconds until pods in this number are Ready, counted from their creation. They are deleted again after `meanwhile`. */
+async function podsReady(count: number, meanwhile = async (): Promise<void> => {}): Promise<number> {
   const began = performance.now()
   await apply([deployment('many', count)])
   await kubectl(['rollout', 'status', 'deployment/many', '--timeout=300s'])
   const seconds = (performance.now() - began) / 1000
+  await meanwhile()
   await kubectl(['delete', 'deployment', 'many', '--cascade=foreground', '--timeout=120s'])
   await until('pods are gone', async () => (await items(['get', 'pods', '-l', 'app=many'])).length === 0, 120)
   await sleep(3000)
@@ -152,7 +155,6 @@ export const kubernetes: Section = {
       await ready()
       report(absolute('chart installed to all nodes ready', (performance.now() - began) / 1000, 's', 10))
       await installDns()
-      report(absolute('requests of an agent at start', (await requests()) / nodes, ''))
 
       for (const node of nodeNames()) await timePlugin(node)
       const ours = await podsReady(many)
@@ -175,6 +177,13 @@ export const kubernetes: Section = {
       const before = await requests()
       await sleep(60_000)
       report(absolute('requests of an agent at rest, a minute', ((await requests()) - before) / nodes, '', 2))
+
+      await podsReady(full * nodes, async () => {
+        await kubectl(['-n', 'kube-system', 'rollout', 'restart', 'daemonset/cilium'])
+        await ready()
+        await sleep(10_000)
+        report(absolute('requests of an agent at start, 110 pods per node', (await requests()) / nodes, ''))
+      })
 
       await apply([pod('client', 'node-1'), pod('far', 'node-2')])
       await kubectl(['wait', '--for=condition=Ready', 'pod', 'client', 'far', '--timeout=60s'])

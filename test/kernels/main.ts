@@ -16,11 +16,14 @@ const FILES = [
   "'test/kernel/packets/*.test.ts'",
   "'test/kernel/traffic/*.test.ts'",
 ]
-const TEST = `node_modules/.bin/node --test --test-concurrency=2 --test-reporter=spec ${FILES.join(' ')}`
+const testWith = (options: string): string =>
+  `node_modules/.bin/node --test --test-concurrency=2 --test-reporter=spec ${options} ${FILES.join(' ')}`
+/** Not in guests: processes are exchanged there within seconds, in which an emulated machine does not even start one. */
+const TOO_QUICK = "--test-skip-pattern='while the agent keeps its sockets'"
 /** What the kernel says of processes that crashed. */
 const CRASHES = "dmesg | grep -E ' (segfault at|trap |traps:|general protection)' | grep -v default"
-/** Seconds for a guest; three minutes are usual. */
-const LIMIT = 1200
+/** Seconds for a guest; three minutes are usual, on a busy machine it can be ten times that. */
+const LIMIT = 3600
 
 interface Outcome {
   readonly kernel: string
@@ -42,7 +45,7 @@ async function onKernel(line: string): Promise<Outcome> {
   const status = guest
     ? await runInGuest(
         guest,
-        `export NO_COLOR=1 NODE_NO_WARNINGS=1 TEST_SILENCE_MS=3000\n${TEST}\nstatus=$?\n${CRASHES}\nexit $status`,
+        `export NO_COLOR=1 NODE_NO_WARNINGS=1 TEST_SILENCE_MS=3000\n${testWith(TOO_QUICK)}\nstatus=$?\n${CRASHES}\nexit $status`,
         {
           limit: LIMIT,
           output,
@@ -57,7 +60,7 @@ async function onKernel(line: string): Promise<Outcome> {
 
 const here = (output: (text: string) => void): Promise<number> =>
   new Promise((resolve, reject) => {
-    const child = spawn('bash', ['-c', TEST], {
+    const child = spawn('bash', ['-c', testWith('')], {
       cwd: join(import.meta.dirname, '../..'),
       env: { ...process.env, NO_COLOR: '1' },
       stdio: ['ignore', 'pipe', 'inherit'],

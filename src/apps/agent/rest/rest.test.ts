@@ -285,10 +285,10 @@ test('status says Ok, or what is missing, and answers probes', async (t) => {
   const status = await ask<{
     cilium: { state: string }
     kubernetes: { state: string }
-    'kube-proxy-replacement': { features: { nodePort: object } }
+    'kube-proxy-replacement': { features: { nodePort: { enabled: boolean } } }
   }>('/v1/healthz')
   assert.equal(status.cilium.state, 'Ok')
-  assert.ok(status['kube-proxy-replacement'].features.nodePort)
+  assert.equal(status['kube-proxy-replacement'].features.nodePort.enabled, true)
   state.notReady = 'no pod prefix yet'
   assert.deepEqual((await ask<{ cilium: object }>('/v1/healthz')).cilium, {
     state: 'Failure',

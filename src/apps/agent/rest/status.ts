@@ -129,7 +129,7 @@ function status(parts: Parts, cilium: State): object {
     'identity-range': { 'min-identity': 256, 'max-identity': 65535 },
     'kube-proxy-replacement': {
       mode: node.kubeProxyReplacement ? 'True' : 'False',
-      features: { socketLB: { enabled: true }, nodePort: { enabled: false }, bpfSocketLBHostnsOnly: false },
+      features: { socketLB: { enabled: true }, nodePort: { enabled: true }, bpfSocketLBHostnsOnly: false },
     },
     masquerading: {
       enabled: node.enableIpv4Masquerade || node.enableIpv6Masquerade,
