@@ -130,6 +130,8 @@ export function proxyRouteTarget(netlink: Netlink): Target<ProxyRoute> {
           deleteRule(netlink, rule)
       // From below the ports that pods' kernels take: each proxy connection has one of its own there.
       writeSysctl('net.ipv4.ip_local_port_range', '20001 60999')
+      // A port that was left is taken again a second later, not after a minute: a client may come thousands of times.
+      writeSysctl('net.ipv4.tcp_tw_reuse', '1')
       return { ok: true }
     } catch (error) {
       if (error instanceof KernelError) return { ok: false, error: error.message }

@@ -13,6 +13,12 @@ export const extension = (type: string, config: Json = {}): Json => ({ '@type': 
 const sourcePorts = { ingress: [20001, 24999], egress: [25000, 29999] } as const
 const IP_LOCAL_PORT_RANGE = 51
 
+/**
+ * A connection to a server outlives that of its client until it has been idle for so long, and keeps one of some thousand
+ * source ports. A client that asks no more for as long costs a new connection when it asks again.
+ */
+const IDLE = '1s'
+
 /** Names of headers reach the other side as they were written. */
 export const keepCase = {
   header_key_format: {
@@ -46,7 +52,7 @@ export function clusterBody(
     },
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': extension('upstreams.http.v3.HttpProtocolOptions', {
-        common_http_protocol_options: { idle_timeout: '60s' },
+        common_http_protocol_options: { idle_timeout: IDLE },
         ...(tls
           ? {
               auto_config: protocols,

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Lab, ran } from '../../lab.ts'
 import { ask, hostOf, httpPolicy, type Pods, startPods, until } from './pods.ts'
+import { fresh, grpc, http, websocket } from './talk.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
 
@@ -69,7 +70,6 @@ describe('HTTP rules', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/envoy
     await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
     await settled('/b', 403)
     const url = `http://${pods.servers[1]?.addresses[0]}`
-    const { http } = await import('./talk.ts')
     const talk = http(lab, pods.clients[0]?.name ?? '', url)
     assert.deepEqual([await talk.get('/a'), await talk.get('/b')], ['200', '403'])
     await apply(httpPolicy('one', 'ingress', [{ path: '/b' }]))
@@ -81,7 +81,6 @@ describe('HTTP rules', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/envoy
   })
 
   it('that move a connection to another listener end it for both ends, and the next one is decided by them', async () => {
-    const { http } = await import('./talk.ts')
     for (const [n, server] of pods.servers.entries()) {
       const url = `http://${hostOf(server.addresses[n % 2] ?? '')}`
       const talk = http(lab, pods.clients[0]?.name ?? '', url)
@@ -169,12 +168,19 @@ describe('HTTP rules', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/envoy
     await apply(httpPolicy('g', 'ingress', [{ method: 'POST', path: '/demo.Demo/Say' }], '50051'))
     await apply(httpPolicy('w', 'ingress', [{ path: '/chat' }]))
     await settled('/nothing', 403)
-    const { grpc, websocket } = await import('./talk.ts')
     assert.equal(await grpc(lab, client, `http://${server}:50051`, '/demo.Demo/Say'), 0)
     assert.equal(await grpc(lab, client, `http://${server}:50051`, '/demo.Demo/Hear'), 7)
     assert.deepEqual(await websocket(lab, client, `http://${server}/chat`), { status: 101, echo: 'hello' })
     assert.equal((await websocket(lab, client, `http://${server}/other`)).status, 403)
     await drop('g', 'w')
+  })
+
+  it('let a client come anew more often than there are ports for the proxy to go on with', async () => {
+    await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
+    await settled('/b', 403)
+    const url = `http://${pods.servers[0]?.addresses[0]}`
+    assert.deepEqual(await fresh(lab, 'client-0', url, 6_000), { 200: 6_000 })
+    await drop('one')
   })
 
   it('tell of each request who asked for what, and of a refused one whose rules it did not meet', async () => {

@@ -18,7 +18,8 @@ const one = http.createServer((request, response) => {
     response.on('close', () => clearInterval(timer))
     return
   }
-  const say = () => response.end(seen(request.socket.remoteAddress, request.method, request.url, request.headers))
+  // Who asked may have gone meanwhile.
+  const say = () => response.end(seen(request.socket.remoteAddress ?? '', request.method, request.url, request.headers))
   request.resume()
   setTimeout(say, Number(url.searchParams.get('ms') ?? 0))
 })

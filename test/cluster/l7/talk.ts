@@ -47,6 +47,12 @@ export async function grpc(lab: Lab, client: string, url: string, method: string
   return Number((await ran(program, args)).stdout)
 }
 
+/** Requests on a new connection each: how many had which status. */
+export async function fresh(lab: Lab, client: string, url: string, count: number): Promise<Record<string, number>> {
+  const [program = '', ...args] = talker(lab, client, ['fresh', url, String(count)])
+  return JSON.parse((await ran(program, args)).stdout)
+}
+
 export async function websocket(
   lab: Lab,
   client: string,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client's side of talk.ts, and of the restart test: `http URL` asks for each line of its input on one connection;
+// `fresh URL COUNT` asks so many times, each time on a new connection;
 // `load URL SECONDS` asks until its input ends, on connections kept alive and new ones, with answers that go on for so
 // many seconds beside, and tells at the end what failed.
 import http from 'node:http'
@@ -75,6 +76,18 @@ if (what === 'http') {
       socket.destroy()
     })
   })
+} else if (what === 'fresh') {
+  let left = Number(more)
+  const seen = {}
+  const one = async () => {
+    while (left-- > 0) {
+      const { status, body, error } = await ask(false, '/a')
+      const kind = error ?? (status === 200 ? 200 : `${status} ${body}`)
+      seen[kind] = (seen[kind] ?? 0) + 1
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, one))
+  console.log(JSON.stringify(seen))
 } else if (what === 'load') {
   let over = false
   const result = { asked: 0, failed: 0, reset: 0, errors: {}, slowest: 0, streams: 0, cut: 0 }
