@@ -104,24 +104,12 @@ export const policy = fc
   )
   .map(
     ([n, namespace, annotated, body]): Any => ({
-      ...(!('annotations' in annotated) ? body : (withoutRequests(body) as typeof body)),
+      ...body,
       metadata: body.kind.includes('Cluster')
         ? { name: `c${n}`, ...annotated }
         : { name: `p${n}`, namespace, ...annotated },
     }),
   )
-
-/** What is asked of requests in a policy that only looks on is another test's. */
-const withoutRequests = (value: unknown): unknown =>
-  Array.isArray(value)
-    ? value.map(withoutRequests)
-    : typeof value === 'object' && value !== null
-      ? Object.fromEntries(
-          Object.entries(value)
-            .filter(([name]) => name !== 'rules' && name !== 'serverNames')
-            .map(([name, of]) => [name, withoutRequests(of)]),
-        )
-      : value
 
 const node = (n: number): fc.Arbitrary<Any> =>
   fc.record({ role: fc.constantFrom('a', 'b'), zone: fc.constant('z') }, { requiredKeys: [] }).map((labels) => ({

@@ -107,6 +107,7 @@ function normalTier(q: Question): Decided | undefined {
   let requests = false
   let tls = false
   let names = false
+  let audited = false
   let closed = false
   let denied = false
   const selecting = objects.flatMap((object) => {
@@ -116,13 +117,17 @@ function normalTier(q: Question): Decided | undefined {
     const specs = [...(object['spec'] ? [o(object['spec'])] : []), ...l(object['specs'])]
     return specs
       .filter((spec) => selectsSubject(spec, cilium, namespace, subject))
-      .map((spec) => ({ spec, cilium, namespace, drops: !lenient || modeOf(object) !== 'audit' }))
+      .map((spec) => ({ spec, cilium, namespace, mode: modeOf(object), drops: !lenient || modeOf(object) !== 'audit' }))
   })
   const side = direction === 'ingress' ? 'from' : 'to'
   const demanded = (list: string) =>
     selecting.filter((s) => s.cilium).flatMap((s) => l(s.spec[list]).flatMap((rule) => l(rule[`${side}Requires`])))
   const context = (list: string): Context => ({ q, demands: demanded(list), denies: list.endsWith('Deny') })
-  for (const { spec, cilium, namespace, drops } of selecting) {
+  // Where no other policy closes, one that audits does not even ask.
+  const closedByOthers =
+    options.enablePolicy === 'always' ||
+    selecting.some((s) => s.mode === 'enforce' && enforces(s.spec, s.cilium, direction))
+  for (const { spec, cilium, namespace, mode, drops } of selecting) {
     if (drops && enforces(spec, cilium, direction)) enforced = true
     if (cilium)
       for (const rule of l(spec[`${direction}Deny`]))
@@ -133,8 +138,13 @@ function normalTier(q: Question): Decided | undefined {
       if (!cilium) allowed ||= kubernetesRule(rule, namespace, q)
       else {
         if (ciliumRule(rule, namespace, here, 'plain')) allowed = true
-        if (ciliumRule(rule, namespace, here, 'requests')) requests = true
-        if (ciliumRule(rule, namespace, here, 'tls')) tls = true
+        const looksOn = mode === 'audit' && !closedByOthers
+        if (ciliumRule(rule, namespace, here, 'requests'))
+          if (looksOn) audited = true
+          else requests = true
+        if (ciliumRule(rule, namespace, here, 'tls'))
+          if (looksOn) audited = true
+          else tls = true
         if (ciliumRule(rule, namespace, here, 'names')) names = true
         // What is asked for and not enforced yet is closed, unless another rule allows it.
         if (drops && ciliumRule(rule, namespace, here, 'closed')) closed = true
@@ -150,6 +160,7 @@ function normalTier(q: Question): Decided | undefined {
   if (allowed) return tls ? 'allow' : requests ? 'seen' : names ? 'names seen' : 'allow'
   if (requests || tls) return 'redirect'
   if (names) return 'names'
+  if (audited && !closed) return 'audit'
   return enforced || closed ? 'none' : undefined
 }
 

@@ -52,20 +52,28 @@ export function evaluator(
   /** Nothing that a rule refuses is dropped by anybody. */
   const isOpen = (entry: Entry): boolean => program.audit || (entry.mode === 'audit' && program.otherwise === 'allow')
   const outcomes = said.map(({ entry, rule }) => outcomeOf(entry, rule, isOpen(entry)))
+  /** A policy that only looks on asks requests nothing, and opens nothing that other policies' rules for requests close. */
+  const looksOn = ({ entry }: Said): boolean =>
+    entry.action === 'redirect' && entry.layer7?.kind !== 'dns' && !program.audit && isOpen(entry)
   const asks = outcomes.some((o) => o?.verdict === verdict.redirect)
   const redirects = new Map<string, Redirect>()
 
-  /** The redirections from `at` on, of the tier of that entry, which surely mean the peer. */
+  /**
+   * The redirections from `at` on, of the tier of that entry, which surely mean the peer; `andOpen` those too that would
+   * only look on by themselves: what they let pass they let pass, also where others are asked.
+   */
   function redirections(
     covering: readonly number[],
     at: number,
     certain: (entry: number) => boolean,
     staged: boolean,
+    andOpen = false,
   ): readonly Said[] {
     const { tier } = (said[covering[at] as number] as Said).entry
     return covering
       .slice(at)
-      .filter((i) => outcomes[i]?.verdict === verdict.redirect && certain(i))
+      .filter((i) => outcomes[i]?.verdict === verdict.redirect || (andOpen && looksOn(said[i] as Said)))
+      .filter((i) => certain(i))
       .map((i) => said[i] as Said)
       .filter(({ entry }) => entry.tier === tier && entry.mode !== (staged ? 'now' : 'staged'))
   }
@@ -116,6 +124,7 @@ export function evaluator(
   ): Outcome {
     let skip = skipped
     let would = audited
+    let looking: number | undefined
     for (let k = at; k < covering.length; k++) {
       const i = covering[k] as number
       const { entry } = said[i] as Said
@@ -130,12 +139,19 @@ export function evaluator(
           if (!passes(passed)) return passed
         }
       } else if (outcome.verdict === verdict.redirect) {
-        if (sure) return { ...outcome, redirect: together(redirections(covering, k, certain, staged)) }
+        if (sure) {
+          const all = redirections(covering, looking ?? k, certain, staged, true)
+          return { ...outcome, redirect: together(all.filter((s) => s.entry.layer7?.kind === entry.layer7?.kind)) }
+        }
         // Who is asked more than others must not be taken for one of them.
         const rest = decide(covering, k + 1, skip, certain, possible, staged, would)
         return rest.verdict === verdict.allow || rest.verdict === verdict.audit
           ? { ...outcome, verdict: verdict.none }
           : rest
+      } else if (looksOn(said[i] as Said)) {
+        if (!sure) continue
+        looking ??= k
+        would ??= outcome
       } else if (passes(outcome)) {
         if (sure && would) return would
         if (sure)
