@@ -14,7 +14,7 @@ import { openService } from './serve.ts'
 const help = `cilium-dns-proxy: answers what pods ask of the DNS where policy has rules for names.
   --run-dir DIR               of the agent (/var/run/cilium)
   --concurrency-limit N       questions under way, in all, unless the agent says (4096) …
-  --pod-concurrency-limit N   … and of one pod (512)
+  --pod-concurrency-limit N   … and of one pod (1024)
   --health-file FILE          written each second: the time by /proc/uptime, and 'ready' unless a listener could not be opened
   --debug                     a line for each question
 `
@@ -49,7 +49,7 @@ async function main(): Promise<void> {
     get all() {
       return state?.limit || most
     },
-    pod: Number(option(args, '--pod-concurrency-limit', '0')) || 512,
+    pod: Number(option(args, '--pod-concurrency-limit', '0')) || 1024,
   }
   const debug = args.includes('--debug')
   const file = `${runDir}/dns/listeners.json`
