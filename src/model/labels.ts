@@ -31,17 +31,14 @@ export const labelSet = (labels: readonly (Label | string)[]): LabelSet =>
 export function labelSetKey(labels: LabelSet): string {
   const known = setKeys.get(labels)
   if (known !== undefined) return known
-  const key = labelSetText(labels)
+  const key = labels.map((l) => `${l};`).join('')
   setKeys.set(labels, key)
   return key
 }
 const setKeys = new WeakMap<LabelSet, string>()
 
-/** The key of a set, not remembered: for the many sets that are seldom asked. */
-export const labelSetText = (labels: LabelSet): string => labels.map((l) => `${l};`).join('')
-
-/** Stands for a key where there are tens of thousands; whoever finds a set by it compares the key itself. */
-export const labelSetHash = (key: string): string => hash32(key).toString(36)
+/** Stands for a key where there are tens of thousands; whoever finds a set by it compares the set itself. */
+export const labelSetHash = (labels: LabelSet): string => hash32(labels.join(';')).toString(36)
 
 /** Labels seen lately: most labels of an identity are those of many, and one text does for all of them. */
 const texts = new Map<string, string>()

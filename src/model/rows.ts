@@ -3,7 +3,7 @@ import { table } from '../table/definition.ts'
 import type { KernelPolicy, KernelTable, MapSize } from './datapath.ts'
 import { attachment, type CiliumEndpoint, type EndpointOptions, type EndpointRequest } from './endpoint.ts'
 import type { CiliumIdentity } from './identity.ts'
-import { anchorsOf, labelSetHash, labelSetText } from './labels.ts'
+import { anchorsOf, labelSetHash } from './labels.ts'
 import { objectKey } from './meta.ts'
 import { addressPart, type LearntAddress } from './names.ts'
 import type { CiliumNode, Device, KubeNode } from './node.ts'
@@ -53,7 +53,7 @@ export const pods = table<Pod>('pods', {
 
 export const ciliumIdentities = table<CiliumIdentity>('ciliumIdentities', {
   key: (i) => i.name,
-  indexes: { labels: (i) => [labelSetHash(labelSetText(i.labels))], label: (i) => anchorsOf(i.labels) },
+  indexes: { labels: (i) => [labelSetHash(i.labels)], label: (i) => anchorsOf(i.labels) },
   columns: [
     ['ID', (i) => String(i.number)],
     ['LABELS', (i) => i.labels.join(' ')],

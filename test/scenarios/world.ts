@@ -20,7 +20,7 @@ import { decide } from '../../src/derive/policy/verdict.ts'
 import { tables } from '../../src/derive/tables.ts'
 import { type Cell, type OwnerRow, type PortSpace, verdict } from '../../src/model/datapath.ts'
 import { reserved } from '../../src/model/identity.ts'
-import { type LabelSet, labelSetKey } from '../../src/model/labels.ts'
+import type { LabelSet } from '../../src/model/labels.ts'
 import type { LearntAddress } from '../../src/model/names.ts'
 import { parseCiliumNode, parseNode } from '../../src/model/node.ts'
 import { type Pod, parseNamespace, parsePod } from '../../src/model/pod.ts'
@@ -238,7 +238,7 @@ function tellRemote(db: Database, tx: Tx, pod: Pod, config: Settings): void {
   const namespace = db.get(rows.namespaces, pod.namespace)
   if (!namespace) return
   const labels = identityLabels(pod, namespace, config)
-  const known = identityOf(db, labelSetKey(labels))
+  const known = identityOf(db, labels)
   // Numbers of other nodes' identities; where they come from does not matter here.
   let number = known || 40000
   while (!known && db.get(rows.ciliumIdentities, String(number))) number++

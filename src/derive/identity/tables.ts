@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import { equal } from '../../base/equal.ts'
 import { hash32 } from '../../base/hash.ts'
 import { clusterIdentities, reservedNumber } from '../../model/identity.ts'
-import { type LabelSet, labelSetHash, labelSetKey, labelSetText } from '../../model/labels.ts'
+import { type LabelSet, labelSetHash, labelSetKey } from '../../model/labels.ts'
 import { ciliumIdentities, settings } from '../../model/rows.ts'
 import { allocate, deriveAll, type Read } from '../../table/definition.ts'
 import { type EndpointLabels, endpointLabels } from '../labels/tables.ts'
@@ -54,7 +55,7 @@ export const identityClaims = allocate<WantedIdentity, IdentityClaim>(
     const claimed = new Set<number>()
     const out: IdentityClaim[] = []
     for (const { key, labels } of wanted) {
-      if (identityOf(read, key) !== 0) continue
+      if (identityOf(read, labels) !== 0) continue
       const { first, last } = clusterIdentities
       const start = first + (hash32(key) % (last - first + 1))
       const number = nextFree(
@@ -72,11 +73,15 @@ export const identityClaims = allocate<WantedIdentity, IdentityClaim>(
   [ciliumIdentities, settings],
 )
 
-/** The number of a set of labels (by its key), 0 when no object has it. Of several the lowest, as every node sees it. */
-export function identityOf(read: Read, key: string): number {
+const hashes = new WeakMap<LabelSet, string>()
+
+/** The number of a set of labels, 0 when no object has it. Of several the lowest, as every node sees it. */
+export function identityOf(read: Read, labels: LabelSet): number {
+  let hash = hashes.get(labels)
+  if (hash === undefined) hashes.set(labels, (hash = labelSetHash(labels)))
   let lowest = 0
-  for (const i of read.by(ciliumIdentities, 'labels', labelSetHash(key)))
-    if ((lowest === 0 || i.number < lowest) && labelSetText(i.labels) === key) lowest = i.number
+  for (const i of read.by(ciliumIdentities, 'labels', hash))
+    if ((lowest === 0 || i.number < lowest) && equal(i.labels, labels)) lowest = i.number
   return lowest
 }
 
@@ -98,7 +103,7 @@ export const endpointIdentities = allocate<EndpointLabels, EndpointIdentity>(
   (wanted, held, read) => {
     const before = new Map(held.map((h) => [h.attachment, h]))
     return wanted.map(({ attachment, labels }) => {
-      const identity = reservedNumber(labels) || (labels.length === 0 ? 0 : identityOf(read, labelSetKey(labels)))
+      const identity = reservedNumber(labels) || (labels.length === 0 ? 0 : identityOf(read, labels))
       const known = before.get(attachment)
       const same = identity === 0 || (known?.identity === identity && known.labels === labels)
       return known && same ? known : { attachment, identity, labels }

@@ -65,10 +65,27 @@ export function ask(program: Program, known: Known, before: Asked | undefined): 
           scope: asks && (e.entry.action === 'redirect' || e.entry.action === 'allow') ? scopeOf(e) : '',
         })),
     otherwiseRule: program.otherwiseRule === '' ? 0 : known.ruleNumber(program.otherwiseRule),
-    lists: entries.map(({ entry }) =>
-      entry.peers === 'all' ? [] : entry.peers.map((p, i) => known.identities(p, keysOf(entry, entry.peers)[i])),
-    ),
+    lists: listsOf(entries, known, before?.entries === entries ? before.lists : []),
   }
+}
+
+const nobody: readonly never[] = []
+
+/** Those of before where nothing has changed: what lives on is no work for the collector of garbage. */
+function listsOf(entries: readonly Resolved[], known: Known, before: Asked['lists']): Asked['lists'] {
+  return entries.map(({ entry: { peers }, entry }, i) => {
+    if (peers === 'all') return nobody
+    const there = before[i]
+    const keys = keysOf(entry, peers)
+    let changed: (readonly number[])[] | undefined
+    for (const [k, peer] of peers.entries()) {
+      const list = known.identities(peer, keys[k])
+      if (there?.[k] === list) continue
+      changed ??= there ? [...there] : []
+      changed[k] = list
+    }
+    return changed ?? there ?? nobody
+  })
 }
 
 const keysIn = new WeakMap<Entry, readonly string[]>()

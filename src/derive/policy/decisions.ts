@@ -112,14 +112,28 @@ const placedOnly =
   (r: TableRow): readonly Row[] =>
     r.kind === 'table' ? rows(r) : []
 
+/** A place keeps its rows while identities join and leave the classes of its table: only those are another row then. */
+const rowsOfPlace = new WeakMap<PlacedTable['page'], { readonly table: PolicyTableRow; readonly cells: CellsRow }>()
+
+function rowsOf({ table, cells, page, decision }: PlacedTable) {
+  let made = rowsOfPlace.get(page)
+  if (!made) {
+    const { columns } = decision
+    made = {
+      table: { table, cells, columns: columns.entries.length, other: columns.other, page },
+      cells: { first: cells, cells: decision.cells },
+    }
+    rowsOfPlace.set(page, made)
+  }
+  return made
+}
+
 /** cilium_policy_tables */
 export const policyTableRows = deriveEach<TableRow, PolicyTableRow>(
   'policyTables',
   policyPlaces,
   { key: (t) => String(t.table) },
-  placedOnly(({ table, cells, page, decision: { columns } }) => [
-    { table, cells, columns: columns.entries.length, other: columns.other, page },
-  ]),
+  placedOnly((t) => [rowsOf(t).table]),
 )
 
 /** Numbers of pages and their texts, each once however many tables share it. */
@@ -148,7 +162,7 @@ export const policyCellRows = deriveEach<TableRow, CellsRow>(
   'policyCells',
   policyPlaces,
   { key: (c) => String(c.first) },
-  placedOnly(({ cells, decision }) => [{ first: cells, cells: decision.cells }]),
+  placedOnly((t) => [rowsOf(t).cells]),
 )
 
 /** cilium_policy_classes: one row a table; who writes it sees by its parts what has changed. */
