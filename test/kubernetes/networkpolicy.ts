@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Others' tests of network policies, on a cluster with the product: `make test-networkpolicy`, `make test-clusternetworkpolicy`. */
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { build, buildClusterNetworkPolicy, buildNetworkPolicy } from './build.ts'
 import { down, importImage, nodeNames, up } from './cluster.ts'
 import { kubeconfig } from './places.ts'
@@ -25,6 +26,13 @@ async function onCluster(say: Say, test: () => Promise<readonly [string, readonl
   }
 }
 
+/** Whether tests can open SCTP sockets. Raw ones are not enough for services, which are translated at the socket. */
+function hasSctp(say: Say): boolean {
+  const has = /^SCTP/m.test(readFileSync('/proc/net/protocols', 'utf8'))
+  if (!has) say('this kernel has no SCTP sockets: tests of SCTP services are skipped')
+  return has
+}
+
 /** Kubernetes' own tests whose names match `only`, or all. */
 export const testNetworkPolicy = (only: string | undefined, say: Say): Promise<number> =>
   onCluster(say, async () => [
@@ -32,6 +40,7 @@ export const testNetworkPolicy = (only: string | undefined, say: Say): Promise<n
     [
       ...['--kubeconfig', kubeconfig, '--provider=local', '--num-nodes=2', '--ginkgo.timeout=3h', '--ginkgo.no-color'],
       `--ginkgo.focus=NetworkPolicy.*${only ?? ''}`,
+      ...(hasSctp(say) ? [] : ['--ginkgo.skip=SCTPConnectivity']),
     ],
   ])
 
