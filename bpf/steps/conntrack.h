@@ -19,7 +19,8 @@ static __always_inline bool opens(__u8 protocol, __u8 tcp_flags)
 static __always_inline bool expired(const struct flow *flow, __u8 protocol, __u32 now)
 {
 	__u32 timeout = protocol != IPPROTO_TCP		      ? coarse(config.any_timeout)
-			: flow->packets[(flow->origin & 1) ^ 1] || flow->flags & FLOW_SERVICE /* answers pass it by */
+			: (flow->flags & FLOW_SERVICE ? !flow->closing /* answers pass it by */
+						      : flow->packets[(flow->origin & 1) ^ 1] > 0)
 				? coarse(config.tcp_timeout)
 				: coarse(config.syn_timeout);
 	return now - flow->seen > timeout;

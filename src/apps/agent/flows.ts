@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setImmediate as turn } from 'node:timers/promises'
-import { maps as contract, type FlowKey, flowKeyLayout, flowLayout, type Layout } from '../../../gen/contract.ts'
+import {
+  maps as contract,
+  FlowFlags,
+  type FlowKey,
+  flowKeyLayout,
+  flowLayout,
+  type Layout,
+} from '../../../gen/contract.ts'
 import { address } from '../../base/ip.ts'
 import { COMMAND } from '../../edge/kernel/bpf.ts'
 import { BpfMap, contractMap } from '../../edge/kernel/map.ts'
@@ -43,7 +50,9 @@ export function flowSweeper(maps: LoadedObject, options: OptionValues): (clock: 
     const over: FlowKey[] = []
     for (const [key, flow] of flows.entries()) {
       if (++count % PIECE === 0) await turn()
-      const answered = (flow.packets[(flow.origin & 1) ^ 1] ?? 0) > 0
+      // Answers pass by the entry of a service address, and so does the other end's farewell.
+      const isService = (flow.flags & FlowFlags.FLOW_SERVICE) !== 0
+      const answered = isService ? flow.closing === 0 : (flow.packets[(flow.origin & 1) ^ 1] ?? 0) > 0
       const limit = key.protocol !== TCP ? any : flow.closing === BOTH_CLOSED ? CLOSED_SECONDS : answered ? tcp : syn
       if (age(flow.seen) > limit) over.push(key)
     }

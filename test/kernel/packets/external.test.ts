@@ -214,6 +214,19 @@ for (const v6 of [false, true]) {
       assert.equal(ask(native, opening(4008)).seen?.to, r)
     })
 
+    test('a connection that is silent for minutes keeps its backend, until its client has said farewell', () => {
+      native.service(own, nodePort, 6, [[a, 8080]], { flags: external })
+      ask(native, opening(4011))
+      reply(native, tcp({ from: 8080, to: 4011, flags: 'SA' }))
+      native.service(own, nodePort, 6, [[r, 8080]], { flags: external })
+      native.age(600)
+      assert.equal(ask(native, opening(4011, 'A')).seen?.to, a)
+      assert.equal(ask(native, opening(4011, 'FA')).seen?.to, a)
+      assert.equal(ask(native, opening(4011, 'A')).seen?.to, a)
+      native.age(600)
+      assert.equal(ask(native, opening(4011, 'A')).seen?.to, r)
+    })
+
     test('an error about an answer reaches the pod, one of the pod speaks of what was asked', () => {
       native.service(own, nodePort, 17, [[a, 8080]], { flags: external })
       ask(native, udp({ from: 4009, to: nodePort }))
