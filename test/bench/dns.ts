@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Questions through the DNS proxy, against asking the same server at another port, slice by slice in turns. */
 import { join } from 'node:path'
+import { Cluster } from '../cluster/faults/cluster.ts'
 import { Lab, ran } from '../lab.ts'
 import { absolute, type Figure, median, type Section } from './figure.ts'
-import { Lines } from './load.ts'
+import { first, goFirst, Lines } from './load.ts'
 
 const program = join(import.meta.dirname, '../../build/dnsbench')
 /** One port under rules for names, one without. */
@@ -36,8 +37,16 @@ export const dns: Section = {
         [pod('server', node), pod('client', node), pod('other', node), policy].join('\n---\n'),
       )
       await lab.ready('bench')
-      server = new Lines([...lab.inside('default/server'), program, 'serve', String(PORTS.ruled), String(PORTS.plain)])
+      server = new Lines([
+        ...lab.inside('default/server'),
+        ...first,
+        program,
+        'serve',
+        String(PORTS.ruled),
+        String(PORTS.plain),
+      ])
       await server.next()
+      for (const pid of (await Cluster.of(lab)).processes(node, 'build/dns-proxy.js')) await goFirst(pid)
       await ran('ip', ['route', 'replace', 'local', WORLD, 'dev', 'lo'])
       echo = new Lines([program, 'echo', String(ECHO_PORT)])
       await echo.next()
@@ -61,7 +70,7 @@ const addressOf = async (lab: Lab): Promise<string> =>
 
 /** Runs the client in a pod; the numbers it prints. */
 async function runIn(lab: Lab, pod: string, ...words: readonly (string | number)[]): Promise<readonly number[]> {
-  const [command = '', ...args] = [...lab.inside(`default/${pod}`), program, ...words.map(String)]
+  const [command = '', ...args] = [...lab.inside(`default/${pod}`), ...first, program, ...words.map(String)]
   const { code, stdout, stderr } = await ran(command, args)
   if (code !== 0) throw new Error(`dnsbench: ${stdout}${stderr}`)
   return stdout.trim().split(' ').map(Number)

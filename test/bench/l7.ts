@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** HTTP through an enforced L7 rule, against the same Envoy as a plain proxy on the same node, slice by slice in turns. */
-import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { kubeconfigAccess } from '../../src/edge/kube/access.ts'
 import { openKube } from '../../src/edge/kube/client.ts'
@@ -8,14 +7,12 @@ import { CILIUM_NETWORK_POLICIES } from '../../src/edge/kube/resource.ts'
 import { Cluster } from '../cluster/faults/cluster.ts'
 import { Lab, ran } from '../lab.ts'
 import { absolute, type Figure, median, relative, type Section } from './figure.ts'
-import { Lines } from './load.ts'
+import { first, goFirst, Lines } from './load.ts'
 
 const program = join(import.meta.dirname, '../../build/httpbench')
 /** One port under rules, one without for the plain proxy, and the plain proxy's own. */
 const PORTS = { ruled: 8080, plain: 8081, proxy: 9900 } as const
 const ROUNDS = 12
-/** All that is measured goes before whatever else the machine does: waiting for others is no part of it. */
-const first = ['chrt', '-r', '1']
 const SECONDS = 0.7
 
 interface Slice {
@@ -120,14 +117,6 @@ export const l7: Section = {
       await lab.down()
     }
   },
-}
-
-/** A pod's group may have no part of a CPU in real time: what shall go first leaves it. */
-async function goFirst(pid: number): Promise<void> {
-  const group = '/sys/fs/cgroup/cpu/cgroup.procs'
-  if (existsSync(group)) writeFileSync(group, String(pid))
-  const { code, stderr } = await ran('chrt', ['-a', '-r', '-p', '1', String(pid)])
-  if (code !== 0) throw new Error(`chrt: ${stderr}`)
 }
 
 const rule = (other: string, port: number, path: string): object => ({
