@@ -178,13 +178,6 @@ export const kubernetes: Section = {
       await sleep(60_000)
       report(absolute('requests of an agent at rest, a minute', ((await requests()) - before) / nodes, '', 2))
 
-      await podsReady(full * nodes, async () => {
-        await kubectl(['-n', 'kube-system', 'rollout', 'restart', 'daemonset/cilium'])
-        await ready()
-        await sleep(10_000)
-        report(absolute('requests of an agent at start, 110 pods per node', (await requests()) / nodes, ''))
-      })
-
       await apply([pod('client', 'node-1'), pod('far', 'node-2')])
       await kubectl(['wait', '--for=condition=Ready', 'pod', 'client', 'far', '--timeout=60s'])
       const traffic = await startTraffic('client', (await podInfo('far')).addresses[0] as string)
@@ -193,6 +186,13 @@ export const kubernetes: Section = {
       const { failed, unanswered } = await traffic.finish()
       report(absolute('helm upgrade: requests failed', failed, '', 0))
       report(absolute('helm upgrade: lines of a kept connection lost', unanswered, '', 0))
+
+      await podsReady(full * nodes, async () => {
+        await kubectl(['-n', 'kube-system', 'rollout', 'restart', 'daemonset/cilium'])
+        await ready()
+        await sleep(10_000)
+        report(absolute('requests of an agent at start, 110 pods per node', (await requests()) / nodes, ''))
+      })
     } finally {
       await down()
     }
