@@ -115,7 +115,8 @@ export function openDnsControl({ path, sink, absent, answerMs = 5_000, tryMs = 1
         sink.take(message.records)
         return
       case 'counts':
-        counts = message.counts
+        // One that is about to go still counts; the numbers of two must not alternate.
+        if (peer === peers.at(-1)) counts = message.counts
     }
   }
 
