@@ -8,6 +8,7 @@ import { Cluster } from '../cluster/faults/cluster.ts'
 import { Lab, ran } from '../lab.ts'
 import { absolute, type Figure, median, relative, type Section } from './figure.ts'
 import { first, goFirst, Lines } from './load.ts'
+import { plainProxy } from './plain-proxy.ts'
 
 const program = join(import.meta.dirname, '../../build/httpbench')
 /** One port under rules, one without for the plain proxy, and the plain proxy's own. */
@@ -26,76 +27,6 @@ const pod = (name: string, node: string): string =>
 
 const policy = (name: string, own: string, other: string, egress: boolean, port: number, path: string): string =>
   `{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: ${name}}, spec: {endpointSelector: {matchLabels: {bench: ${own}}}, ${egress ? 'egress: [{toEndpoints' : 'ingress: [{fromEndpoints'}: [{matchLabels: {bench: ${other}}}], toPorts: [{ports: [{port: "${port}", protocol: TCP}], rules: {http: [{method: GET, path: "${path}"}]}}]}]}}`
-
-/** A plain proxy with the same route: HTTP in, path and method asked for, HTTP out to one place. */
-const plainProxy = (server: string): object => ({
-  static_resources: {
-    listeners: [
-      {
-        name: 'plain',
-        address: { socket_address: { address: '0.0.0.0', port_value: PORTS.proxy } },
-        filter_chains: [
-          {
-            filters: [
-              {
-                name: 'http',
-                typed_config: {
-                  '@type':
-                    'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-                  stat_prefix: 'plain',
-                  generate_request_id: false,
-                  route_config: {
-                    virtual_hosts: [
-                      {
-                        name: 'all',
-                        domains: ['*'],
-                        routes: [
-                          {
-                            match: {
-                              prefix: '/',
-                              headers: [
-                                { name: ':path', string_match: { exact: '/bench' } },
-                                { name: ':method', string_match: { exact: 'GET' } },
-                              ],
-                            },
-                            route: { cluster: 'to', timeout: '0s' },
-                          },
-                        ],
-                      },
-                    ],
-                  },
-                  http_filters: [
-                    {
-                      name: 'router',
-                      typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
-                    },
-                  ],
-                },
-              },
-            ],
-          },
-        ],
-      },
-    ],
-    clusters: [
-      {
-        name: 'to',
-        type: 'STATIC',
-        connection_pool_per_downstream_connection: true,
-        load_assignment: {
-          cluster_name: 'to',
-          endpoints: [
-            {
-              lb_endpoints: [
-                { endpoint: { address: { socket_address: { address: server, port_value: PORTS.plain } } } },
-              ],
-            },
-          ],
-        },
-      },
-    ],
-  },
-})
 
 export const l7: Section = {
   name: 'l7',
@@ -158,7 +89,7 @@ async function measure(lab: Lab, envoy: string, running: Lines[], report: (figur
       ...['-n', 'kube-system', 'exec', 'ds/cilium-envoy', '--'],
       envoy,
       '--config-yaml',
-      JSON.stringify(plainProxy(server)),
+      JSON.stringify(plainProxy(PORTS.proxy, server, PORTS.plain)),
       '--concurrency',
       '2',
       '--use-dynamic-base-id',
@@ -301,19 +232,15 @@ async function measure(lab: Lab, envoy: string, running: Lines[], report: (figur
   await apply(
     ...Array.from({ length: 50 }, (_, i) => policy(`set-${i}`, 'server', 'client', false, 10_000 + i, `/set-${i}`)),
   )
-  await new Promise((resolve) => setTimeout(resolve, 3000))
-  const memory = await lab.kubectl([
-    '-n',
-    'kube-system',
-    'exec',
-    'ds/cilium-envoy',
-    '--',
-    'sh',
-    '-c',
-    'grep VmRSS /proc/$(cat /var/run/cilium/envoy/pid)/status',
-  ])
+  for (let i = 0; i < 100; i++) {
+    const listeners = (await lab.cilium(node, ['envoy', 'admin', 'listeners'])).stdout
+    if (listeners.split('\n').filter((line) => line.includes('ingress-')).length >= 50) break
+  }
+  const status = 'cat /proc/$(cat /var/run/cilium/envoy/pid)/status'
+  const memory = await lab.kubectl(['-n', 'kube-system', 'exec', 'ds/cilium-envoy', '--', 'sh', '-c', status])
+  const megabytes = (field: string) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(memory)?.[1]) / 1024
   report(absolute('kernel maps grow for each set of rules by', ((await mapBytes(lab)) - before) / 50, 'bytes', 2048))
-  report(absolute('memory of Envoy with 50 sets of rules', Number(/\d+/.exec(memory)?.[0]) / 1024, 'MB'))
-
+  report(absolute('memory of Envoy with 50 sets of rules', megabytes('VmRSS'), 'MB'))
+  report(absolute('of that its own, the rest is its program', megabytes('RssAnon'), 'MB'))
   kube.close()
 }

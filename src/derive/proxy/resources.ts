@@ -160,21 +160,23 @@ function partsOf(l: ListenerSpec, chains: readonly Chain[], secretOf: SecretOf):
         request_headers_to_remove: ['x-forwarded-proto', 'x-envoy-external-address'],
       },
     })
+    const anew = c.lists.flat().every((e) => e.tls?.originating)
     const filters = [...c.names.map(serversOf), { name: 'http', typed_config: connections(l, name) }]
     out.push({
       ...(c.name === '' ? {} : { name: c.name }),
       ...match,
       filters,
-      ...(socket ? { transport_socket: downstreamTls(socket.common, socket.checked) } : {}),
+      ...(socket ? { transport_socket: downstreamTls(socket.common, socket.checked, anew) } : {}),
     })
   }
   return { chains: out, resources, missing }
 }
 
-const downstreamTls = (common: Json, checked: boolean): Json => ({
+/** `anew`: to the server goes TLS, by which HTTP/2 can be agreed; what is plain there is HTTP/1.1, as most servers speak it. */
+const downstreamTls = (common: Json, checked: boolean, anew: boolean): Json => ({
   name: 'envoy.transport_sockets.tls',
   typed_config: extension('transport_sockets.tls.v3.DownstreamTlsContext', {
-    common_tls_context: { ...common, alpn_protocols: ['h2', 'http/1.1'] },
+    common_tls_context: { ...common, alpn_protocols: [...(anew ? ['h2'] : []), 'http/1.1'] },
     ...(checked ? { require_client_certificate: true } : {}),
   }),
 })

@@ -8,7 +8,7 @@ import { fresh, grpc, http, websocket } from './talk.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
 
-describe('HTTP rules', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/envoy.sh finds no Envoy' }, () => {
+describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy.sh finds no Envoy' }, () => {
   let lab: Lab
   let pods: Pods
   before(async () => {

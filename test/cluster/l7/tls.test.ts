@@ -9,7 +9,7 @@ import { ask, hostOf, httpPolicy, layer7Policy, type Pods, startPods, until } fr
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
 
-describe('rules about TLS', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/envoy.sh finds no Envoy' }, () => {
+describe('rules about TLS', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy.sh finds no Envoy' }, () => {
   let lab: Lab
   let pods: Pods
   let folder = ''
@@ -84,19 +84,29 @@ describe('rules about TLS', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/
     await apply(layer7Policy('names', 'egress', '443', { serverNames: ['good.example', '*.wild.example'] }))
     const [client, server] = first()
     await until('bad.example is closed', async () => (await status(client, server, 'bad.example')) === 0)
-    const monitor = lab.cilium(pods.clients[0]?.node ?? '', ['monitor', '--type', 'l7', '--timeout', '5'])
-    await new Promise((resolve) => setTimeout(resolve, 1500))
-    for (const name of ['good.example', 'bad.example', 'a.b.wild.example']) await status(client, server, name)
-    await ask(lab, client, `http://${server}:443/`)
-    const { stdout } = await monitor
     const by = (how: string) => `\\(${how} CiliumNetworkPolicy/default/names#spec.egress\\[0\\].toPorts\\[0\\]\\)`
-    for (const [verdict, what, how] of [
-      ['Forwarded', 'TLS to good.example', 'by'],
-      ['Denied', 'TLS to bad.example', 'no match in'],
-      ['Denied', 'TLS to a.b.wild.example', 'no match in'],
-      ['Denied', 'no name of a server', 'no match in'],
-    ] as const)
-      assert.match(stdout, new RegExp(`-> Request tls from .*role=client.* verdict ${verdict} ${what} ${by(how)}`))
+    const wanted = (
+      [
+        ['Forwarded', 'TLS to good.example', 'by'],
+        ['Denied', 'TLS to bad.example', 'no match in'],
+        ['Denied', 'TLS to a.b.wild.example', 'no match in'],
+        ['Denied', 'no name of a server', 'no match in'],
+      ] as const
+    ).map(
+      ([verdict, what, how]) => new RegExp(`-> Request tls from .*role=client.* verdict ${verdict} ${what} ${by(how)}`),
+    )
+    await until(
+      'all are told',
+      async () => {
+        const monitor = lab.cilium(pods.clients[0]?.node ?? '', ['monitor', '--type', 'l7', '--timeout', '5'])
+        await new Promise((resolve) => setTimeout(resolve, 1500))
+        for (const name of ['good.example', 'bad.example', 'a.b.wild.example']) await status(client, server, name)
+        await ask(lab, client, `http://${server}:443/`)
+        const { stdout } = await monitor
+        return wanted.every((line) => line.test(stdout))
+      },
+      60_000,
+    )
     await drop('names')
   })
 
@@ -153,6 +163,22 @@ describe('rules about TLS', { timeout: 300_000, skip: hasEnvoy ? false : 'tools/
     // A server that nobody vouches for gets nothing.
     await secret('cilium-secrets', 'believed', { 'ca.crt': 'later.crt' })
     await until('the server is not believed', async () => (await asked('/a', 'later')).status === 503)
+  })
+
+  it('of both ends are asked where that of the client ends TLS, on the same node and across nodes', async () => {
+    const terminatingTLS = { secret: { namespace: 'default', name: 'shown' } }
+    await apply(layer7Policy('ends', 'egress', '80', { rules: { http: [{ path: '/(a|b)' }] }, terminatingTLS }))
+    await apply(httpPolicy('plain', 'ingress', [{ path: '/(a|c)' }]))
+    for (const { addresses } of pods.servers)
+      for (const address of addresses) {
+        const asked = async (path: string) => {
+          const trust = ['--resolve', `good.example:80:${hostOf(address)}`, '--cacert', file('later.crt')]
+          return (await ask(lab, first()[0], `https://good.example:80${path}`, trust)).status
+        }
+        await until('both are asked', async () => (await asked('/a')) === 200 && (await asked('/b')) === 403)
+        assert.equal(await asked('/c'), 403)
+      }
+    await drop('ends', 'plain')
   })
 
   it('keep what secrets hold to themselves', async () => {
