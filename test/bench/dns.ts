@@ -48,7 +48,7 @@ export const dns: Section = {
       await server.next()
       for (const pid of (await Cluster.of(lab)).processes(node, 'build/dns-proxy.js')) await goFirst(pid)
       await ran('ip', ['route', 'replace', 'local', WORLD, 'dev', 'lo'])
-      echo = new Lines([program, 'echo', String(ECHO_PORT)])
+      echo = new Lines([...first, program, 'echo', String(ECHO_PORT)])
       await echo.next()
       await measure(lab, report)
       await looks(lab, report)

@@ -199,7 +199,7 @@ static int flood(char **words)
 	return 0;
 }
 
-/* A look-up: asked at `since` (0: free), then waiting for the echo of its datagram. */
+/* A look-up: asked at `since` (0: free), then its datagram was sent at `since` and its echo has not come. */
 struct look {
 	uint64_t since;
 	unsigned number;
@@ -238,7 +238,9 @@ static int look(char **words)
 			struct look *l = &looks[m[0] % n];
 			if (!l->since || l->answered || m[1] != (l->number & 255) || (m[3] & 15))
 				continue;
-			times[got++] = now() - l->since;
+			uint64_t answered = now();
+			times[got++] = answered - l->since;
+			l->since = answered; /* the datagram has all its time, however late the answer was */
 			l->answered = 1;
 			memcpy(&to.sin_addr, m + size - 4, 4);
 			sendto(data, &l->number, sizeof(l->number), 0, (struct sockaddr *)&to, sizeof(to));
