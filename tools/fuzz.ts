@@ -14,8 +14,8 @@ if (!(cases >= 1000)) throw new Error('CASES is a number of at least 1000')
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 if (!Number.isInteger(seed)) throw new Error('SEED is a whole number')
 
-/** A history asks a thousand questions and more; that many histories find more than as many questions of fewer. */
-const histories = String(Math.ceil(cases / 300))
+/** A history asks a thousand questions and more; more histories find more than more questions of each. */
+const histories = String(Math.ceil(cases / 500))
 const sets = String(Math.max(1_000, Math.ceil(cases / 100)))
 
 const parts: readonly (readonly [name: string, file: string, settings: { readonly [name: string]: string }])[] = [
