@@ -193,7 +193,7 @@ export async function startAgent(
   envoy?.onChange(() => {
     for (const table of envoyTables) targets.reload(table)
   })
-  const kubeHealth = kube ? watchKube(db, kube, node.nodeName, scope.child('kube'), log, told.listed) : undefined
+  const kubeHealth = kube ? watchKube(db, kube, node.nodeName, scope.child('kube'), log, told) : undefined
 
   const notReady = (withKube = true): string => {
     if (!db.get(nodeFacts, 'node')) return withKube ? 'this node has no address or no pod prefix yet' : ''

@@ -49,7 +49,9 @@ export const overflowTarget = (kube: Kube, db: Database, node: string, told: Tol
 
 /** What the agent before has told of this node, read off the lists that the watches begin with. */
 export interface Told {
-  /** All objects of a kind, as a list has them. */
+  /** Whether lists of this kind are of use here. */
+  wants(resource: Resource): boolean
+  /** All objects of such a kind, as a list has them. */
   listed(resource: Resource, objects: readonly KubeObject[]): void
   rows(): readonly PolicyOverflow[]
 }
@@ -57,8 +59,8 @@ export interface Told {
 export function toldOf(node: string): Told {
   const byKind = new Map<string, readonly PolicyOverflow[]>()
   return {
+    wants: ({ kind }) => kind in resources,
     listed({ kind }, objects) {
-      if (!(kind in resources)) return
       const said = objects.flatMap((o) => {
         const condition = conditionOf(o, conditionType(node))
         const policy = `${kind}/${o.metadata.namespace ?? ''}/${o.metadata.name}`

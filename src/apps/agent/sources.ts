@@ -34,6 +34,7 @@ import { parseEndpointSlice, parseService } from '../../model/service.ts'
 import type { Database, Transaction } from '../../table/database.ts'
 import type { Table } from '../../table/definition.ts'
 import type { Log } from './log.ts'
+import type { Told } from './policy_events.ts'
 
 /** How the watches are doing, for `status`. */
 export interface KubeHealth {
@@ -55,8 +56,9 @@ export const podFinder =
   }
 
 /**
- * Every kind of object the agent follows, and the table it fills. Only this node's pods are asked for. `listed` is told of
- * the objects as the server has them, status and all, where the rows do not keep what is needed.
+ * Every kind of object the agent follows, and the table it fills. Only this node's pods are asked for. `told` gets
+ * the objects of the kinds it wants as the server has them, status and all; of others only the rows are kept, from the
+ * moment an object is read.
  */
 export function watchKube(
   db: Database,
@@ -64,7 +66,7 @@ export function watchKube(
   nodeName: string,
   scope: HealthScope,
   log: Log,
-  listed: (resource: Resource, objects: readonly KubeObject[]) => void = () => {},
+  told?: Told,
 ): KubeHealth {
   const failing = new Map<string, string>()
   const events = new Map<string, number>()
@@ -129,6 +131,7 @@ export function watchKube(
         kube,
         {
           resource,
+          read: (object) => ({ row: parsed(object), ...(told?.wants(resource) ? { object } : {}) }),
           backoffMs: [100, 5_000],
           ...(options.namespace ? { namespace: options.namespace } : {}),
           ...(options.fieldSelector ? { fieldSelector: options.fieldSelector } : {}),
@@ -136,11 +139,15 @@ export function watchKube(
         {
           replaced(objects) {
             count(objects.length)
-            listed(resource, objects)
+            if (told?.wants(resource))
+              told.listed(
+                resource,
+                objects.flatMap(({ object }) => object ?? []),
+              )
             commit((tx) => {
               tx.replace(
                 into,
-                objects.map(parsed).filter((row) => row !== undefined),
+                objects.flatMap(({ row }) => row ?? []),
               )
               tx.initialised(into)
             })
@@ -149,7 +156,7 @@ export function watchKube(
             count(changes.length)
             commit((tx) => {
               for (const { type, object } of changes) {
-                const row = parsed(object)
+                const { row } = object
                 if (row === undefined) continue
                 if (type === 'put') tx.put(into, row)
                 else tx.remove(into, into.key(row))

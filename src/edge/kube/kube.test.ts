@@ -70,6 +70,34 @@ test('a reflector lists once and then follows additions, changes and removals', 
   assert.equal(lists(), 1)
 })
 
+test('what is read of an object is all that a listener is told of it, in lists, changes and removals', async (t) => {
+  const server = await fakeServer()
+  const kube = openKube({ server: server.url })
+  const ending = new AbortController()
+  const told: string[] = []
+  server.put(pod('a'))
+  const done = reflect(
+    kube,
+    { resource: PODS, backoffMs: [1, 8], read: (o) => o.metadata.name },
+    {
+      replaced: (names) => void told.push(`all ${names.join()}`),
+      changed: (events) => void told.push(...events.map(({ type, object }) => `${type} ${object}`)),
+    },
+    ending.signal,
+  )
+  t.after(async () => {
+    ending.abort()
+    await done
+    kube.close()
+    await server.close()
+  })
+  await until('list', () => told.length === 1 && server.watchers() === 1)
+  server.put(pod('b'))
+  server.remove('a')
+  await until('changes', () => told.length === 3)
+  assert.deepEqual(told, ['all a', 'put b', 'remove a'])
+})
+
 test('a watch that ends or breaks is resumed at the last version without a new list', async (t) => {
   const { server, seen, start, lists } = await watching(t)
   start()

@@ -6,7 +6,7 @@ import { errorOf, isExpired } from './status.ts'
 
 export type WatchEvent<T> = { readonly type: 'put' | 'remove'; readonly object: T }
 
-/** What is told about one kind of object. Objects are as the server sent them. */
+/** What is told about one kind of object. Objects are as the server sent them, unless they are read before. */
 export interface Listener<T> {
   /** The whole truth at one version: at the start, and after the server forgot our place. */
   replaced(objects: readonly T[]): void
@@ -31,6 +31,11 @@ export interface ReflectOptions {
   readonly random?: () => number
 }
 
+export interface Reads<T, Item> {
+  /** What the listener is told of an object. Asked as objects come: nobody holds all of a long list as the server sent it. */
+  readonly read?: (object: T) => Item
+}
+
 const WATCH_SECONDS = 300
 /** Servers send a bookmark each minute; two may be missed. */
 const IDLE_MS = 150_000
@@ -46,12 +51,13 @@ interface Frame<T> {
  * Keeps the listener told of all objects of a kind until the signal aborts. Lists once; afterwards every interruption
  * resumes the watch at the last version seen, and only 410 Gone leads to another list.
  */
-export async function reflect<T extends KubeObject = KubeObject>(
+export async function reflect<T extends KubeObject = KubeObject, Item = T>(
   kube: Kube,
-  options: ReflectOptions,
-  listener: Listener<T>,
+  options: ReflectOptions & Reads<T, Item>,
+  listener: Listener<Item>,
   signal: AbortSignal,
 ): Promise<void> {
+  const { read = (object: T) => object as unknown as Item } = options
   const random = options.random ?? Math.random
   const [firstWait, longestWait] = options.backoffMs ?? [200, 30_000]
   const selectors: Query = { fieldSelector: options.fieldSelector, labelSelector: options.labelSelector } as Query
@@ -92,7 +98,7 @@ export async function reflect<T extends KubeObject = KubeObject>(
 
   async function list(): Promise<string> {
     // Version 0 is answered from the server's cache. After 410 that cache may be what was too old: then ask for the latest.
-    const objects: T[] = []
+    const objects: Item[] = []
     let next = ''
     for (;;) {
       const page = await kube.list<T>(options.resource, options.namespace, {
@@ -100,7 +106,7 @@ export async function reflect<T extends KubeObject = KubeObject>(
         limit: options.pageSize ?? 500,
         ...(next ? { continue: next } : listFresh ? {} : { resourceVersion: '0' }),
       })
-      for (const object of page.items) objects.push(object)
+      for (const object of page.items) objects.push(read(object))
       next = page.continue
       if (next === '') {
         listFresh = false
@@ -112,7 +118,7 @@ export async function reflect<T extends KubeObject = KubeObject>(
   }
 
   async function watch(): Promise<void> {
-    const initial: T[] | undefined = synced ? undefined : []
+    const initial: Item[] | undefined = synced ? undefined : []
     const ending = new AbortController()
     const stop = () => ending.abort()
     signal.addEventListener('abort', stop, { once: true })
@@ -146,8 +152,8 @@ export async function reflect<T extends KubeObject = KubeObject>(
     }
   }
 
-  function take(frames: readonly Frame<T>[], initial: T[] | undefined): void {
-    const events: WatchEvent<T>[] = []
+  function take(frames: readonly Frame<T>[], initial: Item[] | undefined): void {
+    const events: WatchEvent<Item>[] = []
     let failure: Error | undefined
     for (const { type, object } of frames) {
       if (type === 'ERROR') {
@@ -161,9 +167,9 @@ export async function reflect<T extends KubeObject = KubeObject>(
           listener.replaced(initial)
         }
       } else if (type === 'ADDED' || type === 'MODIFIED') {
-        if (initial && !synced) initial.push(object)
-        else events.push({ type: 'put', object })
-      } else if (type === 'DELETED') events.push({ type: 'remove', object })
+        if (initial && !synced) initial.push(read(object))
+        else events.push({ type: 'put', object: read(object) })
+      } else if (type === 'DELETED') events.push({ type: 'remove', object: read(object) })
     }
     if (events.length > 0) listener.changed(events)
     if (failure) throw failure
