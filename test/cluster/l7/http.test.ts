@@ -187,19 +187,25 @@ describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy
     await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
     await settled('/b', 403)
     const server = pods.servers[0]
-    const monitor = lab.cilium(server?.node ?? '', ['monitor', '--type', 'l7', '--timeout', '4'])
-    await new Promise((resolve) => setTimeout(resolve, 1500))
     const url = `http://${server?.addresses[0]}`
-    await ask(lab, 'client-1', `${url}/a`)
-    await ask(lab, 'client-1', `${url}/b`)
-    const { stdout } = await monitor
-    assert.match(
-      stdout,
-      /-> Request http from .*k8s:role=client.* to .*k8s:role=server.*, identity \d+->\d+, verdict Forwarded GET http:\/\/\S+\/a => 200 \(by CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\].rules.http\[0\]\)/,
-    )
-    assert.match(
-      stdout,
-      /verdict Denied GET http:\/\/\S+\/b => 403 \(no match in CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\]\)/,
+    await until(
+      'both are told',
+      async () => {
+        const monitor = lab.cilium(server?.node ?? '', ['monitor', '--type', 'l7', '--timeout', '4'])
+        await new Promise((resolve) => setTimeout(resolve, 1500))
+        await ask(lab, 'client-1', `${url}/a`)
+        await ask(lab, 'client-1', `${url}/b`)
+        const { stdout } = await monitor
+        return (
+          /-> Request http from .*k8s:role=client.* to .*k8s:role=server.*, identity \d+->\d+, verdict Forwarded GET http:\/\/\S+\/a => 200 \(by CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\].rules.http\[0\]\)/.test(
+            stdout,
+          ) &&
+          /verdict Denied GET http:\/\/\S+\/b => 403 \(no match in CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\]\)/.test(
+            stdout,
+          )
+        )
+      },
+      60_000,
     )
     const { stdout: status } = await lab.cilium(server?.node ?? '', ['status'])
     assert.match(status, /Proxy Status: +OK, .* 1 redirects active on ports 10000-19999, Envoy: external/)
@@ -212,12 +218,17 @@ describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy
     const server = pods.servers[0]
     await lab.kubectl(['annotate', 'cnp', 'one', 'cilium-ts.io/policy-mode=audit'])
     await settled('/b', 200)
-    const monitor = lab.cilium(server?.node ?? '', ['monitor', '--type', 'policy-verdict', '--timeout', '4'])
-    await new Promise((resolve) => setTimeout(resolve, 1500))
-    await ask(lab, 'client-1', `http://${server?.addresses[0]}/b`)
-    assert.match(
-      (await monitor).stdout,
-      /state new .* audited: .*:80 tcp SYN .*ingress rule CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\]/,
+    await until(
+      'the connection is told',
+      async () => {
+        const monitor = lab.cilium(server?.node ?? '', ['monitor', '--type', 'policy-verdict', '--timeout', '4'])
+        await new Promise((resolve) => setTimeout(resolve, 1500))
+        await ask(lab, 'client-1', `http://${server?.addresses[0]}/b`)
+        return /state new .* audited: .*:80 tcp SYN .*ingress rule CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\]/.test(
+          (await monitor).stdout,
+        )
+      },
+      60_000,
     )
     await drop('one')
   })
