@@ -55,6 +55,8 @@ export function evaluator(
   /** A policy that only looks on asks requests nothing, and opens nothing that other policies' rules for requests close. */
   const looksOn = ({ entry }: Said): boolean =>
     entry.action === 'redirect' && entry.layer7?.kind !== 'dns' && !program.audit && isOpen(entry)
+  /** Whom it means, other rules may mean too, and before it. */
+  const localhost = said.findIndex(({ entry }) => entry.rule === localhostRule)
   const asks = outcomes.some((o) => o?.verdict === verdict.redirect)
   const redirects = new Map<string, Redirect>()
 
@@ -108,7 +110,7 @@ export function evaluator(
    */
   function seen(allowed: Outcome, by: Said, redirections: readonly Said[]): Outcome {
     const tls = redirections.some(({ entry: { layer7 } }) => layer7?.kind === 'http' && layer7.tls)
-    if (redirections.length === 0 || tls || by.entry.rule === localhostRule) return allowed
+    if (redirections.length === 0 || tls) return allowed
     return { ...allowed, verdict: verdict.redirect, redirect: together(redirections, by) }
   }
 
@@ -155,7 +157,7 @@ export function evaluator(
       } else if (passes(outcome)) {
         if (sure && would) return would
         if (sure)
-          return asks && outcome.verdict === verdict.allow
+          return asks && outcome.verdict === verdict.allow && !(localhost >= 0 && certain(localhost))
             ? seen(outcome, said[i] as Said, redirections(covering, k, certain, staged))
             : outcome
       } else if (entry.mode === 'audit') would ??= { ...outcome, verdict: verdict.audit }
