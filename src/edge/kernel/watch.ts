@@ -34,6 +34,8 @@ export interface DeviceWatch {
 
 const GROUPS = 0x1 | 0x10 | 0x100 | 0x40 | 0x400 // links, addresses and routes of both families
 const MSG_DONTWAIT = 0x40
+/** The queue is looked at so often whatever the event loop says of it. */
+const LOOK_MS = 1000
 const EAGAIN = errnoNumber('EAGAIN')
 const ENOBUFS = errnoNumber('ENOBUFS')
 const EINTR = errnoNumber('EINTR')
@@ -61,7 +63,7 @@ export function watchDevices(
     rows = next
     if (put.length > 0 || removed.length > 0) changed({ put, removed })
   }
-  const readable = watchReadable(events, () => {
+  const read = (): void => {
     try {
       let lost = false
       for (;;) {
@@ -72,19 +74,32 @@ export function watchDevices(
         else if (length < 0) throw new KernelError('netlink notifications', -length)
         else for (const message of decodeMessages(buffer.subarray(0, length))) state.apply(message)
       }
-      if (lost) state.reload(netlink)
+      if (lost) {
+        state.reload(netlink)
+        setImmediate(watchAgain)
+      }
       tell()
     } catch (error) {
       if (!options.failed) throw error
       options.failed(error)
     }
-  })
+  }
+  let readable: { close(): void } | undefined = watchReadable(events, read)
+  // A queue that overran is an error of its socket, on which the event loop looks at it no more.
+  function watchAgain(): void {
+    if (!readable) return
+    readable.close()
+    readable = watchReadable(events, read)
+  }
+  const timer = setInterval(read, LOOK_MS).unref()
   return {
     get rows() {
       return [...rows.values()]
     },
     close() {
-      readable.close()
+      clearInterval(timer)
+      readable?.close()
+      readable = undefined
       close(events)
       netlink.close()
     },

@@ -72,4 +72,10 @@ test('when more happens than the queue holds, the rows are still right', async (
   while (calls === 0) await new Promise((resolve) => setImmediate(resolve))
   const bridge = watch.rows.find((row) => row.name === 'kt-br')!
   assert.equal(bridge.addresses.filter((address) => address.startsWith('10.1.')).length, 1500)
+
+  // And what comes after is still heard of.
+  const before = calls
+  net.createLink(netlink, { kind: 'bridge', name: 'kt-later', up: true })
+  while (calls === before) await new Promise((resolve) => setTimeout(resolve, 10))
+  assert.ok(watch.rows.some((row) => row.name === 'kt-later'))
 })
