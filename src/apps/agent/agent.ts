@@ -108,7 +108,9 @@ export async function startAgent(
     links: join(text('bpf-root'), 'cilium/links'),
     cgroup: existsSync(cgroup) ? cgroup : '',
   }
-  const maps = openMaps(places, options)
+  const maps = openMaps(places, options, (name) =>
+    log('warning', `map ${name} is of another version and is made anew: new connections wait until it is filled`),
+  )
   const db = openDatabase(tables)
   db.seed(nodeFacts, readStoredFacts(`${stateDir}/state/node.json`))
   db.seed(proxyPorts, readStoredPorts(`${stateDir}/state/proxy_ports.json`))

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Config, configLayout, maps as contractMaps } from '../../../gen/contract.ts'
 import { address, parsePrefix } from '../../base/ip.ts'
 import { loadKept } from '../../edge/kernel/kept.ts'
 import { openPinned } from '../../edge/kernel/link.ts'
-import { mapInfo } from '../../edge/kernel/map.ts'
+import { type MapInfo, mapInfo } from '../../edge/kernel/map.ts'
 import { type LoadedObject, loadObject } from '../../edge/kernel/object.ts'
 import { close } from '../../edge/kernel/syscall.ts'
 import { gatewayMac, podMac } from '../../model/endpoint.ts'
@@ -21,26 +21,53 @@ export interface Places {
   readonly maps: string
 }
 
-/** The maps of the contract, pinned; they outlive the agent. */
-export function openMaps(places: Places, options: OptionValues): LoadedObject {
+/** The maps of the contract, pinned; they outlive the agent. `madeAnew` hears of those that could not be taken over. */
+export function openMaps(
+  places: Places,
+  options: OptionValues,
+  madeAnew: (map: string) => void = () => undefined,
+): LoadedObject {
   mkdirSync(places.maps, { recursive: true })
   const wanted: { [name: string]: number } = {
     cilium_flows: Number(options['bpf-ct-global-tcp-max']) + Number(options['bpf-ct-global-any-max']),
   }
   // A map keeps its size for as long as it is pinned: another size would mean another map, and every flow forgotten.
   const maxEntries: { [name: string]: number } = {}
-  for (const name of Object.keys(contractMaps)) {
-    const entries = pinnedSize(`${places.maps}/${name}`) ?? wanted[name]
+  for (const wants of Object.values<WantedMap>(contractMaps)) {
+    const { name } = wants
+    const path = `${places.maps}/${name}`
+    const pinned = pinnedInfo(path)
+    const takesOver = pinned !== undefined && isOfShape(pinned, wants)
+    // Programs of the version that made it hold it until they are replaced.
+    if (pinned && !takesOver) {
+      unlinkSync(path)
+      madeAnew(name)
+    }
+    const entries = takesOver ? pinned.maxEntries : wanted[name]
     if (entries !== undefined) maxEntries[name] = entries
   }
   return loadObject(join(places.objects, 'contract.o'), { pins: places.maps, maxEntries })
 }
 
-function pinnedSize(path: string): number | undefined {
+interface WantedMap {
+  readonly name: string
+  readonly type: number
+  readonly flags: number
+  readonly key?: { readonly size: number }
+  readonly value?: { readonly size: number }
+}
+
+const isOfShape = (info: MapInfo, wants: WantedMap): boolean =>
+  info.type === wants.type &&
+  info.flags === wants.flags &&
+  info.keySize === (wants.key?.size ?? 0) &&
+  info.valueSize === (wants.value?.size ?? 0)
+
+function pinnedInfo(path: string): MapInfo | undefined {
   const fd = openPinned(path)
   if (fd === undefined) return undefined
   try {
-    return mapInfo(fd).maxEntries
+    return mapInfo(fd)
   } finally {
     close(fd)
   }

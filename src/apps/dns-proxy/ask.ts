@@ -120,7 +120,9 @@ export function openUdpServers(): UdpServers {
       const length = receiveTry(client.fd, buffer, MSG_DONTWAIT)
       const asked = client.asked
       if (length < 0) {
+        // After an error the event loop looks at the socket no more.
         if (-length !== 11 && asked) end(client, asked, 'refused')
+        else if (-length !== 11) client.close()
         return
       }
       const bytes = buffer.subarray(0, length)
