@@ -76,7 +76,12 @@ const conditions: readonly (readonly [name: string, spec: object, status: 'True'
     'False',
     /^spec\.ingress\[0\]: .*make it a rule of its own/,
   ],
-  ['no-prefix', { ingress: [{ fromCIDR: ['10.0.0.0/88'] }] }, 'False', /^spec\.ingress\[0\]\.fromCIDR\[0\]: .*as in/],
+  [
+    'no-prefix',
+    { ingress: [{ fromCIDR: ['10.0.0.0/88'] }] },
+    'False',
+    /^spec\.ingress\[0\]\.fromCIDR\[0\]: .*the length is 0 to 32/,
+  ],
   [
     'outside',
     { ingress: [{ fromCIDRSet: [{ cidr: '10.0.0.0/8', except: ['11.0.0.0/9'] }] }] },
