@@ -279,3 +279,25 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
 }
 
 export const counterSize = counterLayout.size
+
+/** Pod A here, a pod of another node, that node. */
+export const A = { v4: '10.0.0.10', v6: 'fd00:10::10', identity: 1001, policy: 1 }
+export const remote = { v4: '10.0.1.30', v6: 'fd00:10:1::30', identity: 1003 }
+export const node2 = { v4: '192.168.1.2', v6: 'fd00:1::2' }
+
+/** Two nodes that know these, one by native routing and one by tunnel; pod A may send everything (table 1). */
+export function openBoth(): { readonly native: TestNode; readonly overlay: TestNode } {
+  const native = openNode()
+  const overlay = openNode({ tunnel: 1 })
+  for (const node of [native, overlay]) {
+    node.pod(devices.podA, A)
+    for (const own of ['192.168.1.1', 'fd00:1::1']) node.owner(own, { identity: 1, flags: 2 })
+    for (const other of [node2.v4, node2.v6]) node.owner(other, { identity: 6, flags: 4 })
+    node.table(1, { cells: [[['allow', 10]]] })
+  }
+  for (const pod of [remote.v4, remote.v6]) {
+    native.owner(pod, { identity: remote.identity })
+    overlay.owner(pod, { identity: remote.identity, node: address(node2.v4) })
+  }
+  return { native, overlay }
+}

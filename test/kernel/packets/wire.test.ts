@@ -4,25 +4,29 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { Action, Drop, EventFlags, Observation } from '../../../gen/contract.ts'
 import { address, printAddress } from '../../../src/base/ip.ts'
-import { devices, enterNamespace, openNode, TC_OK, TC_REDIRECT, TC_SHOT, type TestNode } from './node.ts'
+import {
+  A,
+  devices,
+  enterNamespace,
+  node2,
+  openBoth,
+  openNode,
+  remote,
+  TC_OK,
+  TC_REDIRECT,
+  TC_SHOT,
+  type TestNode,
+} from './node.ts'
 import { ethernet, icmp, icmpv6, ip, join, readIp, type Segment, tcp, u32, udp } from './packet.ts'
 
-const A = { v4: '10.0.0.10', v6: 'fd00:10::10', identity: 1001, policy: 1 }
-const remote = { v4: '10.0.1.30', v6: 'fd00:10:1::30', identity: 1003 }
-const node2 = { v4: '192.168.1.2', v6: 'fd00:1::2' }
 const EGRESS = 1
 
 let native: TestNode
 let overlay: TestNode
 before(() => {
   enterNamespace()
-  native = openNode()
-  overlay = openNode({ tunnel: 1 })
+  ;({ native, overlay } = openBoth())
   for (const node of [native, overlay]) {
-    node.pod(devices.podA, A)
-    for (const own of ['192.168.1.1', 'fd00:1::1']) node.owner(own, { identity: 1, flags: 2 })
-    for (const other of [node2.v4, node2.v6]) node.owner(other, { identity: 6, flags: 4 })
-    node.table(1, { cells: [[['allow', 10]]] })
     node.table(2, {
       columns: [[0, 80, 80]],
       classes: { [remote.identity]: 1, 6: 2 },
@@ -42,9 +46,6 @@ before(() => {
       ],
     })
   }
-  for (const pod of [remote.v4, remote.v6]) native.owner(pod, { identity: remote.identity })
-  overlay.owner(remote.v4, { identity: remote.identity, node: address(node2.v4) })
-  overlay.owner(remote.v6, { identity: remote.identity, node: address(node2.v4) })
 })
 beforeEach(() => {
   for (const node of [native, overlay]) {
