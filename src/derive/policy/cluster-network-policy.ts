@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import { nameProblem, normalName } from '../../model/names.ts'
+import { nameRequirement } from './dns.ts'
 import { podsWith, prefixOf } from './network-policy.ts'
 import { isPortName } from './ports.ts'
 import { child, elements, type Field, fields, isAbsent, problem, textOf, warning, wholeNumberOf } from './read.ts'
@@ -79,39 +81,28 @@ function parseRule(policy: string, at: Field, direction: Direction): readonly Ru
   const list = elements(child(at, side))
   if (list.length === 0 || list.length > atMost) problem(child(at, side), `needs 1 to ${atMost} peers`)
   const ports = parseProtocols(child(at, 'protocols'))
-  const peers: Peer[] = []
-  let unknown = false
-  for (const e of list) {
-    const found = parsePeer(e, direction, action)
-    if (found === undefined) unknown = true
-    else peers.push(...found)
-    if (found?.some((p) => p.kind !== 'labels') && ports !== 'all' && ports.some((p) => 'name' in p))
-      problem(
-        child(at, 'protocols'),
-        'only pods give names to ports',
-        'destinationNamedPort goes with namespaces and pods',
-      )
-  }
-  // A peer that is not understood matches nothing in an Accept, and makes a Deny of everything of the others.
-  const closed = unknown && action !== 'allow'
-  const key = `${policy}#${at.path}`
-  return [
-    {
-      key,
-      policy,
-      path: at.path,
-      direction,
-      action: closed ? 'deny' : action,
-      peers: closed ? 'all' : peers,
-      ports: closed ? 'all' : ports,
-    },
-  ]
+  const found = list.map((e) => parsePeer(e, direction, action))
+  const onlyPods = list.every((e) => ['namespaces', 'pods'].some((name) => !isAbsent(child(e, name))))
+  if (!onlyPods && ports !== 'all' && ports.some((p) => 'name' in p))
+    problem(
+      child(at, 'protocols'),
+      'only pods give names to ports',
+      'destinationNamedPort goes with namespaces and pods',
+    )
+  const said = { key: `${policy}#${at.path}`, policy, path: at.path, direction }
+  // A peer of a newer version of the kind matches nothing in an Accept, and makes a denial of everything of the others.
+  if (found.includes('unknown') && action !== 'allow') return [{ ...said, action: 'deny', peers: 'all', ports: 'all' }]
+  return [{ ...said, action, peers: found.flatMap((peers) => (peers === 'unknown' ? [] : peers)), ports }]
 }
 
-/** Undefined: nobody can tell yet who is meant. */
-function parsePeer(at: Field, direction: Direction, action: Rule['action']): readonly Peer[] | undefined {
-  const egress = ['nodes', 'networks', 'domainNames']
-  const name = onlyField(at, ['namespaces', 'pods', ...(direction === 'egress' ? egress : [])])
+function parsePeer(at: Field, direction: Direction, action: Rule['action']): readonly Peer[] | 'unknown' {
+  const names = ['namespaces', 'pods', ...(direction === 'egress' ? ['nodes', 'networks', 'domainNames'] : [])]
+  const closed = action === 'allow' ? 'matches nothing' : 'everything is denied'
+  if (isObject(at) && names.every((name) => isAbsent(child(at, name)))) {
+    warning(at, `not a peer that is known here: ${closed}`, `one of: ${names.join(', ')}`)
+    return 'unknown'
+  }
+  const name = onlyField(at, names)
   const pods = podPeer(at, name)
   if (pods) return [pods]
   if (name === 'nodes') {
@@ -126,15 +117,25 @@ function parsePeer(at: Field, direction: Direction, action: Rule['action']): rea
       const cidr = prefixOf(e)
       return cidr === undefined ? [] : [{ kind: 'cidr', cidr, except: [], block: true } as const]
     })
-  if (action !== 'allow') problem(child(at, name), 'domainNames is for Accept only')
-  for (const e of list)
-    if (!domainName.test(textOf(e)))
-      problem(e, `'${textOf(e)}' is not a domain name`, "as in 'a.example' or '*.example'")
-  warning(child(at, name), 'domain names are not enforced yet: this matches nothing')
-  return undefined
+  if (action !== 'allow') problem(child(at, name), 'domainNames is for Accept only', 'deny networks after it')
+  return list.flatMap((e) => parseDomainName(e) ?? [])
 }
 
+const isObject = ({ value }: Field): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
+
 const domainName = /^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$/
+
+/** As `toFQDNs` has it; here `*.` stands for one or more labels. */
+function parseDomainName(at: Field): Peer | undefined {
+  const text = textOf(at)
+  if (!domainName.test(text) || nameProblem(text.replace(/^\*\./, '')) !== undefined) {
+    problem(at, `'${text}' is not a domain name`, "as in 'a.example' or '*.example'")
+    return undefined
+  }
+  const name = normalName(text)
+  const rule = name.startsWith('*.') ? { matchPattern: `*${name}` } : { matchName: name }
+  return { kind: 'labels', requirements: [nameRequirement(rule)] }
+}
 
 function parseProtocols(at: Field): 'all' | readonly Port[] {
   if (isAbsent(at)) return 'all'
