@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "mounts.h"
+#include "paths.h"
 #include "program.h"
 
 static struct clone volumes[LIST_MAX];

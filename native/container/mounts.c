@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -14,18 +13,6 @@
 #include <unistd.h>
 
 #include "paths.h"
-
-char mount_step[512];
-
-int step(const char *format, ...)
-{
-	va_list list;
-
-	va_start(list, format);
-	vsnprintf(mount_step, sizeof(mount_step), format, list);
-	va_end(list);
-	return 0;
-}
 
 /* mount(2) takes a path: one through the descriptor's magic link can not be led astray by links in the root. */
 static int mount_in(int root, const char *target, const char *source, const char *type, unsigned long flags, const char *data)

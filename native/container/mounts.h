@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "spec.h"
+#include "step.h"
 
 #define IMAGE "/run/lab/image" /* in a node: the host's files, without mounts below */
 #define STAGE "/run/lab/stage" /* in a node: an empty directory, where a container's root is put together */
@@ -13,9 +14,7 @@ struct clone { /* a volume, taken from the node's mounts before the container le
 	const char *target;
 };
 
-/* All answer 0 or -1 with errno, and set `mount_step` to what was tried. */
-extern char mount_step[512];
-int step(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* All answer 0 or -1 with errno, and say by `step` what they tried. */
 
 /* Overlay of `lower` and a fresh tmpfs, mounted at `place`/root. */
 int overlay_root(const char *place, const char *lower);
@@ -27,7 +26,4 @@ int tmpfs_mount(int root, const char *target, const char *options);
  * types of a hostPath with "-or-create" for OrCreate. */
 int clone_volume(char *bind, struct clone *clone);
 int attach_clone(int root, const struct clone *clone);
-int link_file(int root, char *link);	 /* "target\x1fpath" */
-int write_file_in(int root, char *file); /* "path\x1fcontent" */
-int make_directory(int root, const char *path, int mode);
 int enter_root(int root);

@@ -22,6 +22,7 @@
 #include "enter.h"
 #include "frames.h"
 #include "mounts.h"
+#include "paths.h"
 #include "program.h"
 #include "sandbox.h"
 #include "session.h"

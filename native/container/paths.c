@@ -10,8 +10,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "mounts.h"
 #include "paths.h"
+#include "spec.h"
+#include "step.h"
 
 int open_in(int root, const char *path, int flags)
 {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { InvariantError } from '../base/assert.ts'
-import { openDatabase } from './database.ts'
 import { type AnyTable, allocate, deriveAll, deriveEach, type Table, table } from './definition.ts'
+import { openDatabase } from './open.ts'
 
 interface Pod {
   readonly name: string

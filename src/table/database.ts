@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { AnyTable, Read, Table } from './definition.ts'
 
-export { openDatabase } from './open.ts'
-
 /** A change of one row between two revisions. `before` or `after` is absent for an insertion or a removal. */
 export interface Change<Row> {
   readonly key: string
@@ -54,5 +52,3 @@ export interface Cursor<Row> {
   /** Ends the bookkeeping for this cursor. */
   close(): void
 }
-
-export type OpenDatabase = (tables: readonly AnyTable[]) => Database

@@ -3,8 +3,8 @@
 import { columnText } from '../../src/base/text.ts'
 import { manualRuntime } from '../../src/edge/runtime/manual.ts'
 import { reconciliation } from '../../src/edge/runtime/reconcile.ts'
-import { openDatabase } from '../../src/table/database.ts'
 import { deriveAll, deriveEach, type Table, table } from '../../src/table/definition.ts'
+import { openDatabase } from '../../src/table/open.ts'
 import type { Outcome } from '../../src/table/target.ts'
 
 interface Pod {

@@ -49,10 +49,6 @@ export const contentOf = (path: string): string => readFileSync(join(root, path)
 /** What a module imports: packages by name, other modules as paths from the top of the checkout. */
 export const importsOf = (path: string): readonly string[] => importsIn(path, contentOf(path))
 
-/** The same without what is gone once types are stripped. */
-export const runtimeImportsOf = (path: string): readonly string[] =>
-  importsIn(path, contentOf(path).replace(/^\s*(?:import|export)\s+type\s[^'"`;=()]*?\sfrom\s+['"][^'"]+['"]/gm, ''))
-
 const importsIn = (path: string, text: string): readonly string[] =>
   specifiersIn(text).map((specifier) =>
     specifier.startsWith('.') ? normalize(join(dirname(path), specifier)) : specifier,

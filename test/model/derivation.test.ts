@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Change, type Database, openDatabase } from '../../src/table/database.ts'
+import type { Change, Database } from '../../src/table/database.ts'
 import type { AnyTable, Table } from '../../src/table/definition.ts'
+import { openDatabase } from '../../src/table/open.ts'
 import {
   allowed,
   apply,

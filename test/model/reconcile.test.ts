@@ -5,8 +5,9 @@ import fc from 'fast-check'
 import { equal } from '../../src/base/equal.ts'
 import { manualRuntime } from '../../src/edge/runtime/manual.ts'
 import { type Reconciliation, reconciliation } from '../../src/edge/runtime/reconcile.ts'
-import { type Database, openDatabase } from '../../src/table/database.ts'
+import type { Database } from '../../src/table/database.ts'
 import type { Table } from '../../src/table/definition.ts'
+import { openDatabase } from '../../src/table/open.ts'
 import {
   type Allowed,
   allowed,

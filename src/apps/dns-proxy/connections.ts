@@ -2,7 +2,7 @@
 import net from 'node:net'
 import { parseAddress } from '../../base/ip.ts'
 import { nodeAddresses } from './ask.ts'
-import type { ListenerPart, Served } from './listeners.ts'
+import type { ListenerPart, Served } from './listener.ts'
 import { type Service, upMark } from './serve.ts'
 import { openTcpServer, type ServedClient, serveClient } from './stream.ts'
 

@@ -3,7 +3,7 @@ import { datagramReader, datagramWriter, type Received, type Sent } from '../../
 import { close, watchReadable } from '../../edge/kernel/syscall.ts'
 import { openRawUdp } from '../../edge/kernel/transparent.ts'
 import { openUdpServers } from './ask.ts'
-import type { ListenerPart, Served } from './listeners.ts'
+import type { ListenerPart, Served } from './listener.ts'
 import { downMark, type Service, upMark } from './serve.ts'
 
 /** Largest question by UDP; one with a cookie, padding and all has some hundreds of bytes. */

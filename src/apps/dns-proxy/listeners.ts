@@ -6,6 +6,7 @@ import type { DnsListenerRow } from '../../model/proxy.ts'
 import { openConnections, type ServedStream } from './connections.ts'
 import { openDatagrams } from './datagrams.ts'
 import type { KeptSockets } from './kept.ts'
+import type { ListenerPart, Served } from './listener.ts'
 import { downMark, type Service } from './serve.ts'
 
 export interface Families {
@@ -24,22 +25,6 @@ export interface Listeners {
   /** Connections of clients. */
   readonly clients: number
   readonly notAsked: number
-  close(): void
-}
-
-/** One socket of a listener. */
-export interface ListenerPart {
-  readonly file: number
-  readonly family: 4 | 6
-  readonly port: number
-  /** The rules of now. */
-  current(): DnsListenerRow
-}
-
-/** A socket whose questions are answered. */
-export interface Served {
-  /** Takes no more of them. */
-  leave(): void
   close(): void
 }
 

@@ -10,13 +10,14 @@ import { openDatabase } from '../../table/open.ts'
 import { ipcacheRows } from '../addresses/tables.ts'
 import { interfaceRows } from '../interfaces/tables.ts'
 import { identityLabels } from '../labels/tables.ts'
+import type { Known } from '../policy/asked.ts'
+import type { Decision } from '../policy/decision.ts'
 import { decisions, policyNumbers, policyPlaces, policyRows } from '../policy/decisions.ts'
-import { subjectKey } from '../policy/program.ts'
+import { type Program, subjectKey } from '../policy/program.ts'
 import { endpointRoutes, nodeRoutes } from '../routing/tables.ts'
 import { hostPortFrontends, wantedFrontends } from '../services/tables.ts'
 import { ciliumEndpointObjects, endpointStatus } from '../status/tables.ts'
 import { tables } from '../tables.ts'
-import { type Compiled, nothingCompiled } from './judge.ts'
 import { type Member, namespaceNamed, type Objects, policyTables } from './objects.ts'
 
 /** Pods that policy can not tell apart: one subject of derive/policy, and who is in it. */
@@ -74,6 +75,22 @@ function reachesNoKernel(all: readonly AnyTable[]): readonly AnyTable[] {
   }
   return all.filter((t) => !left.has(t))
 }
+
+/** Programs compiled so far. A cluster has many more subjects than a node, and a question asks two of them. */
+export interface Compiled {
+  revision: number
+  readonly decisions: Map<string, Decision>
+  known: Known | undefined
+  /** The state this one was made of, and which programs it shares with it. */
+  readonly before: { readonly cluster: Cluster; readonly same: (program: Program) => boolean } | undefined
+}
+
+export const nothingCompiled = (before?: Compiled['before']): Compiled => ({
+  revision: -1,
+  decisions: new Map(),
+  known: undefined,
+  before,
+})
 
 /** Opens the cluster that the objects describe. */
 export function openCluster(objects: Objects, numbers: Map<string, number> = new Map()): Cluster {

@@ -10,24 +10,8 @@ import { type Program, peerKey } from '../policy/program.ts'
 import { programs, subjectPrograms } from '../policy/programs.ts'
 import type { Direction } from '../policy/rule.ts'
 import { selections } from '../policy/selections.ts'
-import type { Cluster, Group } from './cluster.ts'
+import { type Cluster, type Compiled, type Group, nothingCompiled } from './cluster.ts'
 import type { Objects } from './objects.ts'
-
-/** Programs compiled so far. A cluster has many more subjects than a node, and a question asks two of them. */
-export interface Compiled {
-  revision: number
-  readonly decisions: Map<string, Decision>
-  known: Known | undefined
-  /** The state this one was made of, and which programs it shares with it. */
-  readonly before: { readonly cluster: Cluster; readonly same: (program: Program) => boolean } | undefined
-}
-
-export const nothingCompiled = (before?: Compiled['before']): Compiled => ({
-  revision: -1,
-  decisions: new Map(),
-  known: undefined,
-  before,
-})
 
 /** What decides for a group in one direction. */
 export interface Judge {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openDatabase } from '../../table/database.ts'
 import { table } from '../../table/definition.ts'
+import { openDatabase } from '../../table/open.ts'
 import { statusTable } from '../../table/status.ts'
 import type { Outcome, Target } from '../../table/target.ts'
 import { manualRuntime } from './manual.ts'

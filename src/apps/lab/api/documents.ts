@@ -7,7 +7,7 @@ import { builtinResources } from '../../../protocol/kubeapi/resources.ts'
 import { StatusError } from '../../../protocol/kubeapi/status.ts'
 import { servedKinds } from './kinds.ts'
 import { type Call, sendJson } from './message.ts'
-import type { ServerOptions } from './server.ts'
+import type { ServerOptions } from './options.ts'
 import type { Store } from './store.ts'
 
 const json = 'application/json'

@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { badRequest } from '../../../protocol/kubeapi/status.ts'
 import type { ObjectCall } from './objects.ts'
-import type { ServerOptions } from './server.ts'
+import type { ServerOptions } from './options.ts'
 import type { LogOptions } from './streams.ts'
 import { findTarget } from './target.ts'
 

@@ -5,37 +5,18 @@ import { createSecureServer, type Http2SecureServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import type { Clock } from '../../../base/time.ts'
 import { badRequest, StatusError } from '../../../protocol/kubeapi/status.ts'
-import type { Access } from './access.ts'
-import type { Crds } from './crds.ts'
 import { sendDiscovery, sendOpenApi } from './documents.ts'
 import { findKind } from './kinds.ts'
 import { sendLog } from './logs.ts'
 import { type Call, type Incoming, type Outgoing, sendJson, sendStatus, sendText, statusOf, urlOf } from './message.ts'
 import { createObject, deleteObjects, getObjects, type ObjectCall, patchObject, replaceObject } from './objects.ts'
-import type { KeyPair } from './pki.ts'
+import type { ServerOptions } from './options.ts'
 import { answerReview } from './reviews.ts'
 import { parseRoute, type Route } from './route.ts'
-import type { Store } from './store.ts'
 import { acceptUpgrade, isStream } from './streaming.ts'
-import type { FindKubelet } from './streams.ts'
 import { subresource } from './subresources.ts'
 import { watchObjects } from './watching.ts'
-
-export interface ServerOptions {
-  readonly store: Store
-  readonly crds: Crds
-  readonly clock: Clock
-  readonly access: Access
-  readonly tls: KeyPair
-  /** The authority's certificate, PEM; client certificates of it are accepted. */
-  readonly authority: string
-  readonly address: string
-  /** 0 takes a free one. */
-  readonly port: number
-  readonly findKubelet: FindKubelet
-}
 
 export interface ApiServer {
   readonly port: number

@@ -15,7 +15,7 @@ import {
   sendObject,
   writeOptions,
 } from './objects.ts'
-import type { ServerOptions } from './server.ts'
+import type { ServerOptions } from './options.ts'
 import type { Draft } from './store.ts'
 
 const noMethod = () =>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { KubeObject } from '../../../protocol/kubeapi/object.ts'
 import { badRequest, notFound } from '../../../protocol/kubeapi/status.ts'
+import type { ServerOptions } from './options.ts'
 import type { Route } from './route.ts'
-import type { ServerOptions } from './server.ts'
 import type { KubeletStreams, PodRef } from './streams.ts'
 
 interface Pod extends KubeObject {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 import { rmSync } from 'node:fs'
 import { sameJson } from '../../../protocol/kubeapi/object.ts'
 import { isReason } from '../../../protocol/kubeapi/status.ts'
@@ -6,13 +7,13 @@ import { makeCgroups, removeCgroups } from './cgroups.ts'
 import { hostnameOf, logDirectory, writePodFiles } from './container.ts'
 import type { NodeContext, PodContext } from './context.ts'
 import type { PodFacts } from './environment.ts'
+import { runInside } from './inside.ts'
 import { type ContainerLife, containerLife, type Kind, unstarted } from './lifecycle.ts'
 import { lastLines } from './logs.ts'
 import type { Container, Pod } from './manifest.ts'
 import type { Program } from './node.ts'
 import { addSandbox, CniError, dropSandbox, removeSandbox, type Sandbox } from './sandbox.ts'
 import { type PodFindings, podStatus } from './status.ts'
-import { runInside } from './streams.ts'
 import { podDirectory, prepareVolume, type ReadyVolume, volumesOf } from './volumes.ts'
 
 export interface PodLife {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Duplex, Writable } from 'node:stream'
-import type { Scope } from '../../../base/scope.ts'
 import { badRequest, StatusError } from '../../../protocol/kubeapi/status.ts'
 import type { KubeletStreams, LogOptions, PodRef, ProcessStreams } from '../api/streams.ts'
-import { logDirectory, type Made } from './container.ts'
+import { logDirectory } from './container.ts'
 import type { ContainerLife } from './lifecycle.ts'
 import { readLog } from './logs.ts'
 import type { LabNode, Program } from './node.ts'
@@ -120,29 +119,6 @@ export function kubeletStreams(node: LabNode, find: (uid: string) => PodLife | u
     }
     for await (const data of readLog(path, options, () => life?.running() === undefined)) streams.stdout?.write(data)
   }
-}
-
-/** A command in a running container, its output (the first 10 KiB) and exit code. Throws when it takes too long. Milliseconds. */
-export async function runInside(
-  node: LabNode,
-  scope: Scope,
-  current: { readonly program: Program; readonly made: Made } | undefined,
-  command: readonly string[],
-  timeout: number,
-): Promise<{ code: number; output: string }> {
-  if (!current) throw new Error('the container is not running')
-  const program = await node.exec({ ...current.made.inside, pid: current.program.pid, arg: command })
-  let output = ''
-  let late = false
-  program.onOutput((_, data) => (output.length < 10_240 ? (output += data) : undefined))
-  const cancel = scope.after('exec timeout', timeout, () => {
-    late = true
-    program.close()
-  })
-  const { code } = await program.ended
-  cancel()
-  if (late) throw new Error(`command timed out after ${timeout / 1000}s`)
-  return { code, output }
 }
 
 /** Slows the program down when the client does not keep up. */
