@@ -9,16 +9,25 @@ import {
   type Layout,
 } from '../../../gen/contract.ts'
 import { address } from '../../base/ip.ts'
+import type { Scope } from '../../base/scope.ts'
 import { COMMAND } from '../../edge/kernel/bpf.ts'
 import { BpfMap, contractMap } from '../../edge/kernel/map.ts'
 import type { LoadedObject } from '../../edge/kernel/object.ts'
 import { Attribute, bpf } from '../../edge/kernel/syscall.ts'
 import type { OptionValues } from '../../model/options.ts'
 
+/** Between sweeps of the flow table, unless `conntrack-gc-interval` says otherwise. */
+const SWEEP_SECONDS = 30
+
 export interface Sweep {
   readonly flows: number
   readonly deleted: number
   readonly ms: number
+}
+
+export interface Sweeps {
+  readonly runs: number
+  readonly last: Sweep
 }
 
 const TCP = 6
@@ -27,6 +36,24 @@ const BOTH_CLOSED = 3
 const PIECE = 2048
 /** A connection both ends have closed is kept so long for stray packets, seconds. */
 const CLOSED_SECONDS = 10
+
+/** Sweeps the flow table time and again while the scope lives; `clock` is the program that tells its time, once loaded. */
+export function keepSweeping(
+  scope: Scope,
+  maps: LoadedObject,
+  options: OptionValues,
+  clock: () => number | undefined,
+): Sweeps {
+  const sweeps = { runs: 0, last: { flows: 0, deleted: 0, ms: 0 } }
+  const sweep = flowSweeper(maps, options)
+  scope.every('flow sweep', (Number(options['conntrack-gc-interval']) || SWEEP_SECONDS) * 1000, async () => {
+    const program = clock()
+    if (program === undefined) return
+    sweeps.last = await sweep(program)
+    sweeps.runs++
+  })
+  return sweeps
+}
 
 /**
  * Removes flows that are over. The datapath itself does not take an entry that is too old for an answer, so this only

@@ -10,10 +10,11 @@ import type { Cni } from '../cni.ts'
 import type { Datapath, DatapathPlaces } from '../datapath.ts'
 import type { Drift } from '../drift.ts'
 import type { LogEntry } from '../endpoint_log.ts'
-import type { Sweep } from '../flows.ts'
+import type { Sweeps } from '../flows.ts'
 import type { Log } from '../log.ts'
 import type { Monitor } from '../monitor.ts'
 import type { Names } from '../names.ts'
+import type { NotReady } from '../readiness.ts'
 import type { RequestLog } from '../requests.ts'
 import type { Revisions } from '../revisions.ts'
 import type { AgentSettings } from '../settings.ts'
@@ -39,9 +40,8 @@ export interface Parts {
   readonly names: Names
   readonly revisions: Revisions
   readonly endpointLog: (attachment: string) => readonly LogEntry[]
-  readonly sweeps: { readonly runs: number; readonly last: Sweep }
-  /** Why pods can not be started at present; '' if they can. `withKube` false: leaving out what Kubernetes has yet to say. */
-  readonly notReady: (withKube?: boolean) => string
+  readonly sweeps: Sweeps
+  readonly notReady: NotReady
   readonly log: Log
   /** How the configuration was changed since the start. */
   readonly drift: () => Drift
