@@ -2,29 +2,10 @@
 /** A lab for tests and benches, driven as a user drives it: `bin/cilium-lab` and the real kubectl. */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { type Ran, ran } from './ran.ts'
 
 const run = promisify(execFile)
 const launcher = 'bin/cilium-lab'
-
-export interface Ran {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs a program to its end; never throws for an exit code. */
-export async function ran(program: string, args: readonly string[], input = '', env = process.env): Promise<Ran> {
-  const child = run(program, args, { maxBuffer: 1 << 26, env })
-  child.child.stdin?.on('error', () => {})
-  child.child.stdin?.end(input)
-  try {
-    return { code: 0, ...(await child) }
-  } catch (e) {
-    const { code, stdout, stderr } = e as { code: number | string; stdout: string; stderr: string }
-    if (typeof code !== 'number') throw e
-    return { code, stdout, stderr }
-  }
-}
 
 export class Lab {
   readonly name: string

@@ -5,7 +5,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Lab, ran } from '../lab.ts'
+import { Lab } from '../lab.ts'
+import { ran } from '../ran.ts'
 import { absolute, median, quantile, type Section } from './figure.ts'
 import { sleepers } from './manifests.ts'
 

@@ -2,7 +2,8 @@
 /** Questions through the DNS proxy, against asking the same server at another port, slice by slice in turns. */
 import { join } from 'node:path'
 import { Cluster } from '../cluster/faults/cluster.ts'
-import { Lab, ran } from '../lab.ts'
+import { Lab } from '../lab.ts'
+import { ran } from '../ran.ts'
 import { absolute, type Figure, median, type Section } from './figure.ts'
 import { first, goFirst, Lines } from './load.ts'
 

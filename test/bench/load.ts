@@ -3,7 +3,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { ran } from '../lab.ts'
+import { ran } from '../ran.ts'
 
 export type Verb = 'rr' | 'crr' | 'urr' | 'blast' | 'denied' | 'flows' | 'last' | 'stream'
 const program = 'build/netbench'

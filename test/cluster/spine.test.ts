@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
-import { Lab, ran } from '../lab.ts'
+import { Lab } from '../lab.ts'
+import { ran } from '../ran.ts'
 
 const land = [
   'curl',

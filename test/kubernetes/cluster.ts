@@ -2,6 +2,7 @@
 /** The test cluster: a machine for the control plane, machines for nodes, a bridge between them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { ran } from '../ran.ts'
 import { images } from './build.ts'
 import { containerdConfig, controlPrograms, kubeletConfig, userConfig, writeCredentials } from './config.ts'
 import { tryKubectl } from './kubectl.ts'
@@ -20,7 +21,7 @@ import {
   release,
   state,
 } from './places.ts'
-import { alive, childrenOf, ended, output, processesWith, ran, started, until } from './run.ts'
+import { alive, childrenOf, ended, output, processesWith, started, until } from './run.ts'
 
 const script = join(import.meta.dirname, 'node.sh')
 /** A machine's name beyond its cluster. */

@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { findCgroup2 } from '../../src/edge/kernel/probe.ts'
+import { ran } from '../ran.ts'
 import { root } from './places.ts'
-import { output, ran, until } from './run.ts'
+import { output, until } from './run.ts'
 
 /** Debian's engine, unpacked but not installed: a package that is installed starts a service. */
 function engine(): string | undefined {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from 'node:path'
+import { type Ran, ran } from '../ran.ts'
 import { kubeconfig, root } from './places.ts'
-import { output, type Ran, ran } from './run.ts'
+import { output } from './run.ts'
 
 let path = ''
 const program = async (): Promise<string> => (path ||= (await output(join(root, 'tools/kubectl.sh'), ['34'])).trim())

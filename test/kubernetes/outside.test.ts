@@ -2,13 +2,14 @@
 /** What other machines get of nodes: ports that stand for pods and services, and what the host firewall leaves. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { ran } from '../ran.ts'
 import { build } from './build.ts'
 import { down, inMachine, up } from './cluster.ts'
 import { kubectl, tryKubectl } from './kubectl.ts'
 import { agentJson, inAgent } from './look.ts'
 import { hostAddress, machine, prefix6 } from './places.ts'
 import { install, ready } from './product.ts'
-import { ran, until } from './run.ts'
+import { until } from './run.ts'
 import { answers, apply, pod, podsReady } from './workloads.ts'
 
 const hostPort = 7080

@@ -1,31 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
-
-const execute = promisify(execFile)
-
-export interface Ran {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs a program to its end; an exit code is an answer, not an error. */
-export async function ran(program: string, args: readonly string[], input = '', env = process.env): Promise<Ran> {
-  const child = execute(program, args, { maxBuffer: 1 << 27, env })
-  child.child.stdin?.on('error', () => {})
-  child.child.stdin?.end(input)
-  try {
-    return { code: 0, ...(await child) }
-  } catch (e) {
-    const { code, stdout, stderr } = e as { code: number | string; stdout: string; stderr: string }
-    if (typeof code !== 'number') throw e
-    return { code, stdout, stderr }
-  }
-}
+import { ran } from '../ran.ts'
 
 /** Output of a program that must succeed. */
 export async function output(program: string, args: readonly string[], input = '', env = process.env): Promise<string> {

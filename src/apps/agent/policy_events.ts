@@ -3,29 +3,13 @@
 import type { PolicyOverflow } from '../../derive/policy/overflow.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import { conditionOf, putCondition } from '../../edge/kube/conditions.ts'
-import {
-  apiVersionOf,
-  CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
-  CILIUM_NETWORK_POLICIES,
-  CLUSTER_NETWORK_POLICIES,
-  EVENTS,
-  type KubeObject,
-  NETWORK_POLICIES,
-  type Resource,
-} from '../../edge/kube/resource.ts'
+import { apiVersionOf, EVENTS, type KubeObject, policyResources, type Resource } from '../../edge/kube/resource.ts'
 import { isAlreadyExists } from '../../edge/kube/status.ts'
 import { importedPrefix, type PolicyKind } from '../../model/policy.ts'
 import { ciliumClusterwideNetworkPolicies, ciliumNetworkPolicies, clusterNetworkPolicies } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 import type { Outcome, Target } from '../../table/target.ts'
 import { initialised } from './kube_objects.ts'
-
-const resources: { readonly [Kind in PolicyKind]: Resource } = {
-  NetworkPolicy: NETWORK_POLICIES,
-  CiliumNetworkPolicy: CILIUM_NETWORK_POLICIES,
-  CiliumClusterwideNetworkPolicy: CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
-  ClusterNetworkPolicy: CLUSTER_NETWORK_POLICIES,
-}
 
 /** The type under which a node says that it can not hold a policy; each node has its own. */
 export const conditionType = (node: string): string => `${node}/Enforced`
@@ -59,7 +43,7 @@ export interface Told {
 export function toldOf(node: string): Told {
   const byKind = new Map<string, readonly PolicyOverflow[]>()
   return {
-    wants: ({ kind }) => kind in resources,
+    wants: ({ kind }) => kind in policyResources,
     listed({ kind }, objects) {
       const said = objects.flatMap((o) => {
         const condition = conditionOf(o, conditionType(node))
@@ -76,7 +60,7 @@ const now = (): string => new Date().toISOString().replace(/\.[0-9]+Z$/, 'Z')
 
 async function condition(kube: Kube, node: string, policy: string, problem: string | undefined): Promise<void> {
   const [kind = '', namespace = '', name = ''] = policy.split('/')
-  const resource = resources[kind as PolicyKind]
+  const resource = policyResources[kind as PolicyKind]
   if (kind === 'NetworkPolicy' || name.startsWith(importedPrefix)) return
   const type = conditionType(node)
   const wanted =
@@ -96,7 +80,7 @@ async function tell(kube: Kube, node: string, { policy, problem }: PolicyOverflo
     kind: 'Event',
     metadata: { name: `${name}.${node}.not-enforced`.toLowerCase(), namespace: where },
     involvedObject: {
-      apiVersion: apiVersionOf(resources[kind as PolicyKind]),
+      apiVersion: apiVersionOf(policyResources[kind as PolicyKind]),
       kind,
       name,
       ...(namespace === '' ? {} : { namespace }),

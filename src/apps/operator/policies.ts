@@ -3,16 +3,7 @@
 import { conditionOf, type PolicyCondition, readPolicy } from '../../derive/policy/policies.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import { putCondition } from '../../edge/kube/conditions.ts'
-import {
-  apiVersionOf,
-  CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
-  CILIUM_NETWORK_POLICIES,
-  CLUSTER_NETWORK_POLICIES,
-  EVENTS,
-  type KubeObject,
-  NETWORK_POLICIES,
-  type Resource,
-} from '../../edge/kube/resource.ts'
+import { apiVersionOf, EVENTS, type KubeObject, policyResources } from '../../edge/kube/resource.ts'
 import { isAlreadyExists, isNotFound } from '../../edge/kube/status.ts'
 import { type PolicyKind, type PolicyObject, parsePolicyObject, policyKey } from '../../model/policy.ts'
 import { settings } from '../../model/rows.ts'
@@ -36,13 +27,7 @@ export interface PolicyDeed {
   readonly since: string
 }
 
-export const resourceOf: { readonly [Kind in PolicyKind]: Resource } = {
-  NetworkPolicy: NETWORK_POLICIES,
-  CiliumNetworkPolicy: CILIUM_NETWORK_POLICIES,
-  CiliumClusterwideNetworkPolicy: CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
-  ClusterNetworkPolicy: CLUSTER_NETWORK_POLICIES,
-}
-export const policyKinds = Object.keys(resourceOf) as readonly PolicyKind[]
+export const policyKinds = Object.keys(policyResources) as readonly PolicyKind[]
 
 /** One source table for each kind, because each is listed by itself. */
 export const judgedPolicies: { readonly [Kind in PolicyKind]: Table<JudgedPolicy> } = {
@@ -93,7 +78,7 @@ export function judge(kind: PolicyKind, object: KubeObject): JudgedPolicy | unde
   const found = status.conditions?.find((c) => c.type === 'Valid')
   return {
     policy: parsed.value,
-    apiVersion: object.apiVersion ?? apiVersionOf(resourceOf[kind]),
+    apiVersion: object.apiVersion ?? apiVersionOf(policyResources[kind]),
     said: found ?? {},
   }
 }
@@ -112,7 +97,7 @@ async function say(kube: Kube, { policy, apiVersion, condition, since }: PolicyD
   const namespace = policy.namespace === '' ? undefined : policy.namespace
   if (policy.kind !== 'NetworkPolicy') {
     const entry = { ...condition, lastTransitionTime: since || at }
-    await putCondition(kube, resourceOf[policy.kind], namespace, policy.name, entry)
+    await putCondition(kube, policyResources[policy.kind], namespace, policy.name, entry)
   }
   if (condition.reason === 'Valid') return
   const { kind, name, uid } = policy

@@ -2,7 +2,7 @@
 
 import type { Kube } from '../../edge/kube/client.ts'
 import { reflect } from '../../edge/kube/reflector.ts'
-import { CILIUM_NODES, type KubeObject, NODES, PODS, type Resource } from '../../edge/kube/resource.ts'
+import { CILIUM_NODES, type KubeObject, NODES, PODS, policyResources, type Resource } from '../../edge/kube/resource.ts'
 import { systemClock } from '../../edge/runtime/clock.ts'
 import { reconciliation } from '../../edge/runtime/reconcile.ts'
 import type { HealthScope } from '../../edge/runtime/scope.ts'
@@ -13,7 +13,7 @@ import type { Table } from '../../table/definition.ts'
 import { openDatabase } from '../../table/open.ts'
 import { collectEndpoints, collectNodes, identityCollector } from './collect.ts'
 import { readCrds, registerCrds } from './crds.ts'
-import { judge, judgedPolicies, policyDeeds, policyKinds, policyTarget, resourceOf } from './policies.ts'
+import { judge, judgedPolicies, policyDeeds, policyKinds, policyTarget } from './policies.ts'
 import { followSecrets, secretCopies, secretSources, secretTables, secretTarget } from './secrets.ts'
 import type { OperatorSettings } from './settings.ts'
 import { type AgentPod, agents, type Claim, claims, derivedTables, type NodeState, nodes } from './tables.ts'
@@ -78,7 +78,7 @@ export function runLeader(kube: Kube, settings: OperatorSettings, scope: HealthS
     watch('agents', PODS, agents, agentPod, settings.agentLabels)
     if (settings.secretsNamespace !== '')
       followSecrets(kube, db, ofSecrets.wantedSecrets, settings.secretsNamespace, scope, log)
-    for (const kind of policyKinds) watch(kind, resourceOf[kind], judgedPolicies[kind], (o) => judge(kind, o))
+    for (const kind of policyKinds) watch(kind, policyResources[kind], judgedPolicies[kind], (o) => judge(kind, o))
   })
 
   const now = () => new Date().toISOString().replace(/\.\d+Z$/, 'Z')

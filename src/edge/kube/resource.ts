@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { PolicyKind } from '../../model/policy.ts'
 
 /** A kind of object as the API serves it. */
 export interface Resource {
@@ -106,6 +107,14 @@ export const CLUSTER_NETWORK_POLICIES: Resource = {
   plural: 'clusternetworkpolicies',
   kind: 'ClusterNetworkPolicy',
   namespaced: false,
+}
+
+/** The kinds of policy objects. */
+export const policyResources: { readonly [Kind in PolicyKind]: Resource } = {
+  NetworkPolicy: NETWORK_POLICIES,
+  CiliumNetworkPolicy: CILIUM_NETWORK_POLICIES,
+  CiliumClusterwideNetworkPolicy: CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
+  ClusterNetworkPolicy: CLUSTER_NETWORK_POLICIES,
 }
 
 /** URL path of a collection, of one object, or of a subresource of it. Names are escaped. */

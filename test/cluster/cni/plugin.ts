@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Calls the CNI plugin of a lab's node as `cnitool` does: network configuration from disk, one plugin after the other. */
-import { type Lab, type Ran, ran } from '../../lab.ts'
+import type { Lab } from '../../lab.ts'
+import { type Ran, ran } from '../../ran.ts'
 
 export interface CniAnswer {
   readonly code?: number

@@ -6,7 +6,8 @@ import http from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Lab, type Ran, ran } from '../../lab.ts'
+import { Lab } from '../../lab.ts'
+import { type Ran, ran } from '../../ran.ts'
 
 export const steadyProgram = join(import.meta.dirname, '../../../build/steady')
 export const port = 7800

@@ -11,7 +11,7 @@ import { openPinned } from '../../../src/edge/kernel/link.ts'
 import { mapInfo } from '../../../src/edge/kernel/map.ts'
 import { loadObject } from '../../../src/edge/kernel/object.ts'
 import { close } from '../../../src/edge/kernel/syscall.ts'
-import { ran } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 import { Cluster, documents, faultsOf, pod, policy, port, steadyProgram } from './cluster.ts'
 
 const object = join(import.meta.dirname, '../../../build/bpf/contract.o')

@@ -6,7 +6,7 @@ import net from 'node:net'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { openEnvoy } from '../../../src/edge/envoy/control.ts'
 import type { EnvoyRow } from '../../../src/model/proxy.ts'
-import { ran } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 import { type Bench, openBench } from './envoy.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0

@@ -5,7 +5,8 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { Lab, ran } from '../../lab.ts'
+import { Lab } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 import { hostOf, inPod, until } from './pods.ts'
 
 const root = join(import.meta.dirname, '../../..')

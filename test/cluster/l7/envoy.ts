@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { AccessEntry } from '../../../src/edge/envoy/access.ts'
 import { bootstrap, runtimeResource, sockets } from '../../../src/edge/envoy/bootstrap.ts'
 import { type EnvoyControl, openEnvoy } from '../../../src/edge/envoy/control.ts'
-import { ran } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 
 export interface Bench {
   readonly control: EnvoyControl

@@ -2,7 +2,8 @@
 /** HTTP rules through a stock Envoy, as users see them: who gets what, whose address the server sees, what is told. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { Lab, ran } from '../../lab.ts'
+import { Lab } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 import { ask, hostOf, httpPolicy, type Pods, startPods, until } from './pods.ts'
 import { fresh, grpc, http, websocket } from './talk.ts'
 

@@ -2,7 +2,8 @@
 /** Clients and servers of the L7 tests: one of each on both nodes. */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { type Lab, ran } from '../../lab.ts'
+import type { Lab } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 
 const root = join(import.meta.dirname, '../../..')
 

@@ -10,7 +10,7 @@ import { it } from 'node:test'
 import { listenerRow } from '../../../src/derive/proxy/resources.ts'
 import { routesOf } from '../../../src/derive/proxy/routes.ts'
 import type { EnvoyRow } from '../../../src/model/proxy.ts'
-import { ran } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 import { openBench } from './envoy.ts'
 import { type Asked, meant, type Rules, randomAsked, randomFrom, randomRules } from './random.ts'
 

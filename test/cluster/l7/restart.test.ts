@@ -2,7 +2,8 @@
 /** What requests under L7 rules notice when the agent or Envoy goes and comes back. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { Lab, ran } from '../../lab.ts'
+import { Lab } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 import { ask, httpPolicy, type Pods, until } from './pods.ts'
 import { Restarts } from './restarts.ts'
 

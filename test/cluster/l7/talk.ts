@@ -2,7 +2,8 @@
 /** What curl can not do: one connection that lives on, gRPC, WebSocket; by talker.js inside the client's namespace. */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { type Lab, ran } from '../../lab.ts'
+import type { Lab } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const talker = (lab: Lab, client: string, args: readonly string[]): readonly string[] => [

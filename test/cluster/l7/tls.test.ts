@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { Lab, ran } from '../../lab.ts'
+import { Lab } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 import { ask, hostOf, httpPolicy, layer7Policy, type Pods, startPods, until } from './pods.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0

@@ -2,7 +2,8 @@
 /** The cluster's name server as a pod, following services of a real API; on a node's network, so that no datapath is needed. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { Lab, ran } from '../../lab.ts'
+import { Lab } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 
 const server = (api: URL) => `
 apiVersion: v1

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { Lab, ran } from '../../lab.ts'
+import { Lab } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 import { ask, hostOf, until } from '../l7/pods.ts'
 
 const root = join(import.meta.dirname, '../../..')

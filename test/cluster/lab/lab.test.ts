@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { after, describe, it } from 'node:test'
-import { Lab, type Ran, ran } from '../../lab.ts'
+import { Lab } from '../../lab.ts'
+import { type Ran, ran } from '../../ran.ts'
 
 const lab = (args: readonly string[]): Promise<Ran> => ran('bin/cilium-lab', args)
 

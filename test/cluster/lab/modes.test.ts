@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { Lab, ran } from '../../lab.ts'
+import { Lab } from '../../lab.ts'
+import { ran } from '../../ran.ts'
 
 const land = [
   'curl',

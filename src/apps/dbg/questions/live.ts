@@ -5,15 +5,12 @@ import { findAccess } from '../../../edge/kube/access.ts'
 import { type Kube, openKube } from '../../../edge/kube/client.ts'
 import {
   CILIUM_CIDR_GROUPS,
-  CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
-  CILIUM_NETWORK_POLICIES,
-  CLUSTER_NETWORK_POLICIES,
   ENDPOINT_SLICES,
   type KubeObject,
   NAMESPACES,
-  NETWORK_POLICIES,
   NODES,
   PODS,
+  policyResources,
   type Resource,
   SERVICES,
 } from '../../../edge/kube/resource.ts'
@@ -27,10 +24,7 @@ const kinds: readonly Resource[] = [
   PODS,
   SERVICES,
   ENDPOINT_SLICES,
-  NETWORK_POLICIES,
-  CILIUM_NETWORK_POLICIES,
-  CILIUM_CLUSTERWIDE_NETWORK_POLICIES,
-  CLUSTER_NETWORK_POLICIES,
+  ...Object.values(policyResources),
   CILIUM_CIDR_GROUPS,
 ]
 
