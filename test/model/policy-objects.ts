@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import fc from 'fast-check'
+import type { LearntAddress } from '../../src/model/names.ts'
 import type { Settings } from '../../src/model/settings.ts'
 import {
   type Any,
@@ -139,10 +140,27 @@ const options = fc.record<Options>({
   policyCidrMatchMode: rarely<Options['policyCidrMatchMode']>([], ['nodes'], ['pods'], ['nodes', 'pods'], ['none']),
 })
 
+/** Answers give names to addresses outside, and at times to a pod's or a node's, which stays who it is. */
+const learn = fc.uniqueArray(
+  fc.record({
+    address: fc.constantFrom(
+      ...['20.1.2.3', '20.9.9.9', '30.0.0.1', '99.0.0.1', '2001:db8::1', '2001:db9::1'],
+      ...['10.244.1.11', '192.168.0.2'],
+    ),
+    names: fc.uniqueArray(fc.constantFrom('a.io', 'b.io', 'x.a.io', 'y.x.a.io', 'c.org'), {
+      minLength: 1,
+      maxLength: 2,
+    }),
+  }),
+  { maxLength: 4, selector: (l) => l.address },
+)
+
 export interface Step {
   readonly configure?: Options
   readonly put?: Any
   readonly remove?: number
+  /** From now on exactly these addresses are known by names. */
+  readonly learn?: readonly LearntAddress[]
 }
 /** A history: objects come, are replaced and go, in any order. */
 export const history: fc.Arbitrary<readonly Step[]> = fc
@@ -156,6 +174,7 @@ function events(): fc.Arbitrary<readonly Step[]> {
       { weight: 5, arbitrary: policy.map((put): Step => ({ put })) },
       { weight: 1, arbitrary: referred.map((put): Step => ({ put })) },
       { weight: 1, arbitrary: fc.nat(20).map((remove): Step => ({ remove })) },
+      { weight: 1, arbitrary: learn.map((learn): Step => ({ learn })) },
     ),
     { minLength: 4, maxLength: 14 },
   )
@@ -171,7 +190,7 @@ export const churn = fc
           {
             endpointSelector: fc.constant({}),
             ingress: ciliumRules('from', 'nothing'),
-            ingressDeny: ciliumRules('from', 'nothing'),
+            ingressDeny: ciliumRules('from', 'nothing', true),
             egress: ciliumRules('to', 'nothing'),
           },
           { requiredKeys: ['endpointSelector', 'ingress'] },

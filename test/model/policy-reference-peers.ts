@@ -7,6 +7,8 @@ export interface RefPeer {
   readonly address?: string
   /** Outside the cluster: prefixes in Cilium's rules mean nobody else, unless an option says so. */
   readonly world?: true
+  /** What pods had asked for when they were told its address. */
+  readonly names?: readonly string[]
   /** A node itself, whose policies are those with a nodeSelector. */
   readonly isNode?: true
   /** Ports by name that the peer offers. */
@@ -46,6 +48,12 @@ export interface Question {
 export function clusterPeer(p: Any, who: RefPeer, q: Question): boolean {
   if (p['networks'])
     return meansAddress(who, q.options, true) && (p['networks'] as readonly string[]).some((c) => isInside(c, who))
+  if (p['domainNames'])
+    return (p['domainNames'] as readonly string[]).some((name) => {
+      const text = name.toLowerCase().replace(/[.]$/, '')
+      // Here a star is one label or more.
+      return meansName(text.startsWith('*.') ? `*${text}` : text, who)
+    })
   if (p['nodes']) return isNodeOf(o(p['nodes']), who, q.objects)
   if (who.labels['k8s:io.kubernetes.pod.namespace'] === undefined) return false
   const pods = o(p['pods'])
@@ -114,6 +122,7 @@ export function ciliumPeer(kind: string, p: unknown, namespace: string, { peer, 
     return has(String(p))
   }
   if (kind === 'CIDR') return meansAddress(peer, options, false) && isInside(String(p), peer)
+  if (kind === 'FQDNs') return meansName(String(o(p)['matchName'] ?? o(p)['matchPattern']), peer)
   if (kind === 'Nodes') return options.enableNodeSelectorLabels && isNodeOf(o(p), peer, objects)
   if (kind === 'Services') return services(o(p), namespace, objects).some((s) => behind(s, objects, peer))
   if (kind === 'CIDRSet') {
@@ -145,6 +154,16 @@ export function ciliumPeer(kind: string, p: unknown, namespace: string, { peer, 
   }
   return selector(s, peer, 'any', '')
 }
+
+/** Outside only: an address of a pod or node is theirs, whatever an answer says. */
+const meansName = (text: string, peer: RefPeer): boolean =>
+  peer.world === true &&
+  (peer.names ?? []).some((name) => {
+    const [want, got] = [text.split('.'), name.split('.')]
+    if (text === '*') return true
+    if (want[0] === '**') return got.length >= want.length && got.slice(1 - want.length).join() === want.slice(1).join()
+    return got.length === want.length && want.every((label, i) => label === '*' || label === got[i])
+  })
 
 const prefixed = (source: string, labels: Any): { readonly [label: string]: string } =>
   Object.fromEntries(Object.entries(labels).map(([k, v]) => [`${source}:${k}`, String(v)]))

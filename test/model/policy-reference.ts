@@ -39,7 +39,25 @@ export function reference(
 ): RefVerdict {
   if (options.enablePolicy === 'never') return 'allow'
   const objects = all.filter((object) => staged || modeOf(object) !== 'staged')
-  const asked = { objects, options, subject, direction, peer, packet }
+  const asked = { objects, options, subject, direction, peer, packet, lenient: false }
+  const found = answered(asked)
+  return found === 'allow' && isQuestion(asked) ? 'redirect' : found
+}
+
+/** What is asked of the DNS by pods that a ClusterNetworkPolicy means names for is seen by a proxy. */
+const isQuestion = (q: Question): boolean =>
+  q.direction === 'egress' &&
+  q.packet.port === 53 &&
+  ['UDP', 'TCP'].includes(q.packet.protocol) &&
+  q.objects.some(
+    ({ kind, spec }) =>
+      kind === 'ClusterNetworkPolicy' &&
+      clusterPeer(o(o(spec)['subject']), q.subject, q) &&
+      l(o(spec)['egress']).some((rule) => l(rule['to']).some((p) => p['domainNames'] !== undefined)),
+  )
+
+function answered(asked: Question): RefVerdict {
+  const { options } = asked
   const strict = decide({ ...asked, lenient: false })
   const told = (v: Decided): RefVerdict => (v === 'seen' || v === 'names' || v === 'names seen' ? 'redirect' : v)
   // A proxy can not only look on: where nothing shall be dropped it is not asked. Of names the answers are needed.
@@ -229,7 +247,7 @@ function asksOf(e: Any, isNode: boolean): Asks {
   const rules = o(e['rules'])
   if (rules['kafka'] !== undefined || e['listener'] !== undefined) return 'closed'
   const asks =
-    l(e['serverNames']).length > 0
+    l(e['serverNames']).length > 0 || e['terminatingTLS'] !== undefined || e['originatingTLS'] !== undefined
       ? 'tls'
       : l(rules['http']).length > 0
         ? 'requests'
@@ -244,7 +262,7 @@ function asksOf(e: Any, isNode: boolean): Asks {
 function ciliumRule(rule: Any, namespace: string, context: Context, asks: Asks): boolean {
   const { direction, subject, peer, packet, options } = context.q
   const side = direction === 'ingress' ? 'from' : 'to'
-  const kinds = ['Endpoints', 'Entities', 'CIDR', 'CIDRSet', 'Services', 'Nodes', 'Groups'].filter(
+  const kinds = ['Endpoints', 'Entities', 'CIDR', 'CIDRSet', 'Services', 'FQDNs', 'Nodes', 'Groups'].filter(
     (k) => rule[side + k] !== undefined,
   )
   const requires = l(rule[`${side}Requires`]).length > 0

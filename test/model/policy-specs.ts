@@ -115,13 +115,22 @@ const entity = fc.constantFrom(
   ...['all', 'world', 'world-ipv4', 'world-ipv6', 'cluster', 'cluster-mesh', 'host', 'remote-node', 'kube-apiserver'],
   ...['ingress', 'health', 'init', 'unmanaged', 'none'],
 )
+/** Names that addresses outside have at times: `policy-objects.ts`. */
+const fqdn = fc.constantFrom<Any>(
+  { matchName: 'a.io' },
+  { matchPattern: '*.io' },
+  { matchPattern: '**.io' },
+  { matchPattern: '*.a.io' },
+  { matchPattern: '*' },
+)
+const domainName = fc.constantFrom('a.io', '*.a.io', '*.x.a.io', 'B.io.')
 const nodeSelector = fc.constantFrom<Any>(
   {},
   { matchLabels: { role: 'a' } },
   { matchExpressions: [{ key: 'role', operator: 'NotIn', values: ['b'] }] },
   { matchExpressions: [{ key: 'zone', operator: 'DoesNotExist' }] },
 )
-const ciliumPeers = (side: 'from' | 'to') =>
+const ciliumPeers = (side: 'from' | 'to', denies: boolean) =>
   fc.oneof(
     fc.constant({}),
     fc.array(ciliumSelector, { maxLength: 2 }).map((v) => ({ [`${side}Endpoints`]: v })),
@@ -134,7 +143,12 @@ const ciliumPeers = (side: 'from' | 'to') =>
     selector.map((r) => ({ [`${side}Requires`]: [r] })),
     fc.array(nodeSelector, { maxLength: 2 }).map((v) => ({ [`${side}Nodes`]: v })),
     fc.constant({ [`${side}Groups`]: [{ aws: { region: 'r' } }] }),
-    side === 'to' ? fc.array(service, { minLength: 1, maxLength: 2 }).map((v) => ({ toServices: v })) : fc.constant({}),
+    ...(side === 'to'
+      ? [
+          fc.array(service, { minLength: 1, maxLength: 2 }).map((v) => ({ toServices: v })),
+          ...(denies ? [] : [fc.array(fqdn, { minLength: 1, maxLength: 2 }).map((v) => ({ toFQDNs: v }))]),
+        ]
+      : [fc.constant({})]),
   )
 /** Of HTTP and TLS: TCP, and ports that are named. */
 const proxiedPort = fc.oneof(
@@ -143,6 +157,9 @@ const proxiedPort = fc.oneof(
 )
 const proxiedPorts = (more: Any) =>
   fc.array(proxiedPort, { minLength: 1, maxLength: 2 }).map((ports): Any => ({ ports, ...more }))
+/** Nobody has the secrets: what ends or begins TLS leads to a listener all the same. */
+const terminatingTLS: Any = { secret: { name: 'shown' } }
+const originatingTLS: Any = { secret: { name: 'believed' }, trustedCA: 'ca.crt' }
 const http = (rule: Any): Any => ({ rules: { http: [rule] } })
 const beyondPorts = (side: 'from' | 'to', asks: 'requests' | 'closed') =>
   fc.oneof(
@@ -154,6 +171,9 @@ const beyondPorts = (side: 'from' | 'to', asks: 'requests' | 'closed') =>
           proxiedPorts(http({})),
           proxiedPorts(http({ method: 'GET', path: '/a.*' })),
           proxiedPorts({ serverNames: ['a.example'] }),
+          proxiedPorts({ terminatingTLS, ...http({ method: 'GET' }) }),
+          proxiedPorts({ terminatingTLS, originatingTLS, serverNames: ['a.example', '*.b.example'], ...http({}) }),
+          proxiedPorts({ originatingTLS }),
         ]
       : []),
     ...(side === 'to'
@@ -183,9 +203,11 @@ const ciliumPortsOf = (side: 'from' | 'to', beyond: Beyond) =>
       { icmps: [{ fields: [{ family: 'IPv6', type: 'EchoRequest' }, { type: 0 }] }] },
     ),
   )
-export const ciliumRules = (side: 'from' | 'to', beyond: Beyond) =>
+export const ciliumRules = (side: 'from' | 'to', beyond: Beyond, denies = false) =>
   fc.array(
-    fc.tuple(ciliumPeers(side), ciliumPortsOf(side, beyond)).map(([peers, ports]): Any => ({ ...peers, ...ports })),
+    fc
+      .tuple(ciliumPeers(side, denies), ciliumPortsOf(side, beyond))
+      .map(([peers, ports]): Any => ({ ...peers, ...ports })),
     { maxLength: 2 },
   )
 const ciliumSpecOf = (
@@ -197,9 +219,9 @@ const ciliumSpecOf = (
     {
       [field]: subject,
       ingress: ciliumRules('from', beyond),
-      ingressDeny: ciliumRules('from', 'nothing'),
+      ingressDeny: ciliumRules('from', 'nothing', true),
       egress: ciliumRules('to', beyond),
-      egressDeny: ciliumRules('to', 'nothing'),
+      egressDeny: ciliumRules('to', 'nothing', true),
       enableDefaultDeny: fc.record({ ingress: fc.boolean(), egress: fc.boolean() }, { requiredKeys: [] }),
     },
     { requiredKeys: [field] },
@@ -218,6 +240,7 @@ const clusterPort = fc.oneof(
   fc.constantFrom<Any>(
     { udp: { destinationPort: { range: { start: 80, end: 300 } } } },
     { sctp: { destinationPort: { number: 80 } } },
+    { tcp: { destinationPort: { number: 53 } } },
   ),
 )
 const clusterRules = (side: 'from' | 'to') =>
@@ -232,6 +255,7 @@ const clusterRules = (side: 'from' | 'to') =>
                   clusterPod,
                   cidr.map((c): Any => ({ networks: [c] })),
                   nodeSelector.map((nodes): Any => ({ nodes })),
+                  domainName.map((name): Any => ({ domainNames: [name] })),
                 )
               : clusterPod,
             { minLength: 1, maxLength: 2 },
@@ -240,7 +264,8 @@ const clusterRules = (side: 'from' | 'to') =>
         },
         { requiredKeys: ['action', side] },
       )
-      .map((rule): Any => rule as Any),
+      // Names are accepted or not spoken of.
+      .map((rule): Any => (JSON.stringify(rule).includes('domainNames') ? { ...rule, action: 'Accept' } : rule)),
     { maxLength: 3 },
   )
 export const clusterSpec = fc.record(

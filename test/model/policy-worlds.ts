@@ -28,8 +28,9 @@ export function play(
 ): Map<string, Any> {
   const now = new Map<string, Any>()
   world.apply(structuredClone(namespaces))
-  for (const { put, remove, configure } of steps) {
+  for (const { put, remove, configure, learn } of steps) {
     if (configure) world.configure(configure)
+    else if (learn) world.learnt(learn)
     else if (put) {
       const old = now.get(keyOf(put))
       // A pod does not move between nodes; it goes and comes.
@@ -81,7 +82,13 @@ function peers(world: World, now: ReadonlyMap<string, Any>): readonly (readonly 
     ['kube-apiserver', is('kube-apiserver', 'remote-node')],
   ]
   for (const address of outside)
-    out.push([address, { ...is(address.includes(':') ? 'world-ipv6' : 'world-ipv4'), world: true, address }])
+    out.push([
+      address,
+      {
+        ...is(address.includes(':') ? 'world-ipv6' : 'world-ipv4'),
+        ...{ world: true, address, names: world.db.get(rows.learntNames, address)?.names ?? [] },
+      },
+    ])
   for (const address of ['192.168.0.1', 'fd00:c0::1']) out.push([address, { ...is('host'), address }])
   for (const address of ['192.168.0.2', 'fd00:c0::2']) out.push([address, { ...is('remote-node'), address }])
   for (const [name, object] of now) {

@@ -4,12 +4,13 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { endpoints } from '../../src/derive/endpoints/tables.ts'
 import { answerOf, ask, openAsking } from '../../src/derive/questions/ask.ts'
-import { openCluster } from '../../src/derive/questions/cluster.ts'
+import { learn, openCluster } from '../../src/derive/questions/cluster.ts'
 import { compare, withPolicies } from '../../src/derive/questions/compare.ts'
 import { readObjects } from '../../src/derive/questions/objects.ts'
 import { everybody, openReach, stretches } from '../../src/derive/questions/reach.ts'
 import { reasonsOf } from '../../src/derive/questions/reasons.ts'
 import { idleRules } from '../../src/derive/questions/shadowed.ts'
+import * as rows from '../../src/model/rows.ts'
 import { defaultSettings } from '../../src/model/settings.ts'
 import { openWorld } from '../scenarios/world.ts'
 import { type Any, history, type Step } from './policy-objects.ts'
@@ -272,7 +273,9 @@ test('explain says of a whole cluster what the specifications say, and what stag
         return at ? { ...object, status: { podIPs: [{ ip: at.ipv4 }, { ip: at.ipv6 }] } } : object
       })
       const all = [...labelled, ...nodes, ...addressed, configMap(steps)]
-      const asking = openAsking(openCluster(readObjects(structuredClone(all))))
+      const cluster = openCluster(readObjects(structuredClone(all)))
+      learn(cluster, world.db.all(rows.learntNames))
+      const asking = openAsking(cluster)
       for (const { subject, direction, peer, packet, want, staged, text } of questions(world, now)) {
         // By its address a node is asked as all others see it.
         if (ownAddresses.includes(peer)) continue

@@ -50,7 +50,7 @@ function entriesOf(program: Program, known: Known): readonly Resolved[] {
 export function ask(program: Program, known: Known, before: Asked | undefined): Asked {
   const entries = entriesOf(program, known)
   const saysTheSame = before?.entries === entries && before.said.every((s) => s.rule === known.ruleNumber(s.entry.rule))
-  const asks = entries.some((e) => e.entry.action === 'redirect')
+  const asks = entries.some((e) => e.entry.layer7 !== undefined)
   return {
     entries,
     names: entries
@@ -62,7 +62,7 @@ export function ask(program: Program, known: Known, before: Asked | undefined): 
       : entries.map((e) => ({
           entry: e.entry,
           rule: known.ruleNumber(e.entry.rule),
-          scope: asks && (e.entry.action === 'redirect' || e.entry.action === 'allow') ? scopeOf(e) : '',
+          scope: asks && (e.entry.layer7 !== undefined || e.entry.action === 'allow') ? scopeOf(e) : '',
         })),
     otherwiseRule: program.otherwiseRule === '' ? 0 : known.ruleNumber(program.otherwiseRule),
     lists: listsOf(entries, known, before?.entries === entries ? before.lists : []),

@@ -37,6 +37,8 @@ interface Outcome {
   readonly verdict: number
   readonly rule: number
   readonly redirect: string
+  /** The redirection refuses nothing. */
+  readonly seen?: true
 }
 
 export function evaluator(
@@ -57,7 +59,7 @@ export function evaluator(
     entry.action === 'redirect' && entry.layer7?.kind !== 'dns' && !program.audit && isOpen(entry)
   /** Whom it means, other rules may mean too, and before it. */
   const localhost = said.findIndex(({ entry }) => entry.rule === localhostRule)
-  const asks = outcomes.some((o) => o?.verdict === verdict.redirect)
+  const asks = said.some((s, i) => s.entry.action === 'see' || outcomes[i]?.verdict === verdict.redirect)
   const redirects = new Map<string, Redirect>()
 
   /**
@@ -94,9 +96,9 @@ export function evaluator(
     if (redirects.has(key)) return key
     const rules = of.flatMap(({ entry }) => {
       const { rule, layer7 } = entry
-      if (!layer7) return []
+      if (!layer7 || (open && entry.action === 'see')) return []
       // What is asked for is learnt, and not refused.
-      const learns = layer7.kind === 'dns' && isOpen(entry)
+      const learns = layer7.kind === 'dns' && entry.action === 'redirect' && isOpen(entry)
       return [{ rule, layer7 }, ...(learns ? [{ rule: AUDITED, layer7: asksNothing('dns') }] : [])]
     })
     if (open) rules.push({ rule: open.entry.rule, layer7: asksNothing(kind) })
@@ -111,8 +113,14 @@ export function evaluator(
   function seen(allowed: Outcome, by: Said, redirections: readonly Said[]): Outcome {
     const tls = redirections.some(({ entry: { layer7 } }) => layer7?.kind === 'http' && layer7.tls)
     if (redirections.length === 0 || tls) return allowed
-    return { ...allowed, verdict: verdict.redirect, redirect: together(redirections, by) }
+    return { ...allowed, verdict: verdict.redirect, redirect: together(redirections, by), seen: true }
   }
+
+  /** Who wants to see what passes by this port, whatever lets it pass. */
+  const sights = (covering: readonly number[], staged: boolean): readonly Said[] =>
+    covering
+      .map((i) => said[i] as Said)
+      .filter(({ entry }) => entry.action === 'see' && entry.mode !== (staged ? 'now' : 'staged'))
 
   /** The first entry from `at` on that decides. What an audited policy would drop is remembered and goes on. */
   function decide(
@@ -130,7 +138,7 @@ export function evaluator(
     for (let k = at; k < covering.length; k++) {
       const i = covering[k] as number
       const { entry } = said[i] as Said
-      if (entry.tier === skip || entry.mode === (staged ? 'now' : 'staged')) continue
+      if (entry.action === 'see' || entry.tier === skip || entry.mode === (staged ? 'now' : 'staged')) continue
       const sure = certain(i)
       if (!sure && !possible?.(i)) continue
       const outcome = outcomes[i]
@@ -147,7 +155,7 @@ export function evaluator(
         }
         // Who is asked more than others must not be taken for one of them.
         const rest = decide(covering, k + 1, skip, certain, possible, staged, would)
-        return rest.verdict === verdict.allow || rest.verdict === verdict.audit
+        return rest.verdict === verdict.allow || rest.verdict === verdict.audit || rest.seen
           ? { ...outcome, verdict: verdict.none }
           : rest
       } else if (looksOn(said[i] as Said)) {
@@ -158,12 +166,18 @@ export function evaluator(
         if (sure && would) return would
         if (sure)
           return asks && outcome.verdict === verdict.allow && !(localhost >= 0 && certain(localhost))
-            ? seen(outcome, said[i] as Said, redirections(covering, k, certain, staged))
+            ? seen(outcome, said[i] as Said, [
+                ...redirections(covering, k, certain, staged),
+                ...sights(covering, staged),
+              ])
             : outcome
       } else if (entry.mode === 'audit') would ??= { ...outcome, verdict: verdict.audit }
       else return outcome
     }
-    return would && passes(otherwise) ? would : otherwise
+    if (would && passes(otherwise)) return would
+    const [see, ...more] = passes(otherwise) ? sights(covering, staged) : []
+    if (!see) return otherwise
+    return { verdict: verdict.redirect, rule: see.rule, redirect: together([see, ...more]), seen: true }
   }
 
   const inAudit = (o: Outcome): Outcome =>
@@ -198,11 +212,12 @@ const asksNothing = (kind: Layer7['kind']): Layer7 => (kind === 'dns' ? { kind, 
 const passes = (o: Outcome): boolean =>
   o.verdict === verdict.allow || o.verdict === verdict.redirect || o.verdict === verdict.audit
 
-/** Undefined for `pass`. */
+/** Undefined for what decides nothing here. */
 function outcomeOf(entry: Entry, rule: number, open: boolean): Outcome | undefined {
   const of = (v: number): Outcome => ({ verdict: v, rule, redirect: '' })
   switch (entry.action) {
     case 'pass':
+    case 'see':
       return undefined
     case 'allow':
       return of(verdict.allow)

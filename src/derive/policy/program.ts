@@ -37,8 +37,8 @@ export interface Subject {
 export interface Entry {
   /** Key of the rule. */
   readonly rule: string
-  /** `default` is the default deny, where something still comes after it. */
-  readonly action: Rule['action'] | 'default'
+  /** `default` is the default deny, where something still comes after it; `see` decides nothing (`namesRule`). */
+  readonly action: Rule['action'] | 'default' | 'see'
   /** Of `tiers`. */
   readonly tier: number
   /** `now`: in force, but not where staged policies are too; another entry of the same rule stands for it there. */
@@ -79,6 +79,14 @@ export type PolicySettings = Pick<
 
 /** Key of the rule by which the local host reaches the pods of its node. */
 export const localhostRule = 'allow-localhost'
+
+/**
+ * Key of the rule by which the DNS proxy sees what pods ask that a policy means names for. Where it comes from has no
+ * rules for DNS itself: whatever lets such a packet pass, the answers are learnt from.
+ */
+export const namesRule = 'learn-names'
+
+const dnsPorts: readonly PortRange[] = (['UDP', 'TCP'] as const).map((space) => ({ space, first: 53, last: 53 }))
 
 export const subjectKey = (identity: number, namedPorts: readonly NamedPort[]): string =>
   [identity, ...namedPorts.map((p) => `${p.name}=${p.port}/${p.protocol}`)].join(' ')
@@ -163,6 +171,12 @@ export function programFrom(
       mode: 'enforce',
       peers: entityPeers('host', settings.clusterName) ?? [],
     })
+  const naming = selecting.filter(({ spec }) => spec.tier !== 'normal' && spec.rules.some(meansNames))
+  if (direction === 'egress' && naming.length > 0) {
+    const mode = naming.every(({ policy }) => policy.mode === 'staged') ? 'staged' : 'enforce'
+    const layer7 = { kind: 'dns', dns: [] } as const
+    add({ ...everybody, rule: namesRule, action: 'see', tier: tiers.admin, mode, ports: dnsPorts, layer7 })
+  }
   const entries = placed
     .sort(inOrder)
     .map((p) => p.entry)
@@ -184,6 +198,10 @@ export function programFrom(
     audit,
   }
 }
+
+/** Some of whom the rule means are known by the names that pods asked for. */
+export const meansNames = ({ peers }: Pick<Rule, 'peers'>): boolean =>
+  peers !== 'all' && peers.some((p) => p.kind === 'labels' && p.requirements.some((r) => r.source === 'fqdn'))
 
 /** The key under which a default deny counts and reports: it names the policies that selected. */
 export const defaultDenyRule = (direction: Direction, by: readonly string[]): string =>
@@ -227,7 +245,7 @@ const narrowed = (peer: Peer & { readonly kind: 'labels' }, wanted: readonly Req
   requirements: sortedRequirements([...peer.requirements, ...wanted]),
 })
 
-const rank = { deny: 0, pass: 1, allow: 2, redirect: 3, closed: 4, default: 5 } as const
+const rank = { deny: 0, pass: 1, allow: 2, redirect: 3, closed: 4, default: 5, see: 6 } as const
 
 /** Among rules of one kind the one that names its peers is the better answer to 'why'. */
 function inOrder(a: Placed, b: Placed): number {

@@ -7,6 +7,7 @@ import { numbersByHash } from '../numbers.ts'
 import { policies } from './policies.ts'
 import {
   localhostRule,
+  namesRule,
   type Program,
   peerKey,
   programFrom,
@@ -130,7 +131,7 @@ function namesOf(program: Program): Names {
   const peers = program.entries.flatMap((e) => (e.peers === 'all' ? [] : e.peers))
   const rules = program.entries.map(({ rule, by }) => {
     const [policy = '', path = ''] = rule.split('#')
-    if (rule === localhostRule || by) return { key: rule, policies: by ?? [], path: '' }
+    if (rule === localhostRule || rule === namesRule || by) return { key: rule, policies: by ?? [], path: '' }
     return { key: rule, policies: [policy], path }
   })
   if (program.otherwiseRule !== '')
@@ -150,7 +151,7 @@ export const peersInUse = deriveAll<PeerInUse>('peersInUse', [programs], { key: 
 
 /** The number under which cells, events and counters know a rule. */
 export interface RuleNumber {
-  /** `kind/namespace/name#path`, `default-deny ingress: …` or `allow-localhost`. */
+  /** `kind/namespace/name#path`, `default-deny ingress: …`, `allow-localhost` or `learn-names`. */
   readonly key: string
   readonly number: number
   /** The policies it comes from: one, or those that asked for the default deny. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { LabelSet } from '../../model/labels.ts'
 import { labelSetKey } from '../../model/labels.ts'
+import type { LearntAddress } from '../../model/names.ts'
 import type { NamedPort, Namespace, Pod } from '../../model/pod.ts'
 import * as rows from '../../model/rows.ts'
 import { defaultSettings, type Settings } from '../../model/settings.ts'
@@ -118,6 +119,11 @@ export function openCluster(objects: Objects, numbers: Map<string, number> = new
     for (const m of objects.members) if (!m.pod.hostNetwork) joinGroup(cluster, tx, m, config)
   })
   return cluster
+}
+
+/** Tells what answers of the DNS have given to pods: all that is known from now on. */
+export const learn = ({ db }: Cluster, addresses: readonly LearntAddress[]): void => {
+  db.commit((tx) => tx.replace(rows.learntNames, addresses))
 }
 
 /** One more pod. Only a pod unlike all others changes what is derived. */

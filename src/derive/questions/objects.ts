@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Problem, Result } from '../../base/result.ts'
 import { flag, type JsonObject, list, object, text, textMap } from '../../model/json.ts'
+import { type LabelSet, labelsOfSecurityMap } from '../../model/labels.ts'
 import { type KubeNode, parseNode } from '../../model/node.ts'
 import { type Namespace, type Pod, parseNamespace, parsePod } from '../../model/pod.ts'
 import {
@@ -32,6 +33,8 @@ export interface Objects {
   readonly nodes: readonly KubeNode[]
   readonly policies: readonly PolicyObject[]
   readonly cidrGroups: readonly CidrGroup[]
+  /** Labels by the number of an identity. */
+  readonly identities: ReadonlyMap<number, LabelSet>
   /** `data` of the ConfigMap cilium-config. */
   readonly options: { readonly [name: string]: string }
   /** Objects that can not be read, by their place in the input. */
@@ -57,6 +60,7 @@ const clusterKinds = new Set([
   'CiliumClusterwideNetworkPolicy',
   'ClusterNetworkPolicy',
   'CiliumCIDRGroup',
+  'CiliumIdentity',
 ])
 
 /** Objects as JSON or YAML gives them, lists already taken apart. Of two with one name the later counts. */
@@ -69,6 +73,7 @@ export function readObjects(input: readonly unknown[]): Objects {
   const nodes = new Map<string, KubeNode>()
   const policies = new Map<string, PolicyObject>()
   const cidrGroups = new Map<string, CidrGroup>()
+  const identities = new Map<number, LabelSet>()
   const problems: (Problem & { readonly object: number })[] = []
   const ignored = new Map<string, number>()
   let options: { readonly [name: string]: string } = {}
@@ -87,6 +92,8 @@ export function readObjects(input: readonly unknown[]): Objects {
       problems.push({ object: i, field: 'kind', message: 'required', fix: 'every object says its kind' })
     else if (isPolicyKind(kind)) put(policies, parsePolicyObject(kind, o), rows.networkPolicies.key)
     else if (kind === 'CiliumCIDRGroup') put(cidrGroups, parseCidrGroup(o), (g) => g.name)
+    else if (kind === 'CiliumIdentity')
+      identities.set(Number(nameOf(o)), labelsOfSecurityMap(textMap(object(o)['security-labels'])))
     else if (kind === 'Namespace') put(namespaces, parseNamespace(o), (n) => n.name)
     else if (kind === 'Pod') put(pods, podOf(o, workloadOfPod(o)), (m) => rows.pods.key(m.pod))
     else if (workloadKinds.has(kind)) {
@@ -109,6 +116,7 @@ export function readObjects(input: readonly unknown[]): Objects {
     nodes: [...nodes.values()],
     policies: [...policies.values()],
     cidrGroups: [...cidrGroups.values()],
+    identities,
     options,
     problems,
     ignored,

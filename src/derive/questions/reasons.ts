@@ -58,7 +58,7 @@ export function reasonsOf(cluster: Cluster, answer: Answer): Reasons {
     const side = answer[direction]
     const matching = judge.program.entries.filter((e) => meets(asked, e))
     for (const e of matching)
-      if (e.rule !== side.key)
+      if (e.rule !== side.key && e.action !== 'see')
         runnersUp.push({
           ...{ direction, verdict: wordOfEntry(e), decidedBy: named(asked, e.rule) },
           ...(e.mode === 'enforce' || e.mode === 'now' ? {} : { mode: e.mode }),

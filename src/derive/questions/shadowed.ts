@@ -5,7 +5,7 @@ import { settings } from '../../model/rows.ts'
 import { columnAt } from '../policy/columns.ts'
 import type { Decision } from '../policy/decision.ts'
 import { policies } from '../policy/policies.ts'
-import { type Entry, type Program, peerKey } from '../policy/program.ts'
+import { type Entry, meansNames, type Program, peerKey } from '../policy/program.ts'
 import { programs, ruleNumbers } from '../policy/programs.ts'
 import type { Policy, PolicySpec, Requirement, Rule } from '../policy/rule.ts'
 import { selections } from '../policy/selections.ts'
@@ -112,9 +112,6 @@ function idleRule(cluster: Cluster, rule: Rule, uses: readonly Use[]): readonly 
   const by = [...deciding].flatMap((n) => cluster.db.by(ruleNumbers, 'number', String(n)).map((r) => r.key)).sort()
   return idle('shadowed', `decides nothing: ${by.join(', ')} ${by.length > 1 ? 'speak' : 'speaks'} first`, by)
 }
-
-const meansNames = ({ peers }: Pick<Rule, 'peers'>): boolean =>
-  peers !== 'all' && peers.some((p) => p.kind === 'labels' && p.requirements.some((r) => r.source === 'fqdn'))
 
 const peersOf = ({ db }: Cluster, { peers }: Pick<Rule, 'peers'>): 'all' | readonly number[] =>
   peers === 'all' ? 'all' : peers.flatMap((p) => db.get(selections, peerKey(p))?.identities ?? [])

@@ -2,7 +2,7 @@
 import { type Cell, portSpaces, verdict } from '../../model/datapath.ts'
 import type { NamedPort } from '../../model/pod.ts'
 import type { PolicyKind } from '../../model/policy.ts'
-import { localhostRule } from '../policy/program.ts'
+import { localhostRule, namesRule } from '../policy/program.ts'
 import { ruleNumbers } from '../policy/programs.ts'
 import type { Direction } from '../policy/rule.ts'
 import { decide } from '../policy/verdict.ts'
@@ -19,7 +19,7 @@ export interface DecidedBy {
   readonly kind: PolicyKind | ''
   readonly namespace: string
   readonly name: string
-  /** Field path of the rule; `default deny`, `no policy`, `allow-localhost` or `not a pod`. */
+  /** Field path of the rule; `default deny`, `no policy`, `allow-localhost`, `learn-names` or `not a pod`. */
   readonly rule: string
   /** The element of the rule that the packet met; for a default deny the selector of the policy. */
   readonly field: string
@@ -161,9 +161,12 @@ function ruleOf(
   if (number === 0) return { key: '', decidedBy: unnamed(allowed ? 'no policy' : 'not ready') }
   const rule = cluster.db.by(ruleNumbers, 'number', String(number))[0]
   if (!rule) return { key: '', decidedBy: unnamed(`rule ${number}`) }
-  if (rule.key === localhostRule) return { key: rule.key, decidedBy: unnamed(localhostRule) }
+  if (isNobodys(rule.key)) return { key: rule.key, decidedBy: unnamed(rule.key) }
   return { key: rule.key, decidedBy: decidedByRule(cluster, rule.key, rule.policies, rule.path, peer, port, named) }
 }
+
+/** No policy has said it. */
+const isNobodys = (key: string): boolean => key === localhostRule || key === namesRule
 
 /** A rule by its key, in words. */
 export function decidedByKey(
@@ -173,7 +176,7 @@ export function decidedByKey(
   port: Port,
   named: readonly NamedPort[],
 ): DecidedBy {
-  if (key === localhostRule) return unnamed(localhostRule)
+  if (isNobodys(key)) return unnamed(key)
   const rule = cluster.db.get(ruleNumbers, key)
   return decidedByRule(cluster, key, rule?.policies ?? [], rule?.path ?? '', peer, port, named)
 }

@@ -11,15 +11,22 @@ import {
   printPrefix,
 } from '../../base/ip.ts'
 import { fail, ok, type Result } from '../../base/result.ts'
-import { type ReservedName, reserved } from '../../model/identity.ts'
-import { type Label, labelText, parseLabel, podNamespaceKey, serviceAccountKey } from '../../model/labels.ts'
-import { nameProblem, normalName, patternProblem } from '../../model/names.ts'
+import { isReserved, type ReservedName, reserved, reservedIdentities } from '../../model/identity.ts'
+import {
+  type Label,
+  labelSetKey,
+  labelText,
+  parseLabel,
+  podNamespaceKey,
+  serviceAccountKey,
+} from '../../model/labels.ts'
+import { addressPart, nameProblem, normalName, patternProblem } from '../../model/names.ts'
 import type { Pod } from '../../model/pod.ts'
 import * as rows from '../../model/rows.ts'
 import type { Service } from '../../model/service.ts'
 import { ownerRows } from '../addresses/tables.ts'
 import { cidrIdentities } from '../policy/cidrs.ts'
-import { identityOfRules, nameSelectors, selectorsOfName } from '../policy/names.ts'
+import { identityOfRules, namedAddresses, nameIdentities, nameSelectors, selectorsOfName } from '../policy/names.ts'
 import { nodeSubjectKey, nodeSubjects } from '../policy/subjects.ts'
 import { addImagined, type Cluster, type Group } from './cluster.ts'
 import type { Member } from './objects.ts'
@@ -41,7 +48,7 @@ export interface Party {
 
 /**
  * Who is meant: `namespace/name` of a pod, a workload or a service (`name` alone is in `default`), `[namespace/]key=value,…`
- * for a pod that would have these labels, `node:name`, `fqdn:name` for what a name of the DNS leads to, an entity, an address
+ * for a pod that would have these labels, `identity:number`, `node:name`, `fqdn:name` for what a name of the DNS leads to, an entity, an address
  * or a prefix. A kind may stand before each: `pod:`, `Deployment/`, `service:`, `entity:`, `cidr:`.
  */
 export function whoIs(cluster: Cluster, text: string): Result<Party> {
@@ -51,6 +58,8 @@ export function whoIs(cluster: Cluster, text: string): Result<Party> {
     .replace(/^(entity|ip|cidr):/, '')
     .replace(/^(?:\[([0-9a-fA-F:.]+)\]|([0-9]+(?:\.[0-9]+){3})):[0-9]+$/, '$1$2')
   if (name === '') return wrong(text, 'empty')
+  const number = /^identity[:/]([0-9]+)$/.exec(name)?.[1]
+  if (number !== undefined) return numbered(cluster, Number(number))
   if (name.startsWith('node:')) return namedNode(cluster, name.slice('node:'.length))
   if (name.startsWith('fqdn:')) return named(cluster, name.slice('fqdn:'.length))
   if (name.startsWith('reserved:')) return entity(name.slice('reserved:'.length))
@@ -188,6 +197,8 @@ function addressParty(cluster: Cluster, wanted: Prefix): Party {
       return { ...nodeParty(cluster, node.name, name), name, notes }
     }
   }
+  const told = wanted.length === 128 ? toldFor(cluster, name) : undefined
+  if (told) return told
   let best: { readonly number: number; readonly length: number } | undefined
   const inside: string[] = []
   for (const i of cluster.db.all(cidrIdentities)) {
@@ -205,6 +216,39 @@ function addressParty(cluster: Cluster, wanted: Prefix): Party {
       : []),
   ]
   return { kind: 'address', name, identity: best?.number ?? worldOf(cluster, wanted), notes }
+}
+
+/** An address that pods of this node were told for a name that policies mean. */
+function toldFor({ db }: Cluster, address: string): Party | undefined {
+  const learnt = db.get(rows.learntNames, address)
+  const known = learnt && db.get(namedAddresses, addressPart(address))?.addresses.find((a) => a.address === address)
+  const identity = known && db.get(nameIdentities, known.set)?.number
+  if (identity === undefined) return undefined
+  const notes = [`pods of this node were told ${address} for ${learnt?.names.join(', ')}`]
+  return { kind: 'address', name: address, identity, notes }
+}
+
+/** By the number that events, `identity list` and CiliumIdentity objects show. */
+function numbered(cluster: Cluster, number: number): Result<Party> {
+  const { db, objects } = cluster
+  const name = `identity:${number}`
+  const told = objects.identities.get(number)
+  const local = [...db.all(cidrIdentities), ...db.all(nameIdentities)]
+  // Numbers of prefixes and names follow from what they stand for: they are the same here as on a node.
+  const same = told
+    ? [...reservedIdentities, ...local].find((i) => labelSetKey(i.labels) === labelSetKey(told))
+    : [...reservedIdentities, ...local].find((i) => i.number === number)
+  if (same) {
+    const kind = isReserved(same.number) ? 'entity' : 'address'
+    return ok({ kind, name, identity: same.number, notes: [`identity ${number} is ${same.labels.join(' ')}`] })
+  }
+  if (!told) return wrong(name, 'there is no such identity', 'numbers of pods are those of CiliumIdentity objects')
+  const pod = imagined(cluster, told.join(','))
+  if (!pod.ok) return wrong(name, `is ${told.join(' ')}, which means nobody here`, pod.error.fix ?? pod.error.message)
+  const members = pod.value.group?.members.map((m) => rows.pods.key(m.pod)) ?? []
+  const more = members.length > 3 ? ` and ${members.length - 3} more` : ''
+  const who = members.length > 0 ? `${members.slice(0, 3).join(', ')}${more}` : told.join(' ')
+  return ok({ ...pod.value, name, notes: [`identity ${number} is ${who}`] })
 }
 
 /**

@@ -42,7 +42,8 @@ export async function explainCommand(o: ExplainOptions): Promise<void> {
   const { from, to, port, questions, output, cluster } = o
   if (questions === undefined && (from === undefined || to === undefined))
     throw new Error('policy explain: --from and --to are required, or --questions FILE')
-  const opened = await openFrom(cluster ? { cluster } : {})
+  const numbers = questions !== undefined || [from, to].some((end) => /^identity[:/]/.test(end ?? ''))
+  const opened = await openFrom({ numbers, ...(cluster ? { cluster } : {}) })
   if (questions !== undefined) return (await import('./many.ts')).many(opened.cluster, questions)
   const ends = { from: from ?? '', to: to ?? '', ...requestOptions(o) }
   if (port !== undefined) explain(opened.cluster, { ...ends, port }, output)
@@ -80,7 +81,10 @@ export async function testCommand(o: TestOptions): Promise<void> {
   if (!o.file) throw new Error('policy test: -f CASES is required')
   const { readCases, testPolicies } = await import('./cases.ts')
   const cases = readCases(o.file)
-  const passed = testPolicies((await openFrom(o)).cluster, cases, { output: o.output, junit: o.junit })
+  const passed = testPolicies((await openFrom({ ...o, numbers: true })).cluster, cases, {
+    output: o.output,
+    junit: o.junit,
+  })
   if (!passed) process.exitCode = 1
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { problemText } from '../../../base/result.ts'
+import { namesRule } from '../../../derive/policy/program.ts'
 import { type Answer, answerOf, ask, openAsking, type Question } from '../../../derive/questions/ask.ts'
 import type { Cluster } from '../../../derive/questions/cluster.ts'
 import { portText } from '../../../derive/questions/ports.ts'
@@ -72,7 +73,9 @@ export function answerJson(cluster: Cluster, question: Question, answer: Answer,
 }
 
 function notesOf({ from, to, egress, ingress }: Answer): readonly string[] {
-  const asked = [egress, ingress].filter((s) => s.verdict === 'redirect').map((s) => decidedByText(s.decidedBy))
+  const asked = [egress, ingress]
+    .filter((s) => s.verdict === 'redirect' && s.decidedBy.rule !== namesRule)
+    .map((s) => decidedByText(s.decidedBy))
   return [
     ...from.notes,
     ...to.notes,
@@ -126,6 +129,8 @@ function why({ decidedBy, selectedBy, request, verdict }: Side, own: Party, dire
       return `${own.name} is not a pod of the cluster: no policy is enforced there`
     case 'allow-localhost':
       return 'the host of a pod may always reach it (allow-localhost)'
+    case namesRule:
+      return 'no policy speaks of it; the DNS proxy sees it, for the names that policies mean'
     case 'default deny':
       return `no rule allows it; ${selectedBy.join(', ') || 'enable-policy=always'} ${selectedBy.length > 1 ? 'select' : 'selects'} ${own.name}`
     default:

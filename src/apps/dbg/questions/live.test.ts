@@ -55,7 +55,7 @@ async function withServer(work: (kubeconfig: string) => Promise<void>): Promise<
 
 test('the live cluster is read page by page, and kinds it does not have are not there', () =>
   withServer(async (kubeconfig) => {
-    const { found } = await readLive(kubeconfig)
+    const { found } = await readLive({ kubeconfig })
     const { members, problems } = readObjects(found.map((f) => f.object))
     assert.deepEqual(problems, [])
     assert.deepEqual(
@@ -66,7 +66,10 @@ test('the live cluster is read page by page, and kinds it does not have are not 
   }))
 
 test('without any credentials the sentence names the way out', async () => {
-  await assert.rejects(readLive('/nowhere/config'), /can not be asked \(.*\/nowhere\/config.*\); give --cluster DIR/)
+  await assert.rejects(
+    readLive({ kubeconfig: '/nowhere/config' }),
+    /can not be asked \(.*\/nowhere\/config.*\); give --cluster DIR/,
+  )
 })
 
 test('rules that were imported into the agent of this node are asked too, without those it has from Kubernetes', async (t) => {

@@ -5,6 +5,7 @@ import { findAccess } from '../../../edge/kube/access.ts'
 import { type Kube, openKube } from '../../../edge/kube/client.ts'
 import {
   CILIUM_CIDR_GROUPS,
+  CILIUM_IDENTITIES,
   ENDPOINT_SLICES,
   type KubeObject,
   NAMESPACES,
@@ -15,7 +16,9 @@ import {
   SERVICES,
 } from '../../../edge/kube/resource.ts'
 import { isNotFound } from '../../../edge/kube/status.ts'
-import { agentAt } from '../agent.ts'
+import { isLocalIdentity } from '../../../model/identity.ts'
+import { type LearntAddress, normalName } from '../../../model/names.ts'
+import { AgentError, agentAt } from '../agent.ts'
 import type { Located, Manifests } from './manifests.ts'
 
 const kinds: readonly Resource[] = [
@@ -31,8 +34,20 @@ const kinds: readonly Resource[] = [
 /** Where the agent's container has cilium-config. */
 const configDir = '/tmp/cilium/config-map'
 
+export interface Live {
+  readonly kubeconfig?: string | undefined
+  /** Also which labels the numbers of identities stand for. */
+  readonly numbers?: boolean
+  /** The agent's, on whose node this runs. */
+  readonly socket?: string
+}
+
 /** All objects that policy depends on, from the API server, with the credentials of the agent's pod or of a kubeconfig. */
-export async function readLive(kubeconfig = process.env['KUBECONFIG']): Promise<Manifests> {
+export async function readLive({
+  kubeconfig = process.env['KUBECONFIG'],
+  numbers = false,
+  socket = process.env['CILIUM_SOCK'] ?? '/var/run/cilium/cilium.sock',
+}: Live = {}): Promise<Manifests> {
   let kube: Kube
   try {
     kube = openKube(findAccess(kubeconfig ? { kubeconfig } : {}), { userAgent: 'cilium-dbg' })
@@ -42,8 +57,10 @@ export async function readLive(kubeconfig = process.env['KUBECONFIG']): Promise<
     )
   }
   try {
-    const lists = await Promise.all(kinds.map((k) => everything(kube, k)))
-    return { found: [...lists.flat(), ...agentConfig(), ...(await importedRules())], problems: [] }
+    const wanted = numbers ? [...kinds, CILIUM_IDENTITIES] : kinds
+    const lists = await Promise.all(wanted.map((k) => everything(kube, k)))
+    const ofAgent = [...agentConfig(), ...(await importedRules(socket)), ...(numbers ? await ownNumbers(socket) : [])]
+    return { found: [...lists.flat(), ...ofAgent], learnt: await learntNames(socket), problems: [] }
   } finally {
     kube.close()
   }
@@ -62,8 +79,7 @@ async function everything(kube: Kube, resource: Resource): Promise<readonly Loca
       })
     for (const item of page.items) {
       const { namespace, name } = item.metadata
-      const file = `${resource.kind} ${namespace ? `${namespace}/` : ''}${name}`
-      out.push({ object: { ...item, kind: resource.kind }, file, place: () => ({ file, line: 1, column: 1 }) })
+      out.push(located({ ...item, kind: resource.kind }, `${resource.kind} ${namespace ? `${namespace}/` : ''}${name}`))
     }
     next = page.continue
   } while (next !== '')
@@ -71,17 +87,49 @@ async function everything(kube: Kube, resource: Resource): Promise<readonly Loca
 }
 
 /** Rules that were imported into the agent of this node; none where there is no agent. */
-export async function importedRules(
-  socket = process.env['CILIUM_SOCK'] ?? '/var/run/cilium/cilium.sock',
-): Promise<readonly Located[]> {
+export async function importedRules(socket: string): Promise<readonly Located[]> {
   if (!existsSync(socket)) return []
   const { policy } = await agentAt(socket).get<{ readonly policy: string }>('/policy')
   const fromKubernetes = (rule: { readonly labels?: readonly { readonly key: string }[] }): boolean =>
     rule.labels?.some((l) => l.key.startsWith('io.cilium.k8s.policy.')) === true
-  const file = 'imported rule'
   return (JSON.parse(policy) as Parameters<typeof fromKubernetes>[0][])
     .filter((rule) => !fromKubernetes(rule))
-    .map((object) => ({ object, file, place: () => ({ file, line: 1, column: 1 }) }))
+    .map((object) => located(object, 'imported rule'))
+}
+
+const located = (object: object, file: string): Located => ({
+  object,
+  file,
+  place: () => ({ file, line: 1, column: 1 }),
+})
+
+/** Identities that only this node knows: of prefixes and names. */
+async function ownNumbers(socket: string): Promise<readonly Located[]> {
+  if (!existsSync(socket)) return []
+  const all =
+    await agentAt(socket).get<readonly { readonly id: number; readonly labels: readonly string[] }[]>('/identity')
+  return all
+    .filter((i) => isLocalIdentity(i.id))
+    .map((i) => {
+      const labels = i.labels.map((text) => /^([^=]*)=?(.*)$/s.exec(text)?.slice(1) as [string, string])
+      const object = { kind: 'CiliumIdentity', metadata: { name: String(i.id) } }
+      return located({ ...object, 'security-labels': Object.fromEntries(labels) }, `identity ${i.id}`)
+    })
+}
+
+/** Which names the pods of this node were told for which addresses. */
+export async function learntNames(socket: string): Promise<readonly LearntAddress[]> {
+  if (!existsSync(socket)) return []
+  const found = await agentAt(socket)
+    .get<readonly { readonly fqdn: string; readonly ips: readonly string[] }[]>('/fqdn/cache')
+    .catch((e: unknown): [] => {
+      if (e instanceof AgentError && e.status === 404) return []
+      throw e
+    })
+  const names = new Map<string, Set<string>>()
+  for (const { fqdn, ips } of found)
+    for (const address of ips) names.set(address, (names.get(address) ?? new Set()).add(normalName(fqdn)))
+  return [...names].map(([address, of]) => ({ address, names: [...of].sort() }))
 }
 
 function agentConfig(): readonly Located[] {
@@ -89,5 +137,5 @@ function agentConfig(): readonly Located[] {
   const names = readdirSync(configDir).filter((n) => !n.startsWith('.'))
   const data = Object.fromEntries(names.map((n) => [n, readFileSync(join(configDir, n), 'utf8')]))
   const object = { kind: 'ConfigMap', metadata: { name: 'cilium-config', namespace: 'kube-system' }, data }
-  return [{ object, file: configDir, place: () => ({ file: configDir, line: 1, column: 1 }) }]
+  return [located(object, configDir)]
 }

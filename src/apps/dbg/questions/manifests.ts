@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
 import { isRule } from '../../../derive/policy/imported.ts'
+import type { LearntAddress } from '../../../model/names.ts'
 
 /** A place in a file; lines and columns count from 1. */
 export interface Place {
@@ -21,6 +22,8 @@ export interface Located {
 
 export interface Manifests {
   readonly found: readonly Located[]
+  /** What answers of the DNS have told pods, as the agent of this node knows it. */
+  readonly learnt?: readonly LearntAddress[]
   /** Text that is no YAML. */
   readonly problems: readonly (Place & { readonly message: string })[]
 }
