@@ -21,6 +21,7 @@ int host_masquerade(struct __sk_buff *skb);
 int to_node(struct __sk_buff *skb);
 int of_node(struct __sk_buff *skb);
 int of_node_tunnel(struct __sk_buff *skb);
+int host_proxy_answer(struct __sk_buff *skb);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -44,6 +45,7 @@ struct {
 		[11] = (void *)&to_node,
 		[12] = (void *)&of_node,
 		[13] = (void *)&of_node_tunnel,
+		[14] = (void *)&host_proxy_answer,
 	},
 };
 
@@ -183,19 +185,49 @@ int to_node(struct __sk_buff *skb)
 	return judge(skb, p, WAY_TO_NODE);
 }
 
-/* What leaves by the wire: what pods send was judged, and is marked; what is forwarded for others is not asked about. */
+/* Does the node answer for a service? What is no plain packet is looked at more closely. */
+static __always_inline bool may_answer(struct __sk_buff *skb, const bool v6)
+{
+	struct flow_key key;
+	__u8 tcp_flags;
+	int side = parse_plain(skb, &key, &tcp_flags, v6);
+
+	if (side < 0)
+		return true;
+	const struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &key);
+	return flow && flow->action[side & 1] == ACTION_EXTERNAL_REPLY;
+}
+
+/* What leaves by the wire. With a host firewall: what pods send was judged, and is marked; what is forwarded for others is
+ * not asked about. Without one it is attached where sockets of the node answer for services, and looks at nothing else. */
 SEC("tc")
 int to_wire(struct __sk_buff *skb)
 {
 	bool v6 = skb->protocol == bpf_htons(ETH_P_IPV6);
 
-	if (!config.host_firewall || skb->mark == MARK_JUDGED || (!v6 && skb->protocol != bpf_htons(ETH_P_IP)))
+	if (skb->mark == MARK_JUDGED || (!v6 && skb->protocol != bpf_htons(ETH_P_IP)))
+		return TC_ACT_OK;
+	if (!config.host_firewall && !(v6 ? may_answer(skb, true) : may_answer(skb, false)))
 		return TC_ACT_OK;
 	int verdict = fast_plain(skb, v6, skb->ifindex | ENTRY_TO_WIRE, 0, DIRECTION_EGRESS);
 	if (verdict >= 0)
 		return verdict;
 	call(skb, CALL_OF_NODE);
 	return TC_ACT_SHOT;
+}
+
+/* The same for a packet of any kind, errors about what was asked included. */
+static __always_inline bool answers(struct __sk_buff *skb, struct packet *p)
+{
+	struct flow_key own = p->key;
+	__u32 side = p->side;
+
+	relate(skb, p);
+	const struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
+	bool found = flow && flow->action[p->side & 1] == ACTION_EXTERNAL_REPLY;
+	p->key = own;
+	p->side = side;
+	return found;
 }
 
 SEC("tc")
@@ -207,7 +239,7 @@ int of_node(struct __sk_buff *skb)
 	p->entry = skb->ifindex | ENTRY_TO_WIRE;
 	p->tunnel_identity = p->translated = 0;
 	int error = parse(skb, p);
-	if (p->flags & PACKET_NEIGHBOUR || !find_node(p, 0))
+	if (p->flags & PACKET_NEIGHBOUR || !find_node(p, 0) || (!config.host_firewall && (error || !answers(skb, p))))
 		return TC_ACT_OK;
 	if (error)
 		return drop(skb, p, error);
@@ -265,30 +297,47 @@ int host_masquerade(struct __sk_buff *skb)
 	return p ? masquerade(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
 }
 
-/* A backend that is this node itself: what opens is given to its socket under the port that was asked for. After that the
- * kernel knows the connection by that port, and answers from there. */
+/* Connections to the node's own address need no translation: what opens is given to the backend's socket under the port
+ * that was asked for, and after that the kernel knows the connection by that port, and answers from there. */
+static __always_inline int to_listener(struct __sk_buff *skb, struct packet *p)
+{
+	long failed = 0;
+
+	if (p->flags & PACKET_RELATED || !opens(p->protocol, p->tcp_flags))
+		return TC_ACT_OK;
+	p->destination = p->hop.service;
+	p->destination_port = p->hop.service_port;
+	struct bpf_sock *sk = find_socket(skb, p, 0, IPPROTO_TCP);
+	if (sk) {
+		if (sk->state == BPF_TCP_LISTEN)
+			failed = bpf_sk_assign(skb, sk, 0);
+		bpf_sk_release(sk);
+	}
+	return failed ? drop(skb, p, DROP_SOCKET_ASSIGN_FAILED) : TC_ACT_OK;
+}
+
+/* A backend that is this node itself. What is translated is translated back as it leaves (to_wire); a firewall judges the
+ * port of the backend. */
 static __always_inline int to_own_socket(struct __sk_buff *skb, struct packet *p)
 {
-	if (!(p->flags & PACKET_RELATED)) {
-		if (p->protocol != IPPROTO_TCP || p->flags & PACKET_FRAGMENT)
-			return drop(skb, p, DROP_NO_BACKEND);
-		if (opens(p->protocol, p->tcp_flags)) {
-			long failed = 0;
-			p->destination = p->hop.service;
-			p->destination_port = p->hop.service_port;
-			struct bpf_sock *sk = find_socket(skb, p, 0, IPPROTO_TCP);
-			if (sk) {
-				if (sk->state == BPF_TCP_LISTEN)
-					failed = bpf_sk_assign(skb, sk, 0);
-				bpf_sk_release(sk);
-			}
-			if (failed)
-				return drop(skb, p, DROP_SOCKET_ASSIGN_FAILED);
-		}
+	bool related = p->flags & PACKET_RELATED;
+	__u32 protocol = related ? p->quoted.protocol : p->protocol;
+
+	if (!config.host_firewall && protocol == IPPROTO_TCP && !(p->flags & PACKET_FRAGMENT) &&
+	    is_node(&p->destination, p->flags & PACKET_V6))
+		return to_listener(skb, p);
+	if (related) {
+		if (!rewrite_quoted(skb, p, SOURCE, &p->hop.service, p->hop.service_port))
+			return drop(skb, p, DROP_WRITE_ERROR);
+	} else {
+		p->translated = 1;
+		p->service_address = p->destination;
+		p->service_port = p->destination_port;
 	}
-	if (config.host_firewall)
-		call(skb, CALL_TO_NODE);
-	return TC_ACT_OK;
+	if (!rewrite(skb, p, DESTINATION, &p->hop.service, p->hop.service_port))
+		return drop(skb, p, DROP_WRITE_ERROR);
+	call(skb, CALL_TO_NODE);
+	return TC_ACT_SHOT;
 }
 
 SEC("tc")
@@ -345,6 +394,56 @@ int wire_decapsulate(struct __sk_buff *skb)
 	return TC_ACT_SHOT;
 }
 
+static __always_inline int into_tunnel(struct __sk_buff *skb, struct packet *p, const struct address *to)
+{
+	struct address node;
+
+	p->hop.action = ACTION_TUNNEL;
+	p->hop.identity = p->end[0].identity;
+	p->hop.tunnel = *to;
+	copy_const(&node, is_mapped(&p->hop.tunnel) ? &config.node_ipv4 : &config.node_ipv6);
+	if (!find_route(skb, p, &node, &p->hop.tunnel))
+		return drop(skb, p, DROP_FIB_FAILED);
+	call(skb, CALL_TUNNEL);
+	return TC_ACT_SHOT;
+}
+
+/* What the proxy answers to clients elsewhere, in the name of a pod of this node: from the address that was asked, and by
+ * the way the question came. The policy may have changed since: whom it answers was judged when he asked. */
+SEC("tc")
+int host_proxy_answer(struct __sk_buff *skb)
+{
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	p->entry = skb->ifindex;
+	p->tunnel_identity = p->translated = 0;
+	int error = parse(skb, p);
+	if (error)
+		return drop(skb, p, error);
+	find_owner(p, 0);
+	find_owner(p, 1);
+	const struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
+	__u32 side = p->side & 1;
+	if (flow && (flow->origin & 1) == side)
+		flow = 0;
+	if (config.tunnel && flow && flow->flags & FLOW_TUNNELLED)
+		return into_tunnel(skb, p, &flow->tunnel);
+	if (config.tunnel && !is_zero(&p->end[1].node))
+		return into_tunnel(skb, p, &p->end[1].node);
+	if (!find_route(skb, p, &p->source, &p->destination))
+		return drop(skb, p, DROP_FIB_FAILED);
+	if (flow && flow->flags & FLOW_EXTERNAL) {
+		p->hop.action = ACTION_EXTERNAL_REPLY;
+		p->hop.service = flow->service;
+		p->hop.service_port = flow->service_port;
+		call(skb, CALL_SERVICE_REPLY);
+		return TC_ACT_SHOT;
+	}
+	count_forwarded(ACTION_NEIGHBOUR, DIRECTION_EGRESS, skb->len);
+	return by_route(skb, p->hop.out);
+}
+
 SEC("tc")
 int from_host(struct __sk_buff *skb)
 {
@@ -363,12 +462,15 @@ int from_host(struct __sk_buff *skb)
 		call(skb, CALL_PROXY_JUDGE);
 		return TC_ACT_SHOT;
 	}
+	if (is_downstream(role)) {
+		call(skb, CALL_PROXY_ANSWER);
+		return TC_ACT_SHOT;
+	}
 	if (!config.tunnel)
 		return TC_ACT_OK;
 	if (!p)
 		return TC_ACT_SHOT;
-	bool guarded = config.host_firewall && !is_downstream(role);
-	if (guarded) {
+	if (config.host_firewall) {
 		int verdict = fast_plain(skb, v6, skb->ifindex, 0, DIRECTION_EGRESS);
 		if (verdict >= 0)
 			return verdict;
@@ -380,26 +482,16 @@ int from_host(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	find_owner(p, 1);
 	p->end[0].identity = IDENTITY_HOST;
-	if (is_downstream(role))
-		find_owner(p, 0); /* the proxy answers in a pod's name */
 	if (is_zero(&p->end[1].node)) {
 		if (p->flags & PACKET_NEIGHBOUR || is_multicast(&p->destination, v6) || p->end[1].flags & OWNER_HOST)
 			return TC_ACT_OK;
 		return drop(skb, p, DROP_NO_TUNNEL_ENDPOINT); /* only pods of other nodes are routed here, and this is none */
 	}
-	if (guarded) {
+	if (config.host_firewall) {
 		call(skb, CALL_NODE_TUNNEL);
 		return TC_ACT_SHOT;
 	}
-	struct address node;
-	p->hop.action = ACTION_TUNNEL;
-	p->hop.identity = p->end[0].identity;
-	p->hop.tunnel = p->end[1].node;
-	copy_const(&node, is_mapped(&p->hop.tunnel) ? &config.node_ipv4 : &config.node_ipv6);
-	if (!find_route(skb, p, &node, &p->hop.tunnel))
-		return drop(skb, p, DROP_FIB_FAILED);
-	call(skb, CALL_TUNNEL);
-	return TC_ACT_SHOT;
+	return into_tunnel(skb, p, &p->end[1].node);
 }
 
 SEC("tc")

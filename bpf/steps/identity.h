@@ -3,6 +3,11 @@
 #pragma once
 #include "packet.h"
 
+static __always_inline __u32 world(bool v6)
+{
+	return !config.dual_world ? IDENTITY_WORLD : v6 ? IDENTITY_WORLD_IPV6 : IDENTITY_WORLD_IPV4;
+}
+
 global int find_owner(struct packet *p, __u32 which)
 {
 	if (!p)
@@ -20,9 +25,7 @@ global int find_owner(struct packet *p, __u32 which)
 		__builtin_memset(end, 0, sizeof(*end));
 	}
 	if (!end->identity)
-		end->identity = !config.dual_world	? IDENTITY_WORLD
-				: p->flags & PACKET_V6 ? IDENTITY_WORLD_IPV6
-							: IDENTITY_WORLD_IPV4;
+		end->identity = world(p->flags & PACKET_V6);
 	return 0;
 }
 

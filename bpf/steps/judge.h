@@ -109,7 +109,7 @@ static __always_inline int find_way(struct __sk_buff *skb, struct packet *p, con
 	hop->out = 0;
 	__builtin_memset(&hop->tunnel, 0, sizeof(hop->tunnel));
 	if (way == WAY_TO_POD || way == WAY_TO_NODE || way == WAY_OF_NODE) {
-		hop->action = ACTION_STACK;
+		hop->action = way == WAY_OF_NODE && reply && external ? ACTION_EXTERNAL_REPLY : ACTION_STACK;
 		return 0;
 	}
 	if (to->flags & OWNER_LOCAL) {
@@ -154,7 +154,9 @@ static __always_inline void expect_replies(struct __sk_buff *skb, struct packet 
 
 	if (is_nodes(way)) { /* pods behind a tunnel may be answered by another device: the slow path will see */
 		bool tunnel = way == WAY_NODE_TUNNEL, tunnelled = p->entry & ENTRY_TUNNEL;
-		f->action[other] = tunnelled ? ACTION_ROUTE : ACTION_STACK;
+		f->action[other] = tunnelled				     ? ACTION_ROUTE
+				   : way == WAY_TO_NODE && p->translated ? ACTION_EXTERNAL_REPLY
+									 : ACTION_STACK;
 		f->entry[other] = tunnelled	       ? 0
 				  : tunnel	       ? p->hop.out | ENTRY_TUNNEL
 				  : way == WAY_TO_NODE ? skb->ifindex | ENTRY_TO_WIRE
@@ -319,7 +321,7 @@ static __always_inline int pass_related(struct __sk_buff *skb, struct packet *p,
 	if (flow->epoch != current_epoch())
 		return drop_quietly(p); /* its next packet is judged; the error will come again */
 	p->flags |= PACKET_RELATED;
-	if (way == WAY_OF_NODE)
+	if (way == WAY_OF_NODE && flow->action[side] != ACTION_EXTERNAL_REPLY)
 		return TC_ACT_OK;
 	if (way == WAY_NODE_TUNNEL) {
 		int error;
@@ -394,6 +396,27 @@ static __always_inline int into_node(struct __sk_buff *skb, struct packet *p)
 		return TC_ACT_OK;
 	call(skb, CALL_TO_NODE);
 	return drop(skb, p, DROP_MISSED_TAIL_CALL);
+}
+
+/* Behind a tunnel a node speaks for clients beyond the cluster too, whom its address does not tell: who opened a flow is
+ * known from there, and what the proxy asks may be for either. Its listener stands for what was asked of the client. */
+static __always_inline int judge_for_node(struct __sk_buff *skb, struct packet *p, const struct flow *known, __u32 opener,
+					  __u32 port, const enum way way)
+{
+	struct owner *from = &p->end[opener & 1];
+	bool unsure = config.tunnel && from->flags & OWNER_NODE && !p->tunnel_identity;
+
+	if (unsure && known && known->flags & (FLOW_TUNNELLED | FLOW_UPSTREAM)) {
+		from->identity = known->identity[known->origin & 1];
+		from->peer = 0;
+	}
+	int error = judge_policy(p, opener, port);
+	if (way != WAY_TO_POD || !unsure || known || !is_upstream(skb->mark & PROXY_ROLE) ||
+	    (!error && p->redirect[DIRECTION_INGRESS] == skb->mark >> 16))
+		return error;
+	from->identity = world(p->flags & PACKET_V6);
+	from->peer = 0;
+	return judge_policy(p, opener, port);
 }
 
 static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const enum way way)
@@ -475,7 +498,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 	__u32 reverse_port = bpf_ntohs(p->source_port);
 
 	opener = origin == side ? 0 : 1;
-	error = judge_policy(p, opener, opener ? reverse_port : port);
+	error = judge_for_node(skb, p, known ? flow : 0, opener, opener ? reverse_port : port, way);
 	if (error && !known && p->protocol == IPPROTO_TCP && !opening) {
 		/* Perhaps a reply whose entry was lost. */
 		__u32 rules[2] = {p->rule[0], p->rule[1]}, decided = p->direction;
@@ -504,7 +527,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 		if (p->hop.proxy_port && (way == WAY_FROM_POD || way == WAY_FROM_WIRE)) {
 			p->hop.action = ACTION_PROXY;
 			p->hop.out = 0;
-			if (external) /* its answers would not come from the address that was asked */
+			if (external && way == WAY_FROM_POD) /* not asked by the proxy: it answers the client itself */
 				error = DROP_PROXY_UNSUPPORTED;
 		} else {
 			error = find_way(skb, p, flow, opener, external, way);
@@ -548,7 +571,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 	if (p->translated) {
 		f->service = p->service_address;
 		f->service_port = p->service_port;
-		if (way == WAY_FROM_WIRE)
+		if (way == WAY_FROM_WIRE || way == WAY_TO_NODE)
 			f->flags |= FLOW_EXTERNAL;
 	}
 	if (p->tunnel_identity) {

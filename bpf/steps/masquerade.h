@@ -2,6 +2,7 @@
 /* What leaves the cluster leaves as the node: TCP, UDP and ICMP echo, on a port that neither another pod nor the node's
  * own sockets use towards that end. */
 #pragma once
+#include "identity.h"
 #include "rewrite.h"
 
 #define NAT_TRIES 128
@@ -132,7 +133,7 @@ static __always_inline int masquerade(struct __sk_buff *skb, struct packet *p, c
 		return drop(skb, p, DROP_WRITE_ERROR);
 	if (!is_zero(&p->hop.tunnel)) {
 		if (p->hop.identity >> 24) /* means something on this node only */
-			p->hop.identity = !config.dual_world ? IDENTITY_WORLD : v6 ? IDENTITY_WORLD_IPV6 : IDENTITY_WORLD_IPV4;
+			p->hop.identity = world(v6);
 		call(skb, CALL_TUNNEL);
 		return TC_ACT_SHOT;
 	}

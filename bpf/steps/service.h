@@ -132,13 +132,13 @@ static __always_inline int from_backend(struct __sk_buff *skb, struct packet *p,
 		    !rewrite(skb, p, SOURCE, &p->hop.service, p->hop.service_port))
 			return drop(skb, p, DROP_WRITE_ERROR);
 	}
+	if (p->entry & (ENTRY_TO_POD | ENTRY_TO_WIRE)) { /* the kernel is bringing it already */
+		count_forwarded(ACTION_STACK, direction, skb->len);
+		return TC_ACT_OK;
+	}
 	if (p->hop.action == ACTION_EXTERNAL_REPLY) {
 		count_forwarded(ACTION_NEIGHBOUR, direction, skb->len);
 		return by_route(skb, p->hop.out);
-	}
-	if (p->entry & ENTRY_TO_POD) { /* the kernel is bringing it already */
-		count_forwarded(ACTION_STACK, direction, skb->len);
-		return TC_ACT_OK;
 	}
 	count_forwarded(ACTION_PEER, direction, skb->len);
 	return into_pod(skb, p->hop.out);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { endpoints } from '../../derive/endpoints/tables.ts'
+import { type Frontend, frontendKey, frontends } from '../../derive/services/tables.ts'
 import { type AttachmentRow, attachmentKey, attachmentTarget } from '../../edge/kernel/attachments.ts'
 import type { LinkRow } from '../../edge/kernel/devices.ts'
 import { type AttachMode, attachMode, fallbacks } from '../../edge/kernel/features.ts'
@@ -76,9 +77,26 @@ export const HOST_DEVICE = 'cilium_host'
 /** Devices of the node that are ours, as `ip link show group` finds them. */
 export const HOST_GROUP = 0x63696c
 
+/**
+ * Sockets of the node that answer for services the wire asks: what they send is translated back as it leaves. Connections
+ * to the node's own address need none of it.
+ */
+export const answeringSockets = deriveEach<Frontend, { readonly frontend: string }>(
+  'answeringSockets',
+  frontends,
+  { key: (f) => f.frontend },
+  (f, read) => {
+    const facts = read.get(nodeFacts, 'node')
+    if (f.type === 'ClusterIP' || !facts) return []
+    const own = [facts.ipv4, facts.ipv6]
+    const translated = f.protocol === 'UDP' || !own.includes(f.address)
+    return translated && f.backends.some((b) => own.includes(b.address)) ? [{ frontend: frontendKey(f) }] : []
+  },
+)
+
 export const nodeAttachments = deriveAll<Attachment>(
   'nodeAttachments',
-  [nodeFacts, loadedPrograms, devices, settings],
+  [nodeFacts, loadedPrograms, devices, settings, answeringSockets],
   shape,
   (read) => {
     const facts = read.get(nodeFacts, 'node')
@@ -88,7 +106,9 @@ export const nodeAttachments = deriveAll<Attachment>(
     const host = read.by(devices, 'name', HOST_DEVICE)[0]
     return [
       { kind: 'device', device: facts.wire, direction: 'ingress', program: 'from_wire', generation },
-      ...(read.get(settings, 'settings')?.enableHostFirewall ? [{ ...firewallAt(facts), generation }] : []),
+      ...(read.get(settings, 'settings')?.enableHostFirewall || read.all(answeringSockets).length > 0
+        ? [{ kind: 'device', device: facts.wire, direction: 'egress', program: 'to_wire', generation } as const]
+        : []),
       ...(host
         ? [{ kind: 'device', device: host.index, direction: 'egress', program: 'from_host', generation } as const]
         : []),
@@ -100,10 +120,6 @@ export const nodeAttachments = deriveAll<Attachment>(
     ]
   },
 )
-
-/** Where the host firewall sees what the node sends. */
-const firewallAt = (facts: NodeFacts) =>
-  ({ kind: 'device', device: facts.wire, direction: 'egress', program: 'to_wire' }) as const
 
 /** The pair cilium_host and cilium_net: holds the gateway addresses, and is the node's own way into the pod network. */
 export const hostDevices = deriveAll<LinkRow>('hostDevices', [nodeFacts], { key: (d) => d.name }, (read) => {
@@ -156,8 +172,6 @@ export function openDatapath(
     before?.close()
     pods = attachmentTarget(podAttachments, `${places.links}/pods`, programs.byName, attach)
     node = attachmentTarget(nodeAttachments, `${places.links}/node`, programs.byName, attach)
-    // Of the agent before, which may have had a firewall.
-    if (!row.settings.enableHostFirewall) node.remove([{ ...firewallAt(row.facts), generation }])
     generation++
     db.commit((tx) => tx.put(loadedPrograms, { generation, cgroup: places.cgroup }))
   }
@@ -166,12 +180,12 @@ export function openDatapath(
   const present = (
     name: string,
     target: () => Target<Attachment> | undefined,
+    load: Target<Attachment>['load'],
     wanted: (row: Attachment) => boolean,
   ): Target<Attachment> => ({
     name,
     key: attachmentKey,
-    // What was attached by the agent before stays attached: it is exchanged in place.
-    load: () => [],
+    load,
     equal: () => false,
     write: (rows) => {
       const now = target()
@@ -200,12 +214,16 @@ export function openDatapath(
     podTarget: present(
       'pod attachments',
       () => pods,
+      // What was attached by the agent before stays attached: it is exchanged in place.
+      () => [],
       () => true,
     ),
     // A build without some socket program attaches the others.
     nodeTarget: present(
       'node attachments',
       () => node,
+      // The same, but for what this agent does not attach.
+      () => attachmentTarget(nodeAttachments, `${places.links}/node`, new Map(), attach).load(),
       (row) => row.kind === 'device' || programs?.byName.has(row.program) === true,
     ),
     attachPod(index) {

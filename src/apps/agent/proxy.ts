@@ -89,9 +89,10 @@ export const proxyRoutes = deriveAll<ProxyRoute>(
   },
 )
 
-/** Packets given to a socket are delivered here; what is sent to servers elsewhere is judged by cilium_host's program. */
+/** Packets given to a socket are delivered here; what is sent to servers and clients elsewhere is judged, and given its way and
+ * its names, by cilium_host's program. */
 const TO_SOCKET = { mark: 0x200, table: 2004 } as const
-const TO_SERVER = { mark: 0xb00, table: 2005 } as const
+const TO_OTHERS = { marks: [0xb00, 0xc00], table: 2005 } as const
 const ROLE = 0xf00
 /** Priority of the rules for the node's own pods. */
 const TO_PODS = 10
@@ -110,15 +111,15 @@ export function proxyRouteTarget(netlink: Netlink): Target<ProxyRoute> {
         table: TO_SOCKET.table,
         scope: 254,
       })
-      putRoute(netlink, { prefix: everything, device: host.index, table: TO_SERVER.table, mtu })
+      putRoute(netlink, { prefix: everything, device: host.index, table: TO_OTHERS.table, mtu })
       const there = rules(netlink).filter((r) => r.family === family)
       const wanted = [
         { priority: 9, table: TO_SOCKET.table, mark: TO_SOCKET.mark, to: '' },
         // Pods of this node by their own routes, everybody else by cilium_host, whatever routes the node has to them.
-        ...pods.map((to) => ({
-          ...{ priority: TO_PODS, table: 254, mark: TO_SERVER.mark, to, suppress: family === 4 ? 31 : 127 },
-        })),
-        { priority: 11, table: TO_SERVER.table, mark: TO_SERVER.mark, to: '' },
+        ...TO_OTHERS.marks.flatMap((mark) => [
+          ...pods.map((to) => ({ priority: TO_PODS, table: 254, mark, to, suppress: family === 4 ? 31 : 127 })),
+          { priority: 11, table: TO_OTHERS.table, mark, to: '' },
+        ]),
       ]
       const same = (a: { readonly [Field in 'priority' | 'mark' | 'table']: number } & { readonly to: string }) => {
         return (b: typeof a) => a.priority === b.priority && a.mark === b.mark && a.table === b.table && a.to === b.to
@@ -126,7 +127,7 @@ export function proxyRouteTarget(netlink: Netlink): Target<ProxyRoute> {
       for (const rule of wanted) if (!there.some(same(rule))) createRule(netlink, { family, mask: ROLE, ...rule })
       // Of other prefixes, and of an older release, which asked the node's routes about everybody.
       for (const rule of there)
-        if (rule.priority === TO_PODS && rule.mark === TO_SERVER.mark && !wanted.some(same(rule)))
+        if (rule.priority === TO_PODS && TO_OTHERS.marks.some((mark) => mark === rule.mark) && !wanted.some(same(rule)))
           deleteRule(netlink, rule)
       // From below the ports that pods' kernels take: each proxy connection has one of its own there.
       writeSysctl('net.ipv4.ip_local_port_range', '20001 60999')

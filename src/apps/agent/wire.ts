@@ -40,6 +40,7 @@ import { endpointOptions, importedRules, settings } from '../../model/rows.ts'
 import { PROTOCOL } from '../../protocol/netlink/route.ts'
 import type { Database } from '../../table/database.ts'
 import {
+  answeringSockets,
   type Datapath,
   datapathConfig,
   HOST_GROUP,
@@ -69,6 +70,7 @@ const own = [
   hostDevices,
   podDevices,
   podAttachments,
+  answeringSockets,
   nodeAttachments,
   storedEndpoints,
   nodeDeeds,

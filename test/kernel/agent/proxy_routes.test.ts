@@ -7,7 +7,7 @@ import { inNamespace, newNamespace } from '../../../src/edge/kernel/namespace.ts
 import * as net from '../../../src/edge/kernel/netlink.ts'
 import { close } from '../../../src/edge/kernel/syscall.ts'
 
-test('what the proxy sends in a pod’s name goes to this node’s pods, or by cilium_host, whatever routes the node has', (t) => {
+test('what the proxy sends to servers and clients goes to this node’s pods, or by cilium_host, whatever routes the node has', (t) => {
   const namespace = newNamespace()
   const netlink = inNamespace(namespace, net.openNetlink)
   t.after(() => {
@@ -33,14 +33,14 @@ test('what the proxy sends in a pod’s name goes to this node’s pods, or by c
 
   const write = (...pods: readonly string[]) =>
     inNamespace(namespace, () => proxyRouteTarget(netlink).write([{ family: 4, mtu: 1450, pods }]))
-  const deviceTo = (to: string): string => / dev (\S+)/.exec(ip('route', 'get', to, 'mark', '0xb00'))?.[1] ?? ''
+  const deviceTo = (to: string, mark: string): string =>
+    / dev (\S+)/.exec(ip('route', 'get', to, 'mark', mark))?.[1] ?? ''
   assert.deepEqual(write('10.1.0.0/24'), [{ ok: true }])
-  assert.deepEqual(['10.1.0.5', '203.0.113.5', '10.9.0.7', '10.2.0.1'].map(deviceTo), [
-    'lxc1',
-    'cilium_host',
-    'cilium_host',
-    'cilium_host',
-  ])
+  for (const mark of ['0xb00', '0xc00'])
+    assert.deepEqual(
+      ['10.1.0.5', '203.0.113.5', '10.9.0.7', '10.2.0.1'].map((to) => deviceTo(to, mark)),
+      ['lxc1', 'cilium_host', 'cilium_host', 'cilium_host'],
+    )
   // Other prefixes take the place of those before.
   write('10.2.0.0/24', '10.3.0.0/24')
   assert.deepEqual(
@@ -48,8 +48,8 @@ test('what the proxy sends in a pod’s name goes to this node’s pods, or by c
       .rules(netlink)
       .filter((r) => r.family === 4 && r.priority === 10)
       .map((r) => r.to),
-    ['10.2.0.0/24', '10.3.0.0/24'],
+    ['10.2.0.0/24', '10.3.0.0/24', '10.2.0.0/24', '10.3.0.0/24'],
   )
   write('10.2.0.0/24', '10.3.0.0/24')
-  assert.equal(net.rules(netlink).filter((r) => r.family === 4 && r.mark !== 0).length, 4)
+  assert.equal(net.rules(netlink).filter((r) => r.family === 4 && r.mark !== 0).length, 7)
 })

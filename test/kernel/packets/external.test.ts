@@ -183,12 +183,73 @@ for (const v6 of [false, true]) {
       )
     })
 
-    test('what would go to a proxy, or by UDP to a socket of this node, is refused', () => {
+    test('what is a proxy’s is refused where there is none', () => {
       native.service(own, nodePort, 6, [[a, 8443]], { flags: external })
-      assert.equal(ask(native, opening(4006)).events[0]?.reason, Drop.DROP_PROXY_UNSUPPORTED)
+      assert.equal(ask(native, opening(4006)).events.at(-1)?.reason, Drop.DROP_SOCKET_LOOKUP_FAILED)
+    })
+
+    const arrived = (packet: Uint8Array): Seen => readIp(packet.slice(14), printAddress)!
+    const leave = (node: TestNode, segment: Segment, from: string = own) =>
+      node.run('to_wire', ethernet(ip({ from, to: client }, segment)), devices.wire)
+
+    for (const [name, get] of [
+      ['native routing', () => native],
+      ['the tunnel', () => overlay],
+    ] as const)
+      for (const [what, to] of [
+        ['a port of the node', own],
+        ['an external address', vip],
+      ] as const)
+        test(`${what} leads datagrams to a socket of the node, which answers from there (${name})`, () => {
+          const node = get()
+          node.service(to, nodePort, 17, [[own, 8443]], { flags: external })
+          for (let round = 0; round < 4; round++) {
+            const out = ask(node, udp({ from: 4007, to: nodePort, size: 5 }), to)
+            const inside = arrived(out.packet)
+            assert.deepEqual([out.value, inside.from, inside.to, inside.ports], [TC_OK, client, own, [4007, 8443]])
+            if (round === 1) node.bumpEpoch()
+            const back = leave(node, udp({ from: 8443, to: 4007, size: 6 }))
+            const gone = arrived(back.packet)
+            assert.deepEqual([back.value, gone.from, gone.to, gone.ports], [TC_OK, to, client, [nodePort, 4007]])
+            if (round === 2) node.bumpEpoch()
+          }
+        })
+
+    test('what else the node sends leaves as it is, and is told to nobody', () => {
       native.service(own, nodePort, 17, [[own, 8443]], { flags: external })
-      const datagram = udp({ from: 4007, to: nodePort })
-      assert.equal(ask(native, datagram).events[0]?.reason, Drop.DROP_NO_BACKEND)
+      ask(native, udp({ from: 4007, to: nodePort }))
+      const flows = native.flowList().length
+      const error = ip({ from: client, to: own }, udp({ from: 4013, to: 8443 }))
+      for (const segment of [
+        udp({ from: 8443, to: 4013 }),
+        udp({ from: 53, to: 4007 }),
+        tcp({ from: 8443, to: 4007, flags: 'SA' }),
+        v6 ? icmpv6(1, 4, 0, error) : icmp(3, 3, 0, error),
+        v6 ? icmpv6(128, 0, 7) : icmp(8, 0, 7),
+      ]) {
+        const packet = ethernet(ip({ from: own, to: client }, segment))
+        const out = native.run('to_wire', packet, devices.wire)
+        assert.equal(out.value, TC_OK)
+        assert.deepEqual(out.packet, packet)
+      }
+      assert.equal(native.flowList().length, flows)
+    })
+
+    test('errors about datagrams to and from a socket of the node speak of what each end knows', () => {
+      native.service(vip, nodePort, 17, [[own, 8443]], { flags: external })
+      ask(native, udp({ from: 4014, to: nodePort }), vip)
+      leave(native, udp({ from: 8443, to: 4014 }))
+      const asked = ip({ from: client, to: own }, udp({ from: 4014, to: 8443 }))
+      const refused = arrived(leave(native, v6 ? icmpv6(1, 4, 0, asked) : icmp(3, 3, 0, asked)).packet)
+      assert.deepEqual([refused.from, refused.to], [vip, client])
+      assert.deepEqual(quoted(refused), [client, vip, 4014, nodePort])
+      const answer = ip({ from: vip, to: client }, udp({ from: nodePort, to: 4014 }))
+      const tooBig = v6 ? icmpv6(2, 0, 1280, answer) : icmp(3, 4, 1280, answer)
+      const router = v6 ? '2001:db8::1' : '198.51.100.1'
+      const out = native.run('from_wire', ethernet(ip({ from: router, to: vip }, tooBig)), devices.wire)
+      const told = arrived(out.packet)
+      assert.deepEqual([out.value, told.from, told.to], [TC_OK, router, own])
+      assert.deepEqual(quoted(told), [own, client, 8443, 4014])
     })
 
     test('a socket of this node is given connections under the port that was asked for', () => {

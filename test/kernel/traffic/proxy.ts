@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A proxy that lets everything pass: `proxy.ts PORT`. It prints a line for each question and connection, and for what it
+// A proxy that lets everything pass: `proxy.ts PORT egress|ingress`. It prints a line for each question and connection, and for what it
 // could not do.
 import net from 'node:net'
 import { address, printAddress } from '../../../src/base/ip.ts'
@@ -14,8 +14,9 @@ import {
 } from '../../../src/edge/kernel/transparent.ts'
 
 const port = Number(process.argv[2])
-const down = port * 65536 + 0xd00
-const up = port * 65536 + 0xb00
+const [downRole, upRole] = process.argv[3] === 'ingress' ? [0xc00, 0xa00] : [0xd00, 0xb00]
+const down = port * 65536 + downRole
+const up = port * 65536 + upRole
 /** Long enough that a test can change policy before the answer passes. */
 const HOLD_MS = 50
 const read = datagramReader(8, 65535)

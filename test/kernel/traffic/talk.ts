@@ -7,6 +7,7 @@
 //     udp        the same in one datagram; '?' for BYTES asks whoami, '!' for much, which is counted; ends with the
 //                address that answered
 //     connected  the same from a connected socket
+//     HOST may be FROM>TO: asked from an address of its own.
 //   An error is an answer too: its code; 'timeout' if nothing came in time.
 import { createHash, randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
@@ -38,7 +39,8 @@ function serve(wheres: readonly string[]): void {
 }
 
 function answer(line: string): void {
-  const [number, verb = '', host = '', port = '', size = '', patience = ''] = line.split(' ')
+  const [number, verb = '', hosts = '', port = '', size = '', patience = ''] = line.split(' ')
+  const [host = '', from] = hosts.split('>').reverse()
   let open = true
   const say = (text: string): void => {
     if (!open) return
@@ -53,7 +55,9 @@ function answer(line: string): void {
   if (verb === 'tcp') {
     const [sent, got] = [createHash('sha1').update(data).digest('hex'), createHash('sha1')]
     let left = data.length
-    const socket = connect(Number(port), host, () => socket.write(data))
+    const socket = connect({ port: Number(port), host, ...(from === undefined ? {} : { localAddress: from }) }, () =>
+      socket.write(data),
+    )
     close = () => socket.destroy()
     const peer = () => String(socket.remoteAddress)
     socket.on('error', (error) => say(code(error)))
@@ -71,8 +75,12 @@ function answer(line: string): void {
         `${size === '?' ? got.toString() : size === '!' ? got.length : got.equals(data) ? 'same' : 'different'} ${from.address}`,
       ),
     )
-    if (verb === 'udp') socket.send(data, Number(port), host)
-    else socket.connect(Number(port), host, () => socket.send(data))
+    const send = () => {
+      if (verb === 'udp') socket.send(data, Number(port), host)
+      else socket.connect(Number(port), host, () => socket.send(data))
+    }
+    if (from === undefined) send()
+    else socket.bind(0, from, send)
   }
 }
 

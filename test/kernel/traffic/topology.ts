@@ -51,6 +51,8 @@ export const nodeAddress = { 1: { v4: '192.168.50.1', v6: 'fd00:51::1' }, 2: { v
 export const gateway = { 1: { v4: '10.50.1.1', v6: 'fd00:50:1::1' }, 2: { v4: '10.50.2.1', v6: 'fd00:50:2::1' } }
 /** Lives behind node 2, outside of the cluster. */
 export const outside = { v4: '203.0.113.9', v6: '2001:db8::9' }
+/** Is routed to node 1 by others, which has no such address. */
+export const external = { v4: '198.51.100.7', v6: '2001:db8:7::7' }
 
 export type Cluster = ReturnType<typeof openCluster>
 
@@ -129,13 +131,15 @@ export function openCluster(mode: Mode, firewall = false) {
     } else {
       ip(of, `addr add ${outside.v4}/32 dev lo`)
       ip(of, `addr add ${outside.v6}/128 dev lo`)
+      ip(of, `route add ${external.v4}/32 via ${nodeAddress[1].v4}`)
+      ip(of, `route add ${external.v6}/128 via ${nodeAddress[1].v6}`)
     }
 
     const node = openNode(settings(own), { cilium_events: 1 << 18, cilium_flows: 8192 })
     nodes.set(own, node)
     attach(of, node.program('from_wire'), 'eth0', 'ingress')
     attach(of, node.program('from_host'), 'cilium_host', 'egress')
-    if (firewall) attach(of, node.program('to_wire'), 'eth0', 'egress')
+    attach(of, node.program('to_wire'), 'eth0', 'egress')
     const host = { identity: 1, ...(firewall ? { policy: hostPolicy, endpoint: 99 } : {}) }
     for (const one of [nodeAddress[own].v4, nodeAddress[own].v6]) node.owner(one, { ...host, flags: 2 })
     for (const one of [gateway[own].v4, gateway[own].v6]) node.owner(one, { ...host, flags: 2 | 8 })
@@ -293,10 +297,12 @@ export function openCluster(mode: Mode, firewall = false) {
         const rule = (text: string) => ip(of, `${six}rule add ${text}`)
         const every = six ? '::/0' : '0.0.0.0/0'
         rule('pref 9 fwmark 0x200/0xf00 lookup 2004')
-        rule(`pref 10 fwmark 0xb00/0xf00 lookup main suppress_prefixlength ${six ? 127 : 31}`)
-        rule('pref 11 fwmark 0xb00/0xf00 lookup 2005')
+        for (const role of ['0xb00', '0xc00']) {
+          rule(`pref 10 fwmark ${role}/0xf00 lookup main suppress_prefixlength ${six ? 127 : 31}`)
+          rule(`pref 11 fwmark ${role}/0xf00 lookup 2005`)
+        }
         ip(of, `${six}route replace local ${every} dev lo table 2004`)
-        ip(of, `${six}route replace ${every} dev cilium_host table 2005`)
+        ip(of, `${six}route replace ${every} dev cilium_host table 2005 mtu ${mode === 'overlay' ? 1450 : 1500}`)
       }
       ip(of, 'link set cilium_host arp off')
       sysctl(of, 'net.ipv4.ip_local_port_range=20001 60999')
@@ -309,11 +315,18 @@ export function openCluster(mode: Mode, firewall = false) {
       child.stdout.resume()
       return { child, ready }
     },
-    /** A proxy on a node whose listener has this port; resolves when it listens. `said` is what it did so far. */
-    async proxy(of: 'n1' | 'n2', port: number): Promise<{ readonly said: readonly string[]; stop(): Promise<void> }> {
+    /**
+     * A proxy on a node whose listener has this port, for what pods send or what they get; resolves when it listens.
+     * `said` is what it did so far.
+     */
+    async proxy(
+      of: 'n1' | 'n2',
+      port: number,
+      direction: 'egress' | 'ingress' = 'egress',
+    ): Promise<{ readonly said: readonly string[]; stop(): Promise<void> }> {
       const said: string[] = []
       const words = command(of, [], false).slice(0, 3)
-      const child = spawn('sh', [...words, join(import.meta.dirname, 'proxy.ts'), String(port)], {
+      const child = spawn('sh', [...words, join(import.meta.dirname, 'proxy.ts'), String(port), direction], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       servers.push(child)
