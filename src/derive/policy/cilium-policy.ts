@@ -51,7 +51,8 @@ function parseSpec(scope: CiliumScope, at: Field): readonly PolicySpec[] {
     ingress: flagOf(child(asked, 'ingress')) ?? (isFilled(at, 'ingress') || isFilled(at, 'ingressDeny')),
     egress: flagOf(child(asked, 'egress')) ?? (isFilled(at, 'egress') || isFilled(at, 'egressDeny')),
   }
-  if (rules.length === 0 && !enforce.ingress && !enforce.egress && isAbsent(asked))
+  const understood = at.findings.problems.length === 0
+  if (rules.length === 0 && !enforce.ingress && !enforce.egress && isAbsent(asked) && understood)
     warning(at, 'says nothing: it has no rule', 'ingress: [{}] denies everything that comes in')
   const said = { key: `${scope.policy}#${at.path}`, tier: 'normal', priority: 0, enforce, rules, demands } as const
   if (isAbsent(nodes)) return [{ ...said, subject: subjectOf(scope, endpoints) }]

@@ -3,7 +3,7 @@ import type { Layer7 } from '../../model/proxy.ts'
 import { checkDnsPorts, dnsPorts, parseDns } from './dns.ts'
 import { checkHttpPorts, parseHttp } from './http.ts'
 import { parseCiliumPorts, parseIcmps } from './ports.ts'
-import { child, elements, type Field, fields, isAbsent, isFilled, problem, warning } from './read.ts'
+import { child, elements, type Field, fields, isAbsent, isFilled, isObject, problem, warning } from './read.ts'
 import type { Direction, Port, Rule } from './rule.ts'
 import { httpWith, parseListener, parseTls } from './tls.ts'
 
@@ -36,6 +36,8 @@ export function parsePorts(
   const layer7: PortPart[] = []
   for (const e of elementsOfPorts) {
     fields(e, action === 'allow' ? toPortsFields : ['ports'])
+    if (isObject(e) && !isFilled(e, 'ports') && Object.keys(e.value as object).every((name) => name === 'ports'))
+      warning(e, 'names no port, and means every port of TCP, UDP and SCTP', 'leave toPorts out to mean all traffic')
     const ports = parseCiliumPorts(child(e, 'ports'), action)
     const more = layer7Fields(e)
     const httpAt = child(child(e, 'rules'), 'http')

@@ -3,7 +3,18 @@ import { nameProblem, normalName } from '../../model/names.ts'
 import { nameRequirement } from './dns.ts'
 import { podsWith, prefixOf } from './network-policy.ts'
 import { isPortName } from './ports.ts'
-import { child, elements, type Field, fields, isAbsent, problem, textOf, warning, wholeNumberOf } from './read.ts'
+import {
+  child,
+  elements,
+  type Field,
+  fields,
+  isAbsent,
+  isObject,
+  problem,
+  textOf,
+  warning,
+  wholeNumberOf,
+} from './read.ts'
 import {
   type Direction,
   directions,
@@ -120,8 +131,6 @@ function parsePeer(at: Field, direction: Direction, action: Rule['action']): rea
   if (action !== 'allow') problem(child(at, name), 'domainNames is for Accept only', 'deny networks after it')
   return list.flatMap((e) => parseDomainName(e) ?? [])
 }
-
-const isObject = ({ value }: Field): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const domainName = /^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$/
 

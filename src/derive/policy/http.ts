@@ -42,7 +42,7 @@ export function checkHttpPorts(at: Field, ports: readonly Port[]): void {
 }
 
 function regex(at: Field): string {
-  const text = textOf(at)
+  const text = textOf(at, "one regular expression for all of them, as in 'GET|POST', or a rule for each")
   try {
     RE2JS.compile(text)
   } catch (e) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { child, elements, type Field, fields, isAbsent, problem, textOf, wholeNumberOf } from './read.ts'
+import { child, elements, type Field, fields, isAbsent, problem, textOf, warning, wholeNumberOf } from './read.ts'
 import type { Port, PortRange } from './rule.ts'
 
 const namePattern = /^(?=.{1,15}$)(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
@@ -42,16 +42,23 @@ export function parseCiliumPorts(at: Field, action: 'allow' | 'deny'): readonly 
     } else if (!isPortName(port.toLowerCase())) {
       // Of what is no string it has been said.
       if (isAbsent(portAt) || typeof portAt.value === 'string')
-        problem(
-          portAt,
-          port === '' ? 'required' : `'${port}' is neither a port number nor a port name`,
-          isPortName(port.trim()) || /^\s*\d+\s*$/.test(port)
-            ? `without spaces: "${port.trim()}"`
-            : 'as in "80", or a name of a container\'s port; "0" is every port',
-        )
-    } else out.push({ name: port.toLowerCase(), protocol })
+        problem(portAt, port === '' ? 'required' : `'${port}' is neither a port number nor a port name`, portFix(port))
+    } else {
+      if (last) warning(child(p, 'endPort'), 'means nothing beside the name of a port', 'write both ends as numbers')
+      out.push({ name: port.toLowerCase(), protocol })
+    }
   }
   return list.length === 0 ? protocols.map((s) => range(s, 0, 65535)) : out
+}
+
+function portFix(port: string): string {
+  if (isPortName(port.trim()) || /^\s*\d+\s*$/.test(port)) return `without spaces: "${port.trim()}"`
+  const [, first, last] = /^\s*(\d+)\s*[-:]\s*(\d+)\s*$/.exec(port) ?? []
+  if (first !== undefined) return `a range is port: "${first}", endPort: ${last}`
+  if (/^[\d\s,;]+$/.test(port)) return 'each port is an element of its own'
+  const [, number, protocol] = /^(\d+)\/(tcp|udp|sctp)$/i.exec(port) ?? []
+  if (number !== undefined) return `port: "${number}", protocol: ${protocol?.toUpperCase()}`
+  return 'as in "80", or a name of a container\'s port; "0" is every port'
 }
 
 /** `ports` of a NetworkPolicy rule; the caller has dealt with the absent list, which is everything. */
@@ -74,7 +81,12 @@ export function parseKubernetesPorts(at: Field): readonly Port[] {
     } else if (typeof portAt.value === 'string') {
       if (!isAbsent(lastAt)) problem(lastAt, 'endPort can not go with the name of a port')
       if (isPortName(portAt.value)) out.push({ name: portAt.value, protocol })
-      else problem(portAt, `'${portAt.value}' is not the name of a port`, 'a number has no quotes')
+      else
+        problem(
+          portAt,
+          `'${portAt.value}' is not the name of a port`,
+          /^\d+$/.test(portAt.value) ? `a number has no quotes: ${portAt.value}` : kubernetesPortFix(portAt.value),
+        )
     } else {
       const first = wholeNumberOf(portAt, 1, 65535)
       const last = wholeNumberOf(lastAt, 1, 65535)
@@ -86,6 +98,12 @@ export function parseKubernetesPorts(at: Field): readonly Port[] {
   }
   return out
 }
+
+const kubernetesPortFix = (port: string): string =>
+  portFix(port)
+    .replace(/port: "(\d+)"/, 'port: $1')
+    .replace(/^without spaces: "(\d+)"$/, 'a number has no quotes: $1')
+    .replace(/^as in "80".*$/, "as in 80, or a name of a container's port")
 
 export const isPortName = (name: string): boolean => namePattern.test(name) && hasLetter.test(name)
 

@@ -28,6 +28,9 @@ export function warning(at: Field, message: string, fix?: string): void {
   at.findings.warnings.push(finding(at, message, fix))
 }
 
+export const isObject = ({ value }: Field): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 export const isAbsent = (at: Field): boolean => at.value === undefined || at.value === null
 
 /** What another kind of policy calls the same. */
@@ -78,7 +81,15 @@ export function fields(at: Field, known?: readonly string[]): { readonly [name: 
   const found = at.value as { readonly [name: string]: unknown }
   if (known)
     for (const name of Object.keys(found))
-      if (!known.includes(name)) {
+      if (known.includes(name)) {
+        // As API servers take it: what was meant to stand below it stands elsewhere, or nowhere.
+        if (found[name] === null)
+          warning(
+            child(at, name),
+            'has no value, and means what leaving it out means',
+            'take the line out, or write it',
+          )
+      } else {
         const near = known.find((k) => isNear(k, name)) ?? known.find((k) => k === otherName[name])
         const fix = elsewhere(at, name) ?? (near ? `did you mean '${near}'?` : `one of: ${known.join(', ')}`)
         problem(child(at, name), 'unknown field', fix)
@@ -103,11 +114,16 @@ export function elements(at: Field): readonly Field[] {
   return at.value.map((value, i) => field(value, `${at.path}[${i}]`, at.findings))
 }
 
-export function textOf(at: Field): string {
+/** `fix` is for a value of another kind than a number or a flag, which want quotes. */
+export function textOf(at: Field, fix?: string): string {
   if (typeof at.value === 'string') return at.value
-  const plain = typeof at.value === 'number' || typeof at.value === 'boolean'
-  if (!isAbsent(at))
-    problem(at, `must be a string, not ${typeOf(at.value)}`, plain ? `in quotes: "${String(at.value)}"` : undefined)
+  const quoted =
+    typeof at.value === 'number'
+      ? `in quotes: "${at.value}"`
+      : typeof at.value === 'boolean'
+        ? 'in quotes, as are all words that YAML takes for true or false'
+        : fix
+  if (!isAbsent(at)) problem(at, `must be a string, not ${typeOf(at.value)}`, quoted)
   return ''
 }
 

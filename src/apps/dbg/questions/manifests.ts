@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml'
+import { type Document, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type ScalarTag } from 'yaml'
 import { isRule } from '../../../derive/policy/imported.ts'
 import type { LearntAddress } from '../../../model/names.ts'
 
@@ -92,10 +92,18 @@ const itemsOf = (value: unknown): readonly unknown[] | undefined => {
   return items.map((item) => ({ apiVersion, kind: kind.slice(0, -'List'.length), ...item }))
 }
 
+/** kubectl reads these words as YAML 1.1 does. */
+const flag: ScalarTag = {
+  tag: 'tag:yaml.org,2002:bool',
+  default: true,
+  test: /^(y|yes|n|no|on|off)$/i,
+  resolve: (text) => /^(y|yes|on)$/i.test(text),
+}
+
 /** The documents of a text; what is nested deeper than any object can be is no document. */
 function documentsOf(text: string, lineCounter: LineCounter, failed: (message: string) => void): readonly Document[] {
   try {
-    return parseAllDocuments(text, { lineCounter }) as readonly Document[]
+    return parseAllDocuments(text, { lineCounter, customTags: (tags) => [flag, ...tags] }) as readonly Document[]
   } catch (e) {
     failed(e instanceof RangeError ? 'is nested too deeply' : e instanceof Error ? e.message : String(e))
     return []
@@ -111,7 +119,9 @@ function readYaml(file: string, text: string, found: Located[], problems: (Place
   for (const document of documentsOf(text, lines, (message) => problems.push({ ...at(0), message }))) {
     const [error] = document.errors
     if (error) {
-      problems.push({ ...at(error.pos[0]), message: error.message.split('\n')[0]?.replace(/ at line .*$/, '') ?? '' })
+      const message = error.message.split('\n')[0]?.replace(/ at line .*$/, '') ?? ''
+      const twice = error.code === 'DUPLICATE_KEY' ? /^[^:\s]+/.exec(text.slice(error.pos[0]))?.[0] : undefined
+      problems.push({ ...at(error.pos[0]), message: twice ? `'${twice}' is there twice: make it one` : message })
       continue
     }
     let value: unknown

@@ -47,6 +47,12 @@ export function findingsOf(files: Manifests, around: Manifests | undefined): rea
       for (const p of rule.warnings) add('warning', rule.key, bare(p.field), p.message, p.fix)
       continue
     }
+    if (kind === 'CiliumCIDRGroup') {
+      for (const p of readObjects([found.object]).problems) add('error', '', p.field, p.message, p.fix)
+      for (const name of Object.keys(object(o['spec'])).filter((n) => n !== 'externalCIDRs'))
+        add('error', '', `spec.${name}`, 'unknown field', "did you mean 'externalCIDRs'?")
+      continue
+    }
     if (!isPolicyKind(kind)) {
       if (kind === '') add('error', '', 'kind', 'required', 'every object says its kind')
       else if (Object.values(versions).includes(version) && /polic/i.test(kind)) {
