@@ -239,6 +239,23 @@ export const backendLayout = {
   },
 } as const
 
+/** struct class_index */
+export interface ClassIndex {
+  readonly page: readonly number[]
+}
+
+export const classIndexLayout = {
+  size: 512,
+  /** Offsets of the members, for those who read in place. */
+  at: { page: 0 },
+  read: (view: DataView, at: number): ClassIndex => ({
+    page: readList(256, (i0) => view.getUint16(at + 2 * i0, true)),
+  }),
+  write: (view: DataView, at: number, value: ClassIndex): void => {
+    writeList(256, value.page, (i0, item) => view.setUint16(at + 2 * i0, item, true))
+  },
+} as const
+
 /** struct class_key */
 export interface ClassKey {
   readonly table: number
@@ -256,6 +273,23 @@ export const classKeyLayout = {
   write: (view: DataView, at: number, value: ClassKey): void => {
     view.setUint32(at, value.table, true)
     view.setUint32(at + 4, value.identity, true)
+  },
+} as const
+
+/** struct class_page */
+export interface ClassPage {
+  readonly class: readonly number[]
+}
+
+export const classPageLayout = {
+  size: 512,
+  /** Offsets of the members, for those who read in place. */
+  at: { class: 0 },
+  read: (view: DataView, at: number): ClassPage => ({
+    class: readList(256, (i0) => view.getUint16(at + 2 * i0, true)),
+  }),
+  write: (view: DataView, at: number, value: ClassPage): void => {
+    writeList(256, value.class, (i0, item) => view.setUint16(at + 2 * i0, item, true))
   },
 } as const
 
@@ -1005,6 +1039,8 @@ export const serviceKeyLayout = {
 export const maps = {
   cilium_backend_slots: { name: 'cilium_backend_slots', type: 2, key: u32Layout, value: u32Layout, maxEntries: 262144, flags: 0 },
   cilium_backends: { name: 'cilium_backends', type: 2, key: u32Layout, value: backendLayout, maxEntries: 65536, flags: 0 },
+  cilium_class_index: { name: 'cilium_class_index', type: 2, key: u32Layout, value: classIndexLayout, maxEntries: 4096, flags: 0 },
+  cilium_class_pages: { name: 'cilium_class_pages', type: 2, key: u32Layout, value: classPageLayout, maxEntries: 32768, flags: 0 },
   cilium_drop_limits: { name: 'cilium_drop_limits', type: 6, key: u32Layout, value: dropLimitLayout, maxEntries: 65792, flags: 0 },
   cilium_epoch: { name: 'cilium_epoch', type: 2, key: u32Layout, value: u32Layout, maxEntries: 1, flags: 1024 },
   cilium_events: { name: 'cilium_events', type: 27, maxEntries: 4194304, flags: 0 },
@@ -1017,7 +1053,7 @@ export const maps = {
   cilium_owners: { name: 'cilium_owners', type: 1, key: addressLayout, value: ownerLayout, maxEntries: 262144, flags: 1 },
   cilium_policies: { name: 'cilium_policies', type: 2, key: u32Layout, value: policyLayout, maxEntries: 4096, flags: 1024 },
   cilium_policy_cells: { name: 'cilium_policy_cells', type: 2, key: u32Layout, value: policyCellLayout, maxEntries: 1048576, flags: 0 },
-  cilium_policy_classes: { name: 'cilium_policy_classes', type: 1, key: classKeyLayout, value: u32Layout, maxEntries: 1048576, flags: 1 },
+  cilium_policy_classes: { name: 'cilium_policy_classes', type: 1, key: classKeyLayout, value: u32Layout, maxEntries: 524288, flags: 1 },
   cilium_policy_pages: { name: 'cilium_policy_pages', type: 2, key: u32Layout, value: policyPageLayout, maxEntries: 4096, flags: 0 },
   cilium_policy_tables: { name: 'cilium_policy_tables', type: 2, key: u32Layout, value: policyTableLayout, maxEntries: 4096, flags: 0 },
   cilium_proxy_pairs: { name: 'cilium_proxy_pairs', type: 1, key: proxyPairLayout, value: u32Layout, maxEntries: 16384, flags: 1 },

@@ -86,7 +86,19 @@ struct policy_page {
 	__u16 column[256];
 };
 
-/* (table, identity) -> class; absent: class 0, the peers no rule names. */
+/* Peers are in classes; class 0: those that no rule names. Of identities below CLASS_IDENTITIES the class
+ * comes by two array look-ups: page[identity >> 8] of the table's index is a page of 256 classes, the table's own; page 0
+ * is all class 0. Those that only this node knows, and those of a cluster with a number of its own, are far between: a
+ * hash has them, absent: class 0. */
+#define CLASS_IDENTITIES 65536
+struct class_index {
+	__u16 page[CLASS_IDENTITIES / 256];
+};
+
+struct class_page {
+	__u16 class[256];
+};
+
 struct class_key {
 	__u32 table;
 	__u32 identity;

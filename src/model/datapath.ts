@@ -63,11 +63,18 @@ export interface PolicyPageRow {
 export interface Classes extends Iterable<readonly [identity: number, number: number]> {
   get(identity: number): number | undefined
   readonly size: number
-  /** The same in parts, where it is kept so: a part that is the same object holds the same members. */
+  /** The same in parts by `classPartOf`, where it is kept so: a part that is the same object holds the same members. */
   readonly parts?: readonly Classes[]
 }
 
-/** cilium_policy_classes: all entries of one decision table. */
+/** Pages of classes that a table may have in the kernel, each of 256 numbers of the cluster. */
+export const classPages = 256
+/** Those pages, then parts of the identities that only this node knows. */
+export const classParts = classPages + 64
+export const classPartOf = (identity: number): number =>
+  identity < classPages * 256 ? identity >>> 8 : classPages + (identity & 63)
+
+/** cilium_class_index, cilium_class_pages and cilium_policy_classes: who is in which class of one decision table. */
 export interface ClassesRow {
   readonly table: number
   readonly classes: Classes

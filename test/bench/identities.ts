@@ -28,7 +28,7 @@ const collect = (): number => {
 withLookup((object) => {
   const db = cluster({ policies: 1, identities: 1, remotePods: 0, endpoints: 1, namespaces: 5 })
   const owners = ownersTarget(ownerRows, object.map('cilium_owners'))
-  const classes = classesTarget(policyClassRows, object.map('cilium_policy_classes'))
+  const classes = classesTarget(policyClassRows, object.map)
   const before = collect()
   // As they come from the API server: some hundred in one read of the watch.
   for (let first = 0; first < IDENTITIES; first += READ)

@@ -40,9 +40,7 @@ static __always_inline int ask_all(const enum asked asked)
 		if (asked == WHOLE) {
 			refused += decide(p, 1, DIRECTION_INGRESS, q->identity, q->port) != 0;
 		} else if (asked == CLASS_ONLY) {
-			struct class_key key = {.table = 1, .identity = q->identity};
-			__u32 *class = bpf_map_lookup_elem(&cilium_policy_classes, &key);
-			refused += !class || !*class;
+			refused += !class_of(1, q->identity);
 		} else {
 			refused += q->identity + q->port == 0;
 		}
@@ -56,7 +54,7 @@ int look_up(struct __sk_buff *skb)
 	return ask_all(WHOLE);
 }
 
-/* The one hash of it, which any design that knows peers by a number has. */
+/* Peer to class alone. */
 SEC("tc")
 int look_up_class(struct __sk_buff *skb)
 {

@@ -13,7 +13,8 @@ import { play, portOf, questions } from './policy-worlds.ts'
 const runs = Number(process.env['POLICY_RUNS'] ?? 60)
 const small = fc.record({
   cilium_policy_cells: fc.integer({ min: 4, max: 60 }),
-  cilium_policy_classes: fc.integer({ min: 0, max: 20 }),
+  cilium_class_pages: fc.integer({ min: 1, max: 12 }),
+  cilium_policy_classes: fc.integer({ min: 0, max: 6 }),
   cilium_policy_pages: fc.integer({ min: 1, max: 4 }),
   cilium_policy_tables: fc.integer({ min: 2, max: 12 }),
 })
@@ -46,6 +47,7 @@ test('maps that are too small open nothing, whatever comes in whatever order, an
       ask(false)
       world.resize({
         cilium_policy_cells: 100_000,
+        cilium_class_pages: 32_768,
         cilium_policy_classes: 100_000,
         cilium_policy_pages: 4096,
         cilium_policy_tables: 4096,

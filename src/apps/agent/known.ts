@@ -45,7 +45,7 @@ export function readKnown(db: Database, maps: LoadedObject, { node, options }: A
   db.commit((tx) => {
     tx.put(rows.settings, node)
     tx.replace(rows.kernelPolicies, readKernelPolicies(maps.map('cilium_policies')))
-    tx.replace(rows.kernelTables, readKernelTables(maps.map('cilium_policy_tables'), maps.map('cilium_policy_classes')))
+    tx.replace(rows.kernelTables, readKernelTables(maps.map))
     tx.replace(
       rows.mapSizes,
       [...maps.maps].map(([name, fd]) => ({ name, entries: mapInfo(fd).maxEntries })),

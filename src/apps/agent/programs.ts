@@ -21,6 +21,17 @@ export interface Places {
   readonly maps: string
 }
 
+/** Decision tables are whole or not at all: where a peer's class were missing, a policy that stayed could let it pass. */
+const decisionMaps: ReadonlySet<string> = new Set([
+  contractMaps.cilium_policies.name,
+  contractMaps.cilium_policy_tables.name,
+  contractMaps.cilium_policy_pages.name,
+  contractMaps.cilium_class_index.name,
+  contractMaps.cilium_class_pages.name,
+  contractMaps.cilium_policy_classes.name,
+  contractMaps.cilium_policy_cells.name,
+])
+
 /** The maps of the contract, pinned; they outlive the agent. `madeAnew` hears of those that could not be taken over. */
 export function openMaps(
   places: Places,
@@ -31,19 +42,22 @@ export function openMaps(
   const wanted: { [name: string]: number } = {
     cilium_flows: Number(options['bpf-ct-global-tcp-max']) + Number(options['bpf-ct-global-any-max']),
   }
+  const found = Object.values<WantedMap>(contractMaps).map((wants) => {
+    const path = `${places.maps}/${wants.name}`
+    const pinned = pinnedInfo(path)
+    return { name: wants.name, path, pinned, fits: pinned !== undefined && isOfShape(pinned, wants) }
+  })
+  const tablesFit = found.every(({ name, fits }) => fits || !decisionMaps.has(name))
   // A map keeps its size for as long as it is pinned: another size would mean another map, and every flow forgotten.
   const maxEntries: { [name: string]: number } = {}
-  for (const wants of Object.values<WantedMap>(contractMaps)) {
-    const { name } = wants
-    const path = `${places.maps}/${name}`
-    const pinned = pinnedInfo(path)
-    const takesOver = pinned !== undefined && isOfShape(pinned, wants)
+  for (const { name, path, pinned, fits } of found) {
+    const takesOver = fits && (tablesFit || !decisionMaps.has(name))
     // Programs of the version that made it hold it until they are replaced.
     if (pinned && !takesOver) {
       unlinkSync(path)
       madeAnew(name)
     }
-    const entries = takesOver ? pinned.maxEntries : wanted[name]
+    const entries = takesOver ? pinned?.maxEntries : wanted[name]
     if (entries !== undefined) maxEntries[name] = entries
   }
   return loadObject(join(places.objects, 'contract.o'), { pins: places.maps, maxEntries })

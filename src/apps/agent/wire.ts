@@ -120,7 +120,7 @@ export function wire(
   // Policy: what others refer to comes first, then one store that makes it count.
   targets.add(cellRows, kernel.cellsTarget(cellRows, maps.map('cilium_policy_cells')), complete)
   targets.add(policyPageRows, kernel.policyPagesTarget(policyPageRows, maps.map('cilium_policy_pages')), complete)
-  targets.add(policyClassRows, classesTarget(policyClassRows, maps.map('cilium_policy_classes'), judgeAnew), complete)
+  targets.add(policyClassRows, classesTarget(policyClassRows, maps.map, judgeAnew), complete)
   targets.add(policyTableRows, kernel.policyTablesTarget(policyTableRows, maps.map('cilium_policy_tables')), {
     ...complete,
     after: [cellRows, policyPageRows, policyClassRows],

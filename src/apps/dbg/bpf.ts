@@ -18,7 +18,7 @@ import { columns, print, printed } from './output.ts'
 
 export const pinsOf = (root: string): string => `${root}/tc/globals`
 
-function descriptor(pins: string, name: string): number {
+export function descriptor(pins: string, name: string): number {
   const fd = openPinned(`${pins}/${name}`)
   if (fd === undefined)
     throw new Error(

@@ -3,8 +3,9 @@
 import { networkInterfaces } from 'node:os'
 import { maps, OwnerFlags, type PolicyCell, type PolicyTable, PortSpace, Verdict } from '../../../gen/contract.ts'
 import { address } from '../../base/ip.ts'
+import { kernelClasses } from '../../edge/kernel/classes.ts'
 import type { Agent } from './agent.ts'
-import { open, openCounters, pinsOf, sum } from './bpf.ts'
+import { descriptor, open, openCounters, pinsOf, sum } from './bpf.ts'
 import { columns, print, printed } from './output.ts'
 
 interface Line {
@@ -35,7 +36,7 @@ function reader(pins: string) {
     open(pins, maps.cilium_policy_pages),
     open(pins, maps.cilium_policy_cells),
   ]
-  const classes = [...open(pins, maps.cilium_policy_classes).entries()]
+  const classes = kernelClasses((name) => descriptor(pins, name))
   const seen = new Map<number, readonly number[]>()
   const page = (n: number): readonly number[] => {
     const known = seen.get(n) ?? pages.get(n)?.column ?? []
@@ -121,10 +122,7 @@ function linesOf(pins: string, wanted: number | undefined): Line[] {
     ] as const) {
       const table = number === 0 ? undefined : tables.get(number)
       if (table === undefined) continue
-      const peers = [
-        [0, 0] as const,
-        ...classes.filter(([k]) => k.table === number).map(([k, c]) => [k.identity, c] as const),
-      ]
+      const peers = [[0, 0] as const, ...(classes.get(number) ?? [])]
       for (const [identity, group] of peers) {
         const cell = (column: number): PolicyCell =>
           cells.get(table.cells + group * table.columns + column) ?? {

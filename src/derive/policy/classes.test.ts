@@ -2,10 +2,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { classPages, classPartOf } from '../../model/datapath.ts'
 import { choose, union } from './ascending.ts'
-import { partCount, partedClasses, reclassed } from './classes.ts'
+import { partedClasses, reclassed } from './classes.ts'
 
-const identity = fc.integer({ min: 1, max: 300 })
+/** Reserved ones, of the cluster, of other clusters, and such as only this node knows. */
+const identity = fc.oneof(
+  fc.integer({ min: 1, max: 300 }),
+  fc.integer({ min: 65500, max: 65600 }),
+  fc.integer({ min: 0x01000001, max: 0x01000100 }),
+)
 
 test('classes after changes are those of a plain map, and parts without a change are the same objects', () => {
   const changes = fc.uniqueArray(fc.tuple(identity, fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined })), {
@@ -23,8 +29,18 @@ test('classes after changes are those of a plain map, and parts without a change
         else plain.set(i, number)
       assert.deepEqual(new Map(after), plain)
       assert.equal(after.size, plain.size)
-      for (let i = 1; i <= 300; i++) assert.equal(after.get(i), plain.get(i))
-      const touched = new Set(changed.map(([i]) => i % partCount))
+      for (const i of [...Array(300).keys(), ...plain.keys(), ...changed.map(([i]) => i)])
+        assert.equal(after.get(i), plain.get(i))
+      const ofCluster = [...plain.keys()].filter((i) => i < 65536)
+      assert.deepEqual(after.room, {
+        pages: new Set(ofCluster.map((i) => i >> 8)).size,
+        entries: plain.size - ofCluster.length,
+      })
+      assert.equal(
+        after.parts.slice(classPages).reduce((sum, part) => sum + part.size, 0),
+        after.room.entries,
+      )
+      const touched = new Set(changed.map(([i]) => classPartOf(i)))
       for (const [i, part] of after.parts.entries()) if (!touched.has(i)) assert.equal(part, before.parts[i])
     }),
   )

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Classes } from '../../model/datapath.ts'
-
-export const partCount = 64
+import { type Classes, classPages, classPartOf, classParts } from '../../model/datapath.ts'
 
 type Entry = readonly [identity: number, number: number]
 
@@ -63,18 +61,34 @@ function partOf(entries: readonly Entry[]): Part {
   )
 }
 
+/** What classes take of the kernel's maps: pages, and entries of the hash of those whom only this node knows. */
+export interface Room {
+  readonly pages: number
+  readonly entries: number
+}
+
+function roomOf(parts: readonly Classes[]): Room {
+  let [pages, entries] = [0, 0]
+  for (const [at, { size }] of parts.entries())
+    if (at >= classPages) entries += size
+    else if (size > 0) pages++
+  return { pages, entries }
+}
+
 /** A map in parts: one more identity makes one part anew, and the others are those of before. */
 export class PartedClasses implements Classes {
   readonly parts: readonly Part[]
   readonly size: number
+  readonly room: Room
 
   constructor(parts: readonly Part[], size: number) {
     this.parts = parts
     this.size = size
+    this.room = roomOf(parts)
   }
 
   get(identity: number): number | undefined {
-    return (this.parts[identity % partCount] as Part).get(identity)
+    return (this.parts[classPartOf(identity)] as Part).get(identity)
   }
 
   toJSON(): readonly Entry[] {
@@ -87,14 +101,17 @@ export class PartedClasses implements Classes {
 }
 
 export function partedClasses(all: Iterable<Entry>): PartedClasses {
-  const parts: Entry[][] = Array.from({ length: partCount }, () => [])
+  const parts: (Entry[] | undefined)[] = new Array(classParts).fill(undefined)
   let size = 0
   for (const entry of all) {
-    parts[entry[0] % partCount]?.push(entry)
+    const at = classPartOf(entry[0])
+    const part = parts[at]
+    if (part) part.push(entry)
+    else parts[at] = [entry]
     size++
   }
   return new PartedClasses(
-    parts.map((entries) => partOf(entries.sort(([a], [b]) => a - b))),
+    parts.map((entries) => (entries ? partOf(entries.sort(([a], [b]) => a - b)) : emptyPart)),
     size,
   )
 }
@@ -115,13 +132,13 @@ export function reclassed(
   }
   if (changes.length <= many)
     for (const [identity, number] of changes) {
-      const at = identity % partCount
+      const at = classPartOf(identity)
       put(at, (parts[at] as Part).with(identity, number))
     }
   else {
     const byPart = new Map<number, Map<number, number | undefined>>()
     for (const [identity, number] of changes) {
-      const at = identity % partCount
+      const at = classPartOf(identity)
       let changed = byPart.get(at)
       if (!changed) byPart.set(at, (changed = new Map()))
       changed.set(identity, number)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Cell, type Classes, verdict } from '../../model/datapath.ts'
+import { type Cell, verdict } from '../../model/datapath.ts'
 import { difference, has } from './ascending.ts'
 import { type Asked, ask, isWildcard, type Known, type Resolved, sameFrame } from './asked.ts'
 import { type PartedClasses, partedClasses, reclassed } from './classes.ts'
@@ -22,7 +22,7 @@ export interface Decision {
   /** `class * columns + column`. */
   readonly cells: readonly Cell[]
   /** Identities that are not of class 0. */
-  readonly classes: Classes
+  readonly classes: PartedClasses
   /** Equal texts decide equally for equal classes; who is in which class is left out. */
   readonly content: string
   /** What its cells name as `redirect`. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KernelTable } from '../../model/datapath.ts'
+import { partedClasses, reclassed } from './classes.ts'
 import { columnsOf } from './columns.ts'
 import type { Decision } from './decision.ts'
 import { limits, limitsOf, type PlacedTable, placeTables, type TableRow } from './tables.ts'
@@ -11,7 +12,7 @@ const decision = (key: string, content: string, cells = 4, classes = 1): Decisio
   direction: 'ingress',
   columns: columnsOf([]),
   cells: Array.from({ length: cells }, () => ({ rule: 0, shadowRule: 0, verdict: 1, shadowVerdict: 0, proxyPort: 0 })),
-  classes: new Map(Array.from({ length: classes }, (_, i) => [256 + i, 1])),
+  classes: partedClasses(Array.from({ length: classes }, (_, i) => [0x01000001 + i, 1] as const)),
   content,
   redirects: new Map(),
 })
@@ -86,6 +87,27 @@ test('a table that grows beyond the map of classes is told so before it is writt
   )
   const left = placed(rows).find((t) => t.table === q.table)
   assert.deepEqual([left?.retired, left?.decision.classes.size], [true, half])
+})
+
+test('pages of classes are counted: each 256 numbers of the cluster that a table names are one, and one is never given', () => {
+  const named = (key: string, places: number) => ({
+    ...decision(key, key, 4, 0),
+    classes: partedClasses(Array.from({ length: places }, (_, i) => [256 * (i + 1) + 7, 1] as const)),
+  })
+  const room = limitsOf([{ name: 'cilium_class_pages', entries: 10 }])
+  const problems = (rows: readonly TableRow[]) =>
+    rows.flatMap((r) => (r.kind === 'unplaced' ? [`${r.decision.key}: ${r.problem}`] : []))
+  const rows = placeTables([named('p', 5), named('q', 4)], [], [], room)
+  assert.deepEqual(problems(rows), [])
+  assert.deepEqual(problems(placeTables([named('p', 5), named('q', 5)], [], [], room)), [
+    'q: needs 5 pages of classes, 4 are left of 9',
+  ])
+  const more = named('q', 4)
+  const joined = { ...more, classes: reclassed(more.classes, [[1024 + 8, 1]]) }
+  assert.deepEqual(problems(placeTables([named('p', 5), joined], rows, [], room)), [])
+  assert.deepEqual(problems(placeTables([named('p', 5), named('q', 5)], rows, [], room)), [
+    'q: needs 5 pages of classes, 4 are left of 9',
+  ])
 })
 
 test('the sizes of the maps there are count, and who is first keeps its place longest', () => {

@@ -9,20 +9,33 @@ export interface Limits {
   readonly tables: number
   readonly pages: number
   readonly cells: number
+  /** Pages of classes; the first of them is nobody's. */
+  readonly classPages: number
+  /** Entries of classes for identities that only this node knows. */
   readonly classes: number
   readonly columns: number
 }
 
 /** Those of bpf/contract/maps.h. */
-export const limits = { tables: 4096, pages: 4096, cells: 1048576, classes: 1048576, columns: 65535 } as const
+export const limits = {
+  tables: 4096,
+  pages: 4096,
+  cells: 1048576,
+  classPages: 32768,
+  classes: 524288,
+  columns: 65535,
+} as const
+/** Classes of one table, as far as their numbers reach. */
+const mostClasses = 65536
 
 /** Those of the maps there are: a pinned one keeps the size it was made with. */
 export function limitsOf(sizes: readonly MapSize[]): Limits {
   const of = (name: string, other: number): number => sizes.find((s) => s.name === name)?.entries ?? other
   return {
-    tables: of('cilium_policy_tables', limits.tables),
+    tables: Math.min(of('cilium_policy_tables', limits.tables), of('cilium_class_index', limits.tables)),
     pages: of('cilium_policy_pages', limits.pages),
     cells: of('cilium_policy_cells', limits.cells),
+    classPages: of('cilium_class_pages', limits.classPages),
     classes: of('cilium_policy_classes', limits.classes),
     columns: limits.columns,
   }
@@ -110,17 +123,39 @@ export function placeTables(
 /** Identities join the classes of a table where it is. Those for which the map is too small leave: their endpoints close. */
 function withoutRoomToGrow(kept: Map<number, PlacedTable>, room: Limits, first: ReadonlySet<string>): UnplacedTable[] {
   const out: UnplacedTable[] = []
-  let classes = 0
+  const taken = { pages: 1, entries: 0 }
   for (const t of [...kept.values()].sort((a, b) => byTurn(a.decision, b.decision, first) || a.table - b.table)) {
-    classes += t.decision.classes.size
-    if (classes <= room.classes) continue
-    const problem = `needs ${t.decision.classes.size} class entries of ${room.classes}, which others have`
-    classes -= t.decision.classes.size
+    const problem = withoutRoom(t.decision, taken, room)
+    if (problem === undefined) {
+      take(t.decision, taken)
+      continue
+    }
     out.push({ kind: 'unplaced', decision: t.decision, problem })
     // Until the kernel lets go of it, it stays as it was.
     kept.delete(t.table)
   }
   return out
+}
+
+/** Of the maps of classes. */
+interface Taken {
+  pages: number
+  entries: number
+}
+
+function take({ classes }: Decision, taken: Taken): void {
+  taken.pages += classes.room.pages
+  taken.entries += classes.room.entries
+}
+
+/** Why the classes of a decision have no room. */
+function withoutRoom({ classes }: Decision, taken: Taken, room: Limits): string | undefined {
+  const { pages, entries } = classes.room
+  if (pages > 0 && taken.pages + pages > room.classPages)
+    return `needs ${pages} pages of classes, ${Math.max(0, room.classPages - taken.pages)} are left of ${room.classPages - 1}`
+  if (taken.entries + entries > room.classes)
+    return `needs ${entries} class entries, ${room.classes - taken.entries} are left of ${room.classes}`
+  return undefined
 }
 
 const byTurn = (a: Decision, b: Decision, first: ReadonlySet<string>): number =>
@@ -133,13 +168,15 @@ interface Space {
   readonly pageNumbers: Set<number>
   readonly pages: Map<string, number>
   cursor: TableCursor
-  classes: number
+  readonly classes: Taken
 }
 
 function spaceOf(kept: readonly PlacedTable[], kernel: readonly KernelTable[], cursor: TableCursor | undefined): Space {
   const known = new Set(kept.map((t) => t.table))
   const foreign = kernel.filter((t) => !known.has(t.table))
   const pages = new Map(kept.flatMap((t) => Object.entries(t.pages)))
+  const classes = { pages: 1, entries: 0 }
+  for (const t of kept) take(t.decision, classes)
   return {
     tables: new Set([...known, ...foreign.map((t) => t.table)]),
     ranges: [
@@ -149,7 +186,7 @@ function spaceOf(kept: readonly PlacedTable[], kernel: readonly KernelTable[], c
     pages,
     pageNumbers: new Set([...pages.values(), ...foreign.flatMap((t) => t.pages)]),
     cursor: cursor ?? { kind: 'cursor', table: 1, page: 0, cell: 0 },
-    classes: kept.reduce((sum, t) => sum + t.decision.classes.size, 0),
+    classes,
   }
 }
 
@@ -157,12 +194,14 @@ function place(decision: Decision, space: Space, room: Limits): PlacedTable | Un
   const unplaced = (problem: string): UnplacedTable => ({ kind: 'unplaced', decision, problem })
   if (decision.columns.entries.length > room.columns)
     return unplaced(`needs ${decision.columns.entries.length} columns of at most ${room.columns}`)
-  if (space.classes + decision.classes.size > room.classes)
-    return unplaced(`needs ${decision.classes.size} class entries, ${room.classes - space.classes} are left`)
+  const problem = withoutRoom(decision, space.classes, room)
+  if (problem !== undefined) return unplaced(problem)
   const table = nextFree(1, room.tables - 1, space.cursor.table, (n) => space.tables.has(n))
   const cells = freeRange(space.ranges, decision.cells.length, room.cells, space.cursor.cell)
   if (table === undefined) return unplaced(`all ${room.tables - 1} decision tables are in use`)
   if (cells === undefined) return unplaced(`needs ${decision.cells.length} cells, which are not free in one piece`)
+  const classes = decision.cells.length / decision.columns.entries.length
+  if (classes > mostClasses) return unplaced(`needs ${classes} classes of peers of at most ${mostClasses}`)
   const texts = decision.columns.runs.map(pagesOf)
   const pages: { [page: string]: number } = {}
   const taken = new Set<number>()
@@ -185,7 +224,7 @@ function place(decision: Decision, space: Space, room: Limits): PlacedTable | Un
     space.pages.set(text, page)
     space.pageNumbers.add(page)
   }
-  space.classes += decision.classes.size
+  take(decision, space.classes)
   space.cursor = { kind: 'cursor', table: table + 1, page: nextPage, cell: cells + decision.cells.length }
   const numbers = new Map<readonly string[], readonly number[]>()
   const page = texts.map((space) => {

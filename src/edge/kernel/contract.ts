@@ -7,6 +7,7 @@ import type { ProxyPairRow } from '../../model/proxy.ts'
 import { macBytes, macText } from '../../protocol/netlink/message.ts'
 import type { Table } from '../../table/definition.ts'
 import type { Target } from '../../table/target.ts'
+import { kernelClasses, type MapByName } from './classes.ts'
 import { contractMap } from './map.ts'
 import type { Mapping } from './syscall.ts'
 import { arrayTarget, mapTarget, present, rangeTarget, type TargetOptions } from './target.ts'
@@ -262,16 +263,15 @@ export const kernelPolicies = (policies: number): rows.KernelPolicy[] =>
   [...present(contractMap(maps.cilium_policies, policies))].map(([policy, value]) => ({ policy, ...value }))
 
 /** The room that decision tables take in the kernel: as many cells as their highest class needs, and their pages. */
-export function kernelTables(tables: number, classes: number): rows.KernelTable[] {
-  const highest = new Map<number, number>()
-  for (const [{ table }, number] of contractMap(maps.cilium_policy_classes, classes).entries())
-    if (number > (highest.get(table) ?? 0)) highest.set(table, number)
-  return [...present(contractMap(maps.cilium_policy_tables, tables))].map(([table, { cells, columns, page }]) => ({
-    table,
-    cells,
-    count: columns * ((highest.get(table) ?? 0) + 1),
-    pages: [...new Set(page.flat())].sort((a, b) => a - b),
-  }))
+export function kernelTables(map: MapByName): rows.KernelTable[] {
+  const classes = kernelClasses(map)
+  const tables = contractMap(maps.cilium_policy_tables, map(maps.cilium_policy_tables.name))
+  return [...present(tables)].map(([table, { cells, columns, page }]) => {
+    let highest = 0
+    for (const number of classes.get(table)?.values() ?? []) highest = Math.max(highest, number)
+    const pages = [...new Set(page.flat())].sort((a, b) => a - b)
+    return { table, cells, count: columns * (highest + 1), pages }
+  })
 }
 
 /** cilium_epoch: moving it on makes the datapath judge every flow once more. */

@@ -107,7 +107,7 @@ describe('without room', { timeout: 180_000 }, () => {
   })
 
   it('a policy that does not fit is told so, by node; who was denied stays denied, until there is room', async () => {
-    exchange('node-2', { cilium_owners: undefined, cilium_policy_classes: 8 })
+    exchange('node-2', { cilium_owners: undefined, cilium_class_pages: 12 })
     await cluster.killAgent('node-2')
     const far = await cluster.podIPs('far')
     await cluster.until('an agent that answers', () =>
@@ -131,11 +131,11 @@ describe('without room', { timeout: 180_000 }, () => {
     })
     await cluster.lab.kubectl(
       ['create', '-f', '-'],
-      documents([...names.map((n, i) => identity(n, 60_000 + i)), policy('kinds', names.map(of))]),
+      documents([...names.map((n, i) => identity(n, 40_000 + 256 * i)), policy('kinds', names.map(of))]),
     )
     await cluster.until('the warning', async () => {
       const said = await state('node-2')
-      return said.state === 'Warning' && /\/kinds is not in force on this node, .*class entries/.test(said.msg)
+      return said.state === 'Warning' && /\/kinds is not in force on this node, .*pages of classes/.test(said.msg)
     })
     assert.ok((await metric('node-2', 'cilium_policies_not_in_force')) > 0)
     const condition = async () => {
@@ -149,7 +149,7 @@ describe('without room', { timeout: 180_000 }, () => {
     )
     await sleep(300)
     for (const probe of strangers) for (const s of await probe.stop()) assert.equal(s.answered, 0)
-    exchange('node-2', { cilium_policy_classes: undefined })
+    exchange('node-2', { cilium_class_pages: undefined })
     await cluster.restartAgent('node-2')
     await cluster.until('the condition to go', async () => isDeepStrictEqual(await condition(), ['Valid=True Valid']))
     await cluster.lab.ready('app=homeless')

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
-import { existsSync, renameSync } from 'node:fs'
+import { existsSync, renameSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { maps as contractMaps } from '../../../gen/contract.ts'
 import { openMaps, type Places } from '../../../src/apps/agent/programs.ts'
-import { mapInfo } from '../../../src/edge/kernel/map.ts'
+import { contractMap, mapInfo } from '../../../src/edge/kernel/map.ts'
 import { loadObject } from '../../../src/edge/kernel/object.ts'
 import { afterwards, compile, fixtureSource, workplace } from '../edge/fixture.ts'
 
@@ -25,11 +25,36 @@ test('an agent takes over the maps of its own shapes, and makes those of another
 
   const other = loadObject(compile(dir, fixtureSource), { pins })
   afterwards(t, () => other.close())
-  renameSync(`${pins}/kt_hash`, `${pins}/cilium_policy_cells`)
+  renameSync(`${pins}/kt_hash`, `${pins}/cilium_services`)
   const upgraded = open()
-  assert.deepEqual(upgraded.anew, ['cilium_policy_cells'])
+  assert.deepEqual(upgraded.anew, ['cilium_services'])
   for (const [name, id] of first.ids)
-    if (name !== 'cilium_policy_cells') assert.equal(upgraded.ids.get(name), id, `${name} stays`)
-  assert.ok(existsSync(`${pins}/cilium_policy_cells`))
+    if (name !== 'cilium_services') assert.equal(upgraded.ids.get(name), id, `${name} stays`)
+  assert.ok(existsSync(`${pins}/cilium_services`))
   assert.deepEqual(open(), { anew: [], ids: upgraded.ids })
+})
+
+test('where a part of the decision tables is missing, as after a version that had none of it, all of them are made anew', (t) => {
+  const { pins } = workplace(t)
+  const places: Places = { objects: join(import.meta.dirname, '../../../build/bpf'), maps: pins }
+  const fill = openMaps(places, options)
+  contractMap(contractMaps.cilium_policies, fill.map('cilium_policies')).put(7, { ingress: 3, egress: 3 })
+  contractMap(contractMaps.cilium_epoch, fill.map('cilium_epoch')).put(0, 5)
+  fill.close()
+  unlinkSync(`${pins}/cilium_class_pages`)
+  const anew: string[] = []
+  const maps = openMaps(places, options, (name) => anew.push(name))
+  afterwards(t, () => maps.close())
+  assert.deepEqual(anew.sort(), [
+    'cilium_class_index',
+    'cilium_policies',
+    'cilium_policy_cells',
+    'cilium_policy_classes',
+    'cilium_policy_pages',
+    'cilium_policy_tables',
+  ])
+  // Who has a policy is closed until it is written again; flows and the epoch go on.
+  const policies = contractMap(contractMaps.cilium_policies, maps.map('cilium_policies'))
+  assert.deepEqual(policies.get(7), { ingress: 0, egress: 0 })
+  assert.equal(contractMap(contractMaps.cilium_epoch, maps.map('cilium_epoch')).get(0), 5)
 })

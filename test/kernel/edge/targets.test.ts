@@ -4,17 +4,19 @@ import { closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { maps } from '../../../gen/contract.ts'
 import { partedClasses, reclassed } from '../../../src/derive/policy/classes.ts'
-import { classesTarget } from '../../../src/edge/kernel/classes.ts'
+import { classesTarget, kernelClasses } from '../../../src/edge/kernel/classes.ts'
 import * as kernel from '../../../src/edge/kernel/contract.ts'
 import { type LinkRow, linkTarget, routeTarget } from '../../../src/edge/kernel/devices.ts'
 import { contractMap } from '../../../src/edge/kernel/map.ts'
 import { inNamespace, newNamespace } from '../../../src/edge/kernel/namespace.ts'
 import * as net from '../../../src/edge/kernel/netlink.ts'
-import { loadObject } from '../../../src/edge/kernel/object.ts'
+import { type LoadedObject, loadObject } from '../../../src/edge/kernel/object.ts'
 import type * as rows from '../../../src/model/datapath.ts'
 import { table } from '../../../src/table/definition.ts'
+import type { Outcome } from '../../../src/table/target.ts'
 import { conforms } from './conformance.ts'
 import { afterwards, compile, type Test } from './fixture.ts'
 
@@ -31,15 +33,19 @@ const small = {
 
 /** The maps of the contract alone, small, each made by a private object. */
 function contractMaps(t: Test, maxEntries: Readonly<Record<string, number>> = {}): ReadonlyMap<string, number> {
-  const object = loadObject(contractObject(), {
+  return loaded(t, maxEntries).maps
+}
+
+function loaded(t: Test, maxEntries: Readonly<Record<string, number>> = {}): LoadedObject {
+  const object = loadObject(contractFile(), {
     maxEntries: { ...small, ...maxEntries },
   })
   afterwards(t, () => object.close())
-  return object.maps
+  return object
 }
 
 let compiled: string | undefined
-function contractObject(): string {
+function contractFile(): string {
   if (compiled) return compiled
   const dir = mkdtempSync(join(tmpdir(), 'kt-'))
   process.on('exit', () => rmSync(dir, { recursive: true }))
@@ -139,53 +145,133 @@ conforms<rows.PolicyTableRow>('cilium_policy_tables', (t) => {
 
 const classesTable = table<rows.ClassesRow>('classes', { key: (row) => String(row.table) })
 
-conforms<rows.ClassesRow>('cilium_policy_classes', (t) => {
-  const fd = contractMaps(t).get('cilium_policy_classes')!
-  const target = () => classesTarget(classesTable, fd)
-  const classes = (table: number) => new Map(Array.from({ length: 1500 }, (_, i) => [i * table, 1 + (i % 9)] as const))
+conforms<rows.ClassesRow>('the maps of classes', (t) => {
+  const { map } = loaded(t)
+  const target = () => classesTarget(classesTable, map)
+  const classes = (table: number) =>
+    new Map(
+      Array.from({ length: 1500 }, (_, i) => [i * table + (i % 2) * 0x01000000, 1 + (i % 9)] as const).filter(
+        ([i]) => i,
+      ),
+    )
   const all = [1, 2, 3].map((table) => ({ table, classes: classes(table) }))
-  const changed = (row: rows.ClassesRow) => ({ ...row, classes: new Map([...row.classes].slice(3)).set(9, 77) })
+  const changed = (row: rows.ClassesRow) => ({ ...row, classes: new Map([...row.classes].slice(300)).set(9, 77) })
   return { target: target(), again: target, rows: all, changed }
 })
 
-test('of classes in parts only entries that changed are written, and those of one who left go', (t) => {
-  const fd = contractMaps(t).get('cilium_policy_classes')!
-  const map = contractMap(maps.cilium_policy_classes, fd)
+test('after any changes of classes, and a new start among them, the kernel holds what was said last, and no page twice', (t) => {
+  const { map } = loaded(t, { cilium_class_pages: 16, cilium_policy_classes: 20 })
+  const number = fc.integer({ min: 1, max: 5 })
+  const identity = fc.oneof(
+    fc.integer({ min: 1, max: 3000 }),
+    fc.integer({ min: 60_000, max: 70_000 }),
+    fc.integer({ min: 0x01000001, max: 0x01000010 }),
+  )
+  const change = fc.record({
+    table: fc.integer({ min: 1, max: 4 }),
+    changes: fc.uniqueArray(fc.tuple(identity, fc.option(number, { nil: undefined })), {
+      selector: ([i]) => i,
+      maxLength: 12,
+    }),
+    how: fc.constantFrom('parts', 'plain', 'remove'),
+    restart: fc.boolean(),
+  })
+  let target = classesTarget(classesTable, map)
+  const refused: string[] = []
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 12 }), (steps) => {
+      target.remove([...kernelClasses(map)].map(([table, classes]) => ({ table, classes })))
+      assert.equal(kernelClasses(map).size, 0)
+      const said = new Map<number, Map<number, number>>()
+      const rows = new Map([1, 2, 3, 4].map((table) => [table, partedClasses([])]))
+      for (const { table, changes, how, restart } of steps) {
+        if (restart) {
+          target = classesTarget(classesTable, map)
+          target.load()
+        }
+        const wanted = how === 'remove' ? partedClasses([]) : reclassed(rows.get(table) ?? partedClasses([]), changes)
+        const classes = how === 'plain' ? new Map(wanted) : wanted
+        const [outcome] = (how === 'remove' ? target.remove : target.write)([{ table, classes }]) as readonly Outcome[]
+        const there = new Map(kernelClasses(map).get(table))
+        if (outcome?.ok) assert.deepEqual(sorted(there), sorted(new Map(wanted)))
+        else {
+          refused.push(outcome?.ok === false ? outcome.error : '')
+          // Of what was said before and what is said now, nothing else.
+          for (const [i, n] of there) assert.ok(said.get(table)?.get(i) === n || wanted.get(i) === n, `${i} is ${n}`)
+        }
+        if (outcome?.ok) rows.set(table, wanted)
+        else rows.set(table, partedClasses(there))
+        said.set(table, there)
+        for (const [other, classes] of said)
+          assert.deepEqual(sorted(new Map(kernelClasses(map).get(other))), sorted(classes), `table ${other}`)
+      }
+    }),
+    { numRuns: 200 },
+  )
+  for (const full of [/cilium_class_pages is full/, /cilium_policy_classes is full/])
+    assert.ok(
+      refused.some((r) => full.test(r)),
+      `never ${full}`,
+    )
+})
+
+const sorted = (classes: ReadonlyMap<number, number>) => [...classes].sort(([a], [b]) => a - b)
+
+test('of classes in parts only pages that changed are written, and those of one who left go', (t) => {
+  const { map } = loaded(t)
+  const pages = contractMap(maps.cilium_class_pages, map('cilium_class_pages'))
+  const others = contractMap(maps.cilium_policy_classes, map('cilium_policy_classes'))
+  const local = 0x01000001
   let changes = 0
-  const target = classesTarget(classesTable, fd, { changed: () => changes++ })
-  const before = partedClasses(Array.from({ length: 300 }, (_, i) => [256 + i, 1 + (i % 3)] as const))
+  const target = classesTarget(classesTable, map, { changed: () => changes++ })
+  const before = partedClasses([
+    ...Array.from({ length: 300 }, (_, i) => [256 + i, 1 + (i % 3)] as const),
+    [local, 1],
+    [local + 64, 2],
+  ])
   assert.deepEqual(target.write([{ table: 5, classes: before }]), [{ ok: true }])
-  // Somebody else takes one away: a write that wrote everything would bring it back.
-  assert.ok(map.remove({ table: 5, identity: 300 }))
+  // Somebody else writes too: a write that wrote everything would put it right.
+  const [, second] = contractMap(maps.cilium_class_index, map('cilium_class_index'))
+    .get(5)!
+    .page.filter((page) => page !== 0)
+  pages.put(second!, { class: new Array<number>(256).fill(9) })
+  assert.ok(others.remove({ table: 5, identity: local + 1 }) === false && others.remove({ table: 5, identity: local }))
   const after = reclassed(before, [
     [257, 7],
     [258, undefined],
     [9000, 1],
+    [local + 1, 3],
   ])
   assert.deepEqual(target.write([{ table: 5, classes: after }]), [{ ok: true }])
-  assert.equal(map.get({ table: 5, identity: 257 }), 7)
-  assert.equal(map.get({ table: 5, identity: 258 }), undefined)
-  assert.equal(map.get({ table: 5, identity: 9000 }), 1)
-  assert.equal(map.get({ table: 5, identity: 300 }), undefined)
+  const classes = kernelClasses(map).get(5)!
+  assert.deepEqual(
+    [256, 257, 258, 9000, 512, 555, local, local + 1, local + 64].map((i) => classes.get(i)),
+    [1, 7, undefined, 1, 9, 9, undefined, 3, 2],
+  )
   assert.equal(changes, 2)
   assert.deepEqual(target.remove([{ table: 5, classes: after }]), [{ ok: true }])
-  assert.deepEqual([...map.entries()], [])
+  assert.equal(kernelClasses(map).size, 0)
 })
 
 test('a table whose classes do not all fit is an error that names the map; what fitted is known', (t) => {
-  const fd = contractMaps(t, { cilium_policy_classes: 100 }).get('cilium_policy_classes')!
-  const map = contractMap(maps.cilium_policy_classes, fd)
-  const target = classesTarget(classesTable, fd)
-  const classes = (count: number) => new Map(Array.from({ length: count }, (_, i) => [256 + i, 1] as const))
-  const [small, large] = target.write([
-    { table: 1, classes: classes(60) },
-    { table: 2, classes: classes(60) },
-  ]) as readonly { readonly ok: boolean; readonly error?: string }[]
-  assert.equal(small?.ok, true)
-  assert.match(large?.error ?? '', /cilium_policy_classes is full/)
-  assert.deepEqual(target.remove([{ table: 1, classes: classes(60) }]), [{ ok: true }])
-  assert.deepEqual(target.write([{ table: 2, classes: classes(60) }]), [{ ok: true }])
-  assert.equal([...map.entries()].length, 60)
+  for (const [name, first, step] of [
+    ['cilium_policy_classes', 0x01000001, 1],
+    ['cilium_class_pages', 256, 256],
+  ] as const) {
+    const { map } = loaded(t, { [name]: 101 })
+    const target = classesTarget(classesTable, map)
+    const classes = (count: number) => new Map(Array.from({ length: count }, (_, i) => [first + i * step, 1] as const))
+    const [small, large] = target.write([
+      { table: 1, classes: classes(60) },
+      { table: 2, classes: classes(60) },
+    ]) as readonly { readonly ok: boolean; readonly error?: string }[]
+    assert.equal(small?.ok, true)
+    assert.match(large?.error ?? '', new RegExp(`${name} is full`))
+    assert.deepEqual(target.remove([{ table: 1, classes: classes(60) }]), [{ ok: true }])
+    assert.deepEqual(target.write([{ table: 2, classes: classes(60) }]), [{ ok: true }])
+    assert.deepEqual([...kernelClasses(map).keys()], [2])
+    assert.equal(kernelClasses(map).get(2)?.size, 60)
+  }
 })
 
 conforms<rows.ServiceRow>('cilium_services', (t) => {
@@ -275,7 +361,7 @@ test('cells and slots are written as runs, and a run past the end is refused', a
 })
 
 test('what the kernel holds of policy is read back: tables of each number, cells and pages of each table', async (t) => {
-  const fds = contractMaps(t)
+  const { maps: fds, map } = loaded(t)
   const policies = table<rows.PolicyRow>('policies', { key: (row) => String(row.policy) })
   await kernel.policiesTarget(policies, fds.get('cilium_policies')!).write([{ policy: 3, ingress: 5, egress: 6 }])
   assert.deepEqual(kernel.kernelPolicies(fds.get('cilium_policies')!), [{ policy: 3, ingress: 5, egress: 6 }])
@@ -285,19 +371,17 @@ test('what the kernel holds of policy is read back: tables of each number, cells
   await kernel
     .policyTablesTarget(tables, fds.get('cilium_policy_tables')!)
     .write([{ table: 5, cells: 40, columns: 3, other: 0, page }])
-  await classesTarget(classesTable, fds.get('cilium_policy_classes')!).write([
+  await classesTarget(classesTable, map).write([
     {
       table: 5,
       classes: new Map([
-        [300, 2],
-        [301, 1],
+        [300, 1],
+        [0x01000001, 2],
       ]),
     },
     { table: 6, classes: new Map([[301, 7]]) },
   ])
-  assert.deepEqual(kernel.kernelTables(fds.get('cilium_policy_tables')!, fds.get('cilium_policy_classes')!), [
-    { table: 5, cells: 40, count: 9, pages: [0, 1, 2, 3, 4, 9] },
-  ])
+  assert.deepEqual(kernel.kernelTables(map), [{ table: 5, cells: 40, count: 9, pages: [0, 1, 2, 3, 4, 9] }])
 })
 
 test('the epoch moves on and never becomes what an unjudged flow has', (t) => {

@@ -12,7 +12,10 @@ import { ethernet, icmp, icmpv6, ip, type Segment, tcp, udp } from './packet.ts'
 const TABLES = 8
 const PAGES = 12
 const WIDTH = 6
-const IDENTITIES = 20
+/** At both ends of what pages hold, of another cluster, and such as only this node knows. */
+const identities = [
+  3, 4, 255, 256, 1000, 1001, 1023, 1024, 65_534, 65_535, 65_536, 131_073, 0x01000001, 0x01000002, 0x02000001,
+]
 const A = { v4: '10.0.0.10', v6: 'fd00:10::10' }
 const B = { v4: '10.0.0.20', v6: 'fd00:10::20' }
 
@@ -85,11 +88,11 @@ test('the kernel decides as the model does, with the same rules', () => {
     putCells(machine, { first, cells } as Parameters<typeof putCells>[1], () => {})
     for (const [index, cell] of cells.entries()) node.rows.cells.put(first + index, cell)
     const members = new Map<number, number>()
-    for (let identity = 1000; identity < 1000 + IDENTITIES; identity++) {
+    for (const identity of identities) {
       if (next(3) === 0) continue // of no class: class 0
       members.set(identity, next(classes))
-      node.rows.classes.put({ table, identity }, members.get(identity) as number)
     }
+    node.rows.classes(table, members)
     putClasses(machine, { table, classes: members }, () => {})
     putTable(machine, row)
     node.rows.tables.put(table, { cells: first, columns: WIDTH, other: row.other, page })
@@ -102,7 +105,7 @@ test('the kernel decides as the model does, with the same rules', () => {
       putPolicy(machine, row)
       node.policy(row.policy, row.ingress, row.egress)
     }
-    const [a, b] = [1000 + next(IDENTITIES), 1000 + next(IDENTITIES)]
+    const [a, b] = [identities[next(identities.length)]!, identities[next(identities.length)]!]
     node.pod(devices.podA, { ...A, identity: a, policy: 1 })
     node.pod(devices.podB, { ...B, identity: b, policy: 2 })
     node.forgetFlows()

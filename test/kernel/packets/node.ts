@@ -15,11 +15,15 @@ import {
   type PolicyCell,
 } from '../../../gen/contract.ts'
 import { address, parsePrefix, printAddress } from '../../../src/base/ip.ts'
+import { classesTarget } from '../../../src/edge/kernel/classes.ts'
 import { type BpfMap, contractCounters, contractMap } from '../../../src/edge/kernel/map.ts'
 import { type LoadedObject, loadObject } from '../../../src/edge/kernel/object.ts'
 import { openRingBuffer } from '../../../src/edge/kernel/ringbuf.ts'
 import { type PacketContext, runOnPacket } from '../../../src/edge/kernel/run.ts'
 import { unshare } from '../../../src/edge/kernel/syscall.ts'
+import type { ClassesRow } from '../../../src/model/datapath.ts'
+import { table } from '../../../src/table/definition.ts'
+import type { Outcome } from '../../../src/table/target.ts'
 import { ETH_IPV4, ETH_IPV6, gatewayMac, podMac, readIp, type Seen } from './packet.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -145,7 +149,11 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
   const epoch = open(maps.cilium_epoch)
   const tables = open(maps.cilium_policy_tables)
   const pages = open(maps.cilium_policy_pages)
-  const classes = open(maps.cilium_policy_classes)
+  const members = classesTarget(table<ClassesRow>('classes', { key: (row) => String(row.table) }), pod.map)
+  const classes = (table: number, of: ReadonlyMap<number, number>): void => {
+    const [outcome] = members.write([{ table, classes: of }]) as readonly Outcome[]
+    if (!outcome?.ok) throw new Error(outcome?.error)
+  }
   const cells = open(maps.cilium_policy_cells)
   const services = open(maps.cilium_services)
   const slots = open(maps.cilium_backend_slots)
@@ -231,8 +239,7 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
           cells.put(nextCell++, cell)
         }
       }
-      for (const [identity, class_] of Object.entries(of.classes ?? {}))
-        classes.put({ table: number, identity: Number(identity) }, class_)
+      classes(number, new Map(Object.entries(of.classes ?? {}).map(([identity, class_]) => [Number(identity), class_])))
       tables.put(number, { cells: first, columns: width, other: 0, page })
     },
 

@@ -34,20 +34,22 @@ before(() => {
 after(() => node.close())
 
 /** What the world would write, written; of the world before only what this one has not is taken away. */
-function load(machine: Machine, classesBefore: ReadonlySet<string>): ReadonlySet<string> {
+function load(machine: Machine, tablesBefore: ReadonlySet<number>): ReadonlySet<number> {
   const { cells, pages, classes, tables } = node.rows
-  const member = (key: string) => {
+  const members = new Map([...tablesBefore].map((table) => [table, new Map<number, number>()]))
+  for (const [key, row] of machine.classes) {
     const [table = 0, identity = 0] = key.split(' ').map(Number)
-    return { table, identity }
+    let of = members.get(table)
+    if (!of) members.set(table, (of = new Map()))
+    of.set(identity, row)
   }
   cells.putAll(machine.cells.flatMap((cell: Cell | undefined, i) => (cell ? [[i, cell] as const] : [])))
   pages.putAll([...machine.pages].map(([page, column]) => [page, { column }] as const))
-  classes.removeAll([...classesBefore].filter((key) => !machine.classes.has(key)).map(member))
-  classes.putAll([...machine.classes].map(([key, row]) => [member(key), row] as const))
+  for (const [table, of] of members) classes(table, of)
   for (const [number, { cells, columns, other, page }] of machine.tables)
     tables.put(number, { cells, columns, other, page })
   for (const { policy, ingress, egress } of machine.policies.values()) node.policy(policy, ingress, egress)
-  return new Set(machine.classes.keys())
+  return new Set(members.keys())
 }
 
 function segmentOf({ protocol, port }: RefPacket): Segment {
@@ -79,14 +81,14 @@ const drops = {
 
 test('the kernel decides as the specifications say, whatever objects come in whatever order', () => {
   let asked = 0
-  let classes: ReadonlySet<string> = new Set()
+  let tables: ReadonlySet<number> = new Set()
   const seen = new Map<string, number>()
   for (let seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31)); asked < cases; seed++)
     fc.assert(
       fc.property(history, (steps) => {
         const world = openWorld()
         const now = play(world, steps)
-        classes = load(world.kernel, classes)
+        tables = load(world.kernel, tables)
         for (const { subject, direction, peer, packet, want, text } of questions(world, now)) {
           const policy = world.db.get(policyNumbers, subject.key)?.policy ?? 0
           const { identity } = whoIs(world, peer)

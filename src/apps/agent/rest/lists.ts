@@ -96,6 +96,8 @@ const tableOfMap: { readonly [map: string]: string } = {
   cilium_policies: 'policyRows',
   cilium_policy_tables: 'policyTables',
   cilium_policy_pages: 'policyPages',
+  cilium_class_index: 'policyClasses',
+  cilium_class_pages: 'policyClasses',
   cilium_policy_classes: 'policyClasses',
   cilium_policy_cells: 'policyCells',
   cilium_services: 'serviceEntries',
