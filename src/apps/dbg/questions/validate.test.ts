@@ -34,7 +34,7 @@ test('a field that is there twice is named', (t) => {
 test('groups of prefixes are read too', (t) => {
   const group = (spec: string) => `kind: CiliumCIDRGroup\nmetadata: {name: g}\nspec: ${spec}\n`
   assert.deepEqual(said(t, group('{externalCIDRs: [10.0.0.0/8, 10.0.0.0/40]}')), [
-    "p.yaml:3:30: error: spec.externalCIDRs[1]: '10.0.0.0/40' is not a prefix",
+    "p.yaml:3:36: error: spec.externalCIDRs[1]: '10.0.0.0/40' is not a prefix",
   ])
   assert.deepEqual(said(t, group('{cidrs: [10.0.0.0/8]}')), [
     "p.yaml:3:8: error: spec.cidrs: unknown field (did you mean 'externalCIDRs'?)",
