@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { markHurry } from '../../edge/kernel/grace.ts'
+import { markHurry, useSwitch } from '../../edge/kernel/grace.ts'
 import { useProcfs } from '../../edge/kernel/namespace.ts'
 import { demand, ensureBpffs, findCgroup2, probe } from '../../edge/kernel/probe.ts'
 import type { DatapathPlaces } from './datapath.ts'
@@ -19,6 +19,7 @@ export function prepareMachine({ node, options }: AgentSettings): DatapathPlaces
   ensureBpffs(bpffs)
   demand(probe({ bpffs, ...(cgroup && existsSync(cgroup) ? { cgroup } : {}) }))
   useProcfs(text('procfs'))
+  useSwitch(join(text('procfs'), '../sys/kernel/rcu_expedited'))
   prepareNamespace({ ipv4: node.enableIpv4, ipv6: node.enableIpv6 })
   const state = join(text('state-dir'), 'state')
   mkdirSync(state, { recursive: true })

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
-const SWITCH = '/sys/kernel/rcu_expedited'
+let place = '/sys/kernel/rcu_expedited'
+
+/** Where the switch is: a container of capabilities has its own /sys read-only, and the node's elsewhere. */
+export function useSwitch(path: string): void {
+  if (existsSync(path)) place = path
+}
 
 /** Who of this process wants it now. */
 let holders = 0
@@ -16,10 +21,10 @@ let marker: string | undefined
 export function hurry(): () => void {
   if (holders++ === 0)
     try {
-      moved = readFileSync(SWITCH, 'utf8').trim() === '0'
+      moved = readFileSync(place, 'utf8').trim() === '0'
       if (moved) {
         if (marker !== undefined) writeFileSync(marker, '')
-        writeFileSync(SWITCH, '1')
+        writeFileSync(place, '1')
       }
     } catch {
       if (moved && marker !== undefined) rmSync(marker, { force: true })
@@ -30,7 +35,7 @@ export function hurry(): () => void {
     if (!held) return
     held = false
     if (--holders > 0 || !moved) return
-    writeFileSync(SWITCH, '0')
+    writeFileSync(place, '0')
     if (marker !== undefined) rmSync(marker, { force: true })
   }
 }
@@ -39,7 +44,7 @@ export function hurry(): () => void {
  * While the switch is moved, `file` says so. One that is there already was left by a process that died in between: its
  * switch is put back; in a container that sees /sys read-only it can not have been moved.
  */
-export function markHurry(file: string, at = SWITCH): void {
+export function markHurry(file: string, at = place): void {
   marker = file
   if (!existsSync(file)) return
   try {
