@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import type { PolicyOverflow } from '../../derive/policy/overflow.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import { conditionOf, putCondition } from '../../edge/kube/conditions.ts'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-
+import { setTimeout as sleep } from 'node:timers/promises'
 import { conditionOf, type PolicyCondition, readPolicy } from '../../derive/policy/policies.ts'
 import type { Kube } from '../../edge/kube/client.ts'
 import { putCondition } from '../../edge/kube/conditions.ts'
@@ -83,13 +83,19 @@ export function judge(kind: PolicyKind, object: KubeObject): JudgedPolicy | unde
   }
 }
 
+/** Agents enforce an object in these moments: what is said of it comes after them. */
+const SETTLE_MS = 50
+
 /** Writes the condition, and an event for what the writer should look at. */
 export const policyTarget = (kube: Kube, now: () => string): Target<PolicyDeed> => ({
   name: 'policy conditions',
   key: (d) => policyKey(d.policy),
   load: () => [],
   equal: () => false,
-  write: (rows) => Promise.all(rows.map((d) => outcome(say(kube, d, now())))),
+  async write(rows) {
+    await sleep(SETTLE_MS)
+    return Promise.all(rows.map((d) => outcome(say(kube, d, now()))))
+  },
   remove: (rows) => rows.map(() => ({ ok: true })),
 })
 

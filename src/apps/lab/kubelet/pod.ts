@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { rmSync } from 'node:fs'
 import { sameJson } from '../../../protocol/kubeapi/object.ts'
 import { isReason } from '../../../protocol/kubeapi/status.ts'
@@ -12,9 +11,10 @@ import { type ContainerLife, containerLife, type Kind, unstarted } from './lifec
 import { lastLines } from './logs.ts'
 import type { Container, Pod } from './manifest.ts'
 import type { Program } from './node.ts'
+import { podVolumes } from './pod-volumes.ts'
 import { addSandbox, CniError, dropSandbox, removeSandbox, type Sandbox } from './sandbox.ts'
 import { type PodFindings, podStatus } from './status.ts'
-import { podDirectory, prepareVolume, type ReadyVolume, volumesOf } from './volumes.ts'
+import { podDirectory } from './volumes.ts'
 
 export interface PodLife {
   readonly pod: () => Pod
@@ -37,7 +37,6 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
   let pod = first
   let sandbox: Sandbox | undefined
   let podIPs: readonly string[] = []
-  let volumes: ReadonlyMap<string, ReadyVolume> = new Map()
   let initialized = false
   let finished = false
   let failure: PodFindings['failure']
@@ -119,7 +118,7 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
         container,
         image,
         sandbox,
-        volumes,
+        volumes: volumes.ready(),
         cgroup: context.cgroup,
         restarts,
         ...(joined ? { joinPid: joined } : {}),
@@ -154,25 +153,10 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
     return undefined
   }
 
-  const prepare = () =>
-    new Map(
-      volumesOf(pod).map((volume) => {
-        try {
-          return [volume.name, prepareVolume(pod, volume, volumeContext())]
-        } catch (error) {
-          throw new Error(`MountVolume.SetUp failed for volume "${volume.name}" : ${(error as Error).message}`)
-        }
-      }),
-    )
-
-  const volumeContext = () => ({
-    store,
-    facts: facts(),
-    path: node.path,
-    token: context.token,
-    ca: context.ca,
-    now: clock.now,
-  })
+  const volumes = podVolumes(
+    () => pod,
+    () => ({ store, facts: facts(), path: node.path, token: context.token, ca: context.ca, now: clock.now }),
+  )
 
   async function makeSandbox(): Promise<Sandbox> {
     const network = context.network()
@@ -209,8 +193,7 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
     const { activeDeadlineSeconds } = pod.spec
     if (activeDeadlineSeconds) scope.after('deadline', activeDeadlineSeconds * 1000, () => overdue())
     makeCgroups(podCgroup())
-    const ready = await untilDone('FailedMount', prepare)
-    if (ready) volumes = ready
+    await untilDone('FailedMount', volumes.prepare)
     sandbox = await untilDone('FailedCreatePodSandBox', makeSandbox)
     if (!sandbox) return
     podIPs = pod.spec.hostNetwork ? context.hostIPs : sandbox.ips
@@ -335,7 +318,7 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
         return
       }
       if (initialized && !stopping) beginEphemeral()
-      if (labelled && volumes.size > 0) refreshWhere((v) => v.downwardAPI !== undefined || v.projected !== undefined)
+      if (labelled) volumes.podChanged()
       if (pod.spec.readinessGates?.length) changed()
     },
     async vanish() {
@@ -344,24 +327,9 @@ export function startPod(context: NodeContext, first: Pod): PodLife {
       release()
     },
     refresh(resource, objectNamespace, objectName) {
-      if (objectNamespace !== namespace || volumes.size === 0) return
-      const kind = resource === 'secrets' ? 'secret' : 'configMap'
-      refreshWhere((volume) =>
-        [volume[kind], ...(volume.projected?.sources ?? []).map((s) => s[kind])].some(
-          (source) => (source?.name ?? source?.secretName) === objectName,
-        ),
-      )
+      if (objectNamespace === namespace)
+        volumes.objectChanged(resource === 'secrets' ? 'secret' : 'configMap', objectName)
     },
-  }
-
-  function refreshWhere(wanted: (volume: ReturnType<typeof volumesOf>[number]) => boolean): void {
-    for (const volume of volumesOf(pod).filter(wanted)) {
-      try {
-        prepareVolume(pod, volume, volumeContext())
-      } catch {
-        // What was mounted stays as it is while its object is gone.
-      }
-    }
   }
 }
 
