@@ -18,6 +18,8 @@ export interface Redirect {
   readonly direction: Direction
   readonly kind: Layer7['kind']
   readonly rules: readonly { readonly rule: string; readonly layer7: Layer7 }[]
+  /** The proxy only looks on: all names may be asked for. */
+  readonly open?: true
 }
 
 /** The answers of one program: for any set of entries that match a peer and a port, the cell. */
@@ -102,7 +104,8 @@ export function evaluator(
       return [{ rule, layer7 }, ...(learns ? [{ rule: AUDITED, layer7: asksNothing('dns') }] : [])]
     })
     if (open) rules.push({ rule: open.entry.rule, layer7: asksNothing(kind) })
-    redirects.set(key, { key, direction: program.direction, kind, rules })
+    const looks = kind === 'dns' && rules.some(({ layer7 }) => layer7.kind === 'dns' && layer7.dns.length === 0)
+    redirects.set(key, { key, direction: program.direction, kind, rules, ...(looks ? { open: true } : {}) })
     return key
   }
 

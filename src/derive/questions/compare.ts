@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { PolicyObject } from '../../model/policy.ts'
 import * as rows from '../../model/rows.ts'
+import { namesRule } from '../policy/program.ts'
 import { subjectPrograms } from '../policy/programs.ts'
 import { type Answer, answerOf, openAsking } from './ask.ts'
 import type { Cluster } from './cluster.ts'
@@ -8,7 +9,7 @@ import { stateOf, unchanged } from './judge.ts'
 import { policyTables } from './objects.ts'
 import { everybody, type Named, openReach, type Stretch, somePortsText, stretches } from './reach.ts'
 import type { Request } from './requests.ts'
-import type { DecidedBy } from './sides.ts'
+import type { DecidedBy, Side } from './sides.ts'
 import { type Party, partyOf, whoIs } from './who.ts'
 
 /** The same cluster with other policies: a fork, so that only what they touch is derived anew. */
@@ -97,8 +98,8 @@ export function compare(before: Cluster, after: Cluster, request?: Request): Com
           before: passing(first),
           after: passing(second),
           direction,
-          decidedBy: { ...second[direction].decidedBy, field: '' },
-          was: { ...first[direction].decidedBy, field: '' },
+          decidedBy: decidedBy(second[direction]),
+          was: decidedBy(first[direction]),
         } as const
         const key = JSON.stringify(difference)
         const same: Folded = folded.get(key) ?? { ...difference, pairs: [] }
@@ -130,8 +131,17 @@ export function compare(before: Cluster, after: Cluster, request?: Request): Com
   }
 }
 
+/** That questions of the DNS are looked at is no difference. */
+const decidedBy = ({ decidedBy }: Side): DecidedBy => ({
+  ...decidedBy,
+  field: '',
+  ...(decidedBy.rule === namesRule ? { rule: 'no policy' } : {}),
+})
+
 const passing = ({ verdict, egress, ingress }: Answer): Passing =>
-  verdict.final === 'allow' && [egress, ingress].some((s) => s.verdict === 'redirect') ? 'redirect' : verdict.final
+  verdict.final === 'allow' && [egress, ingress].some((s) => s.verdict === 'redirect' && !s.open)
+    ? 'redirect'
+    : verdict.final
 
 function partyIn(cluster: Cluster, { member, name }: Named): Party | undefined {
   if (!member) {

@@ -108,11 +108,11 @@ function stretchesOf(
     )
     const by = cells.map((c) => `${c?.verdict}:${c?.rule}${c?.redirect === undefined ? '' : `>${c.redirect}`}`).join()
     if (redirects.every((r) => r === undefined)) return { passes: opens, by }
-    const [egress = '', ingress = ''] = redirects.map((r) => (r ? rulesText(r) : ''))
+    const [egress = '', ingress = ''] = redirects.map((r) => (r && !r.open ? rulesText(r) : ''))
     return {
       passes: opens && redirects.every((r) => !r || passesRequest(reach, r)),
       by,
-      ...(reach.request || !opens ? {} : { asks: { egress, ingress } }),
+      ...(reach.request || !opens || (egress === '' && ingress === '') ? {} : { asks: { egress, ingress } }),
     }
   }
   const out: Stretch[] = []

@@ -35,6 +35,8 @@ export interface Side {
   readonly selectedBy: readonly string[]
   /** The redirection, where the verdict was to ask a proxy. */
   readonly redirect?: string
+  /** The proxy only looks on: `Redirect.open`. */
+  readonly open?: true
   /** What the proxy says of the request of the question; the verdict is then its. */
   readonly request?: {
     readonly asked: readonly (Omit<AskedRule, 'rule'> & { readonly decidedBy: DecidedBy })[]
@@ -144,6 +146,7 @@ function cellSide(
   const found = {
     ...{ verdict: wordOf(cell), decidedBy, key, selectedBy },
     ...(cell.redirect === undefined ? {} : { redirect: cell.redirect }),
+    ...(judge.decision.redirects.get(cell.redirect ?? '')?.open ? { open: true as const } : {}),
   }
   if (cell.shadowRule === 0 && cell.shadowVerdict === 0) return found
   const would = by(cell.shadowRule, cell.shadowVerdict === verdict.allow).decidedBy

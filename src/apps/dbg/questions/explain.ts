@@ -74,7 +74,7 @@ export function answerJson(cluster: Cluster, question: Question, answer: Answer,
 
 function notesOf({ from, to, egress, ingress }: Answer): readonly string[] {
   const asked = [egress, ingress]
-    .filter((s) => s.verdict === 'redirect' && s.decidedBy.rule !== namesRule)
+    .filter((s) => s.verdict === 'redirect' && !s.open)
     .map((s) => decidedByText(s.decidedBy))
   return [
     ...from.notes,
