@@ -423,10 +423,14 @@ int host_proxy_answer(struct __sk_buff *skb)
 		return drop(skb, p, error);
 	find_owner(p, 0);
 	find_owner(p, 1);
-	const struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
+	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
 	__u32 side = p->side & 1;
 	if (flow && (flow->origin & 1) == side)
 		flow = 0;
+	if (flow) {
+		flow->seen = coarse_clock();
+		count(flow, side, p->tcp_flags, skb->len);
+	}
 	if (config.tunnel && flow && flow->flags & FLOW_TUNNELLED)
 		return into_tunnel(skb, p, &flow->tunnel);
 	if (config.tunnel && !is_zero(&p->end[1].node))

@@ -22,7 +22,7 @@ import { openDns } from './dns.ts'
 import { keepDnsSockets } from './dns_sockets.ts'
 import { followDrift } from './drift.ts'
 import { endpointLog } from './endpoint_log.ts'
-import { connectedAddresses, keepSweeping } from './flows.ts'
+import { connectedAddresses, judgedAs, keepSweeping } from './flows.ts'
 import { readKnown } from './known.ts'
 import type { Log } from './log.ts'
 import { prepareMachine } from './machine.ts'
@@ -78,7 +78,7 @@ export async function startAgent(
   const netlink = openNetlink()
   const datapath = openDatapath(db, maps, places, options)
   for (const sentence of datapath.fallbacks) log('info', `kernel ${sentence}`)
-  const requests = requestLog(db)
+  const requests = requestLog(db, judgedAs(maps))
   const proxies = options['enable-l7-proxy'] !== false
   const envoy = proxies ? openProxy(stateDir, node.nodeName, requests) : undefined
   const dns = proxies ? openDns(stateDir, db, requests, (answer) => names.learn(answer), log) : undefined

@@ -8,13 +8,14 @@ import {
   flowLayout,
   type Layout,
 } from '../../../gen/contract.ts'
-import { address } from '../../base/ip.ts'
+import { address, compareAddresses } from '../../base/ip.ts'
 import type { Scope } from '../../base/scope.ts'
 import { COMMAND } from '../../edge/kernel/bpf.ts'
 import { BpfMap, contractMap } from '../../edge/kernel/map.ts'
 import type { LoadedObject } from '../../edge/kernel/object.ts'
 import { Attribute, bpf } from '../../edge/kernel/syscall.ts'
 import type { OptionValues } from '../../model/options.ts'
+import type { JudgedAs } from './requests.ts'
 
 /** Between sweeps of the flow table, unless `conntrack-gc-interval` says otherwise. */
 const SWEEP_SECONDS = 30
@@ -31,6 +32,7 @@ export interface Sweeps {
 }
 
 const TCP = 6
+const UDP = 17
 const BOTH_CLOSED = 3
 /** Entries that are looked at in one turn. */
 const PIECE = 2048
@@ -99,6 +101,22 @@ async function removeAll<K>(map: { removeAll(keys: readonly K[]): void }, keys: 
   for (let i = 0; i < keys.length; i += PIECE) {
     map.removeAll(keys.slice(i, i + PIECE))
     await turn()
+  }
+}
+
+/** What the ends of a connection were judged as, from its flow: one look-up in the kernel. */
+export function judgedAs(maps: LoadedObject): JudgedAs {
+  const flows = contractMap(contract.cilium_flows, maps.map('cilium_flows'))
+  return (end, other, protocol) => {
+    const [own, far] = [address(end.address), address(other.address)]
+    // As the datapath sorts them.
+    const order = compareAddresses(own, far) || end.port - other.port
+    const key =
+      order <= 0
+        ? { a: own, portA: end.port, b: far, portB: other.port }
+        : { a: far, portA: other.port, b: own, portB: end.port }
+    const flow = flows.get({ ...key, protocol: protocol === 'TCP' ? TCP : UDP })
+    return flow?.identity[order <= 0 ? 0 : 1] ?? 0
   }
 }
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ownerRows } from '../../derive/addresses/tables.ts'
+import { cidrIdentities } from '../../derive/policy/cidrs.ts'
+import { nameIdentities } from '../../derive/policy/names.ts'
 import { wantedListeners } from '../../derive/proxy/tables.ts'
 import { meansServer } from '../../derive/proxy/tls.ts'
 import type { DnsRecord } from '../../edge/dns/messages.ts'
 import type { AccessEntry, AccessSink, ConnectionEntry } from '../../edge/envoy/access.ts'
-import { reservedIdentities } from '../../model/identity.ts'
+import { ownerFlag } from '../../model/datapath.ts'
+import { reserved, reservedIdentities } from '../../model/identity.ts'
 import { AUDITED } from '../../model/proxy.ts'
-import { ciliumIdentities } from '../../model/rows.ts'
+import { ciliumIdentities, settings } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 
 /** Requests as Envoy and the DNS proxy tell of them, for whoever listens. */
@@ -100,16 +103,35 @@ const queryTypes: Readonly<Record<number, string>> = {
   ...{ 43: 'DS', 48: 'DNSKEY', 64: 'SVCB', 65: 'HTTPS', 251: 'IXFR', 252: 'AXFR', 255: 'ANY', 257: 'CAA' },
 }
 
-export function requestLog(db: Database): RequestLog {
+/** Identity of an end of the connection between two, as policy judged it; 0 where the kernel has forgotten it. */
+export type JudgedAs = (end: Place, other: Place, protocol: 'TCP' | 'UDP') => number
+
+interface Place {
+  readonly address: string
+  readonly port: number
+}
+
+export function requestLog(db: Database, judgedAs: JudgedAs = () => 0): RequestLog {
   const listeners = new Set<(request: RequestEvent) => void>()
   const watchers: ((wanted: boolean) => void)[] = []
 
-  function party({ address, port }: { readonly address: string; readonly port: number }): Party {
+  function worldOf(address: string): number {
+    const config = db.get(settings, 'settings')
+    if (!config?.enableIpv4 || !config.enableIpv6) return reserved.world
+    return address.includes(':') ? reserved['world-ipv6'] : reserved['world-ipv4']
+  }
+
+  function party(of: Place, other: Place, protocol: 'TCP' | 'UDP' = 'TCP'): Party {
+    const { address, port } = of
     const owner = db.get(ownerRows, address)
-    const identity = owner?.identity ?? 2
+    // Prefixes have identities too, and a node may have asked for a client beyond it.
+    const told = owner && (owner.flags & ownerFlag.node) === 0 ? 0 : judgedAs(of, other, protocol)
+    const identity = told || (owner?.identity ?? worldOf(address))
     const known =
       db.get(ciliumIdentities, String(identity))?.labels ??
       reservedIdentities.find((i) => i.number === identity)?.labels ??
+      db.by(cidrIdentities, 'number', String(identity))[0]?.labels ??
+      db.by(nameIdentities, 'number', String(identity))[0]?.labels ??
       []
     return { address, port, identity, endpoint: owner?.endpoint ?? 0, labels: known }
   }
@@ -121,8 +143,8 @@ export function requestLog(db: Database): RequestLog {
       kind: 'request',
       verdict: denied ? 'denied' : entry.status === 0 || entry.status === 503 ? 'error' : 'forwarded',
       side: listener?.side ?? 'ingress',
-      source: party(entry.source),
-      destination: party(entry.destination),
+      source: party(entry.source, entry.destination),
+      destination: party(entry.destination, entry.source),
       http: {
         method: entry.method,
         url: `${entry.scheme}://${entry.authority}${entry.path}`,
@@ -150,7 +172,8 @@ export function requestLog(db: Database): RequestLog {
     )
     return {
       ...{ kind: 'request', verdict: refused ? 'denied' : 'forwarded', side: listener?.side ?? 'ingress' },
-      ...{ source: party(source), destination: party(destination), tls: { serverName }, time },
+      ...{ source: party(source, destination), destination: party(destination, source) },
+      ...{ tls: { serverName }, time },
       rules: [...new Set(rules.map((r) => r.rule))],
     }
   }
@@ -158,7 +181,8 @@ export function requestLog(db: Database): RequestLog {
   function nameEventOf(record: DnsRecord): DnsEvent {
     const { kind, verdict, client, server, name, type, protocol, rcode, addresses, aliases, ttl, latency, time } =
       record
-    const ends = kind === 'request' ? [party(client), party(server)] : [party(server), party(client)]
+    const [asks, answers] = [party(client, server, protocol), party(server, client, protocol)]
+    const ends = kind === 'request' ? [asks, answers] : [answers, asks]
     const all = db.by(wantedListeners, 'name', record.listener)[0]?.rules.flat() ?? []
     const isRule = (rule: string) => rule !== AUDITED
     const audited = verdict === 'forwarded' && record.rules.length > 0 && !record.rules.some(isRule)
