@@ -10,6 +10,7 @@ import {
   fields,
   isAbsent,
   isObject,
+  nearName,
   problem,
   textOf,
   warning,
@@ -106,11 +107,16 @@ function parseRule(policy: string, at: Field, direction: Direction): readonly Ru
   return [{ ...said, action, peers: found.flatMap((peers) => (peers === 'unknown' ? [] : peers)), ports }]
 }
 
+const ofEgress: readonly string[] = ['nodes', 'networks', 'domainNames']
+
 function parsePeer(at: Field, direction: Direction, action: Rule['action']): readonly Peer[] | 'unknown' {
-  const names = ['namespaces', 'pods', ...(direction === 'egress' ? ['nodes', 'networks', 'domainNames'] : [])]
+  const names = ['namespaces', 'pods', ...(direction === 'egress' ? ofEgress : [])]
   const closed = action === 'allow' ? 'matches nothing' : 'everything is denied'
-  if (isObject(at) && names.every((name) => isAbsent(child(at, name)))) {
-    warning(at, `not a peer that is known here: ${closed}`, `one of: ${names.join(', ')}`)
+  const written = isObject(at) ? Object.keys(at.value as object) : names
+  if (written.every((name) => nearName(name, names) === undefined)) {
+    const egress = written.find((name) => ofEgress.includes(name))
+    const fix = egress ? `${egress} is for egress` : `one of: ${names.join(', ')}`
+    warning(at, `not a peer that is known here: ${closed}`, fix)
     return 'unknown'
   }
   const name = onlyField(at, names)

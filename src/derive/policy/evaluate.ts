@@ -48,7 +48,7 @@ export function evaluator(
   said: readonly Said[],
   otherwiseRule: number,
 ): Evaluator {
-  const hasStaged = said.some((s) => s.entry.mode === 'staged')
+  const hasStaged = said.some((s) => s.entry.when === 'staged')
   const otherwise: Outcome =
     program.otherwise === 'allow'
       ? { verdict: verdict.allow, rule: 0, redirect: '' }
@@ -81,7 +81,7 @@ export function evaluator(
       .filter((i) => outcomes[i]?.verdict === verdict.redirect || (andOpen && looksOn(said[i] as Said)))
       .filter((i) => certain(i))
       .map((i) => said[i] as Said)
-      .filter(({ entry }) => entry.tier === tier && entry.mode !== (staged ? 'now' : 'staged'))
+      .filter(({ entry }) => entry.tier === tier && entry.when !== (staged ? 'now' : 'staged'))
   }
 
   /**
@@ -123,7 +123,7 @@ export function evaluator(
   const sights = (covering: readonly number[], staged: boolean): readonly Said[] =>
     covering
       .map((i) => said[i] as Said)
-      .filter(({ entry }) => entry.action === 'see' && entry.mode !== (staged ? 'now' : 'staged'))
+      .filter(({ entry }) => entry.action === 'see' && entry.when !== (staged ? 'now' : 'staged'))
 
   /** The first entry from `at` on that decides. What an audited policy would drop is remembered and goes on. */
   function decide(
@@ -141,7 +141,7 @@ export function evaluator(
     for (let k = at; k < covering.length; k++) {
       const i = covering[k] as number
       const { entry } = said[i] as Said
-      if (entry.action === 'see' || entry.tier === skip || entry.mode === (staged ? 'now' : 'staged')) continue
+      if (entry.action === 'see' || entry.tier === skip || entry.when === (staged ? 'now' : 'staged')) continue
       const sure = certain(i)
       if (!sure && !possible?.(i)) continue
       const outcome = outcomes[i]

@@ -41,8 +41,10 @@ export interface Entry {
   readonly action: Rule['action'] | 'default' | 'see'
   /** Of `tiers`. */
   readonly tier: number
-  /** `now`: in force, but not where staged policies are too; another entry of the same rule stands for it there. */
-  readonly mode: PolicyMode | 'now'
+  /** `audit`: what it would drop passes, and is told. */
+  readonly mode: 'enforce' | 'audit'
+  /** Only in force now, or only where staged policies are too; both where it says nothing. */
+  readonly when?: 'now' | 'staged'
   /** For `default`: the policies that asked for it. */
   readonly by?: readonly string[]
   readonly peers: 'all' | readonly Peer[]
@@ -142,25 +144,33 @@ export function programFrom(
     if (spec.enforce[direction]) asked[policy.mode].add(policy.key)
     for (const [position, rule] of spec.rules.entries())
       if (rule.direction === direction) {
-        const made = (mode: Entry['mode'], narrowing: readonly Demand[]) =>
-          entryOf(resolvable(rule, settings), subject, tiers[spec.tier], mode, narrowing)
-        const split = policy.mode === 'enforce' && rule.narrowed && now.length < demands.length
-        if (split)
-          placed.push({ entry: made('staged', demands), priority: spec.priority, policy: policy.key, position })
-        const entry = made(split ? 'now' : policy.mode, policy.mode === 'staged' ? demands : now)
-        placed.push({ entry, priority: spec.priority, policy: policy.key, position })
+        const { mode } = policy
+        const place = (when: Entry['when'], narrowing: readonly Demand[]) => {
+          const force = { mode: mode === 'audit' ? mode : 'enforce', ...(when ? { when } : {}) } as const
+          const entry = entryOf(resolvable(rule, settings), subject, tiers[spec.tier], force, narrowing)
+          placed.push({ entry, priority: spec.priority, policy: policy.key, position })
+        }
+        if (mode === 'staged') place('staged', demands)
+        else if (rule.narrowed && now.length < demands.length) {
+          place('staged', demands)
+          place('now', now)
+        } else place(undefined, now)
       }
   }
   const byDefault = (mode: PolicyMode): string[] => [...asked[mode]].sort()
   const by = byDefault('enforce')
   const enforced = by.length > 0 || settings.enablePolicy === 'always'
-  const everybody = { tier: tiers.normal, peers: 'all', ports: 'all', names: [] } as const
+  const everybody = { tier: tiers.normal, mode: 'enforce', peers: 'all', ports: 'all', names: [] } as const
   const add = (entry: Entry) => placed.push({ entry, priority: 0, policy: '', position: 0 })
   if (by.length === 0)
     for (const mode of ['audit', 'staged'] as const) {
       const those = byDefault(mode)
       if (those.length > 0)
-        add({ ...everybody, rule: defaultDenyRule(direction, those), action: 'default', mode, by: those })
+        add({
+          ...everybody,
+          ...(mode === 'audit' ? { mode } : { when: mode }),
+          ...{ rule: defaultDenyRule(direction, those), action: 'default', by: those },
+        })
     }
   const reachedByHost = direction === 'ingress' && !subject.ofNode && settings.allowLocalhost !== 'policy'
   if ((enforced || placed.length > 0) && reachedByHost)
@@ -168,14 +178,13 @@ export function programFrom(
       ...everybody,
       rule: localhostRule,
       action: 'allow',
-      mode: 'enforce',
       peers: entityPeers('host', settings.clusterName) ?? [],
     })
   const naming = selecting.filter(({ spec }) => spec.tier !== 'normal' && spec.rules.some(meansNames))
   if (direction === 'egress' && naming.length > 0) {
-    const mode = naming.every(({ policy }) => policy.mode === 'staged') ? 'staged' : 'enforce'
+    const when = naming.every(({ policy }) => policy.mode === 'staged') ? ({ when: 'staged' } as const) : {}
     const layer7 = { kind: 'dns', dns: [] } as const
-    add({ ...everybody, rule: namesRule, action: 'see', tier: tiers.admin, mode, ports: dnsPorts, layer7 })
+    add({ ...everybody, ...when, rule: namesRule, action: 'see', tier: tiers.admin, ports: dnsPorts, layer7 })
   }
   const entries = placed
     .sort(inOrder)
@@ -217,7 +226,7 @@ function entryOf(
   rule: Rule,
   subject: Pick<Subject, 'namedPorts'>,
   tier: number,
-  mode: Entry['mode'],
+  force: Pick<Entry, 'mode' | 'when'>,
   demands: readonly Demand[],
 ): Entry {
   const { key, action } = rule
@@ -226,7 +235,7 @@ function entryOf(
     rule.peers === 'all' || !rule.narrowed || wanted.length === 0
       ? rule.peers
       : rule.peers.map((p) => (p.kind === 'labels' ? narrowed(p, wanted) : p))
-  if (rule.ports === 'all') return { rule: key, action, tier, mode, peers, ports: 'all', names: [] }
+  if (rule.ports === 'all') return { rule: key, action, tier, ...force, peers, ports: 'all', names: [] }
   const ports: PortRange[] = []
   const names: PortName[] = []
   for (const p of rule.ports) {
@@ -237,7 +246,7 @@ function entryOf(
         if (own.name === p.name && (p.protocol === 'ANY' || p.protocol === own.protocol))
           ports.push({ space: own.protocol, first: own.port, last: own.port })
   }
-  return { rule: key, action, tier, mode, peers, ports, names, ...(rule.layer7 ? { layer7: rule.layer7 } : {}) }
+  return { rule: key, action, tier, ...force, peers, ports, names, ...(rule.layer7 ? { layer7: rule.layer7 } : {}) }
 }
 
 const narrowed = (peer: Peer & { readonly kind: 'labels' }, wanted: readonly Requirement[]): Peer => ({
@@ -272,7 +281,7 @@ function programKey(
 ): string {
   const rules = entries.map((e) => {
     const ports = e.ports === 'all' ? '' : ` ${rangesText(e.ports)}`
-    return `${e.rule}${ports}${e.mode === 'enforce' ? '' : ` ${e.mode}`}`
+    return `${e.rule}${ports}${e.mode === 'enforce' ? '' : ` ${e.mode}`}${e.when ? ` ${e.when}` : ''}`
   })
   return `${direction} ${enforced ? 'enforced' : 'open'}${audit ? ' audit' : ''} [${by.join(' ')}] ${rules.join('; ')}`
 }

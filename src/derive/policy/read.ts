@@ -46,16 +46,19 @@ const otherName: { readonly [name: string]: string } = {
 }
 
 /** A field in a place where it says nothing: where it says something. */
-function elsewhere(at: Field, name: string): string | undefined {
+function elsewhere(at: Field, name: string, known: readonly string[]): string | undefined {
   const ofIngress = /(^|\.)ingress(Deny)?\[\d+\]$/.test(at.path)
   const ofEgress = /(^|\.)egress(Deny)?\[\d+\]$/.test(at.path)
   const turned = name.replace(/^(to|from)/, (side) => (side === 'to' ? 'from' : 'to'))
   if (ofIngress && /^to(FQDNs|Services)$/.test(name)) return `${name} is for egress: who comes in is not known by it`
+  if (ofIngress && name === 'fromServices') return 'services are known of those who are called: toServices, of egress'
   if (ofIngress && name === 'fromFQDNs') return 'names are known of those who are called: toFQDNs, of egress'
   if ((ofIngress && /^to[A-Z]/.test(name)) || (ofEgress && /^from[A-Z]/.test(name)))
     return `'${name}' is for ${ofIngress ? 'egress' : 'ingress'}; did you mean '${turned}'?`
   if (/[Dd]eny\[\d+\]\.toPorts\[\d+\]$/.test(at.path) && name !== 'port')
     return 'a denial has ports and asks no more; what may be asked is said where it is allowed'
+  if (/(^|\.)(in|e)gress\[\d+\]$/.test(at.path) && /^(toP|p)orts$/.test(name) && known.includes('protocols'))
+    return "did you mean 'protocols', as in [{ tcp: { destinationPort: { number: 80 } } }]?"
   // Written too far to the right: it belongs to an object around this one.
   if (/^(ingress|egress)(Deny)?$|^enableDefaultDeny$|^policyTypes$/.test(name) && /^specs?(\[\d+\])?\../.test(at.path))
     return `'${name}' belongs to spec: it is written too far to the right`
@@ -74,7 +77,13 @@ export const isFilled = (at: Field, name: string): boolean => {
 export function fields(at: Field, known?: readonly string[]): { readonly [name: string]: unknown } {
   if (isAbsent(at)) return {}
   if (typeof at.value !== 'object' || Array.isArray(at.value)) {
-    const fix = Array.isArray(at.value) ? "without '- ' before it" : undefined
+    const first = known?.[0]
+    const named = typeof at.value === 'string' && first && first !== 'matchLabels'
+    const fix = Array.isArray(at.value)
+      ? "without '- ' before it"
+      : named
+        ? `as in ${first}: ${JSON.stringify(at.value)}`
+        : undefined
     problem(at, `must be an object, not ${typeOf(at.value)}`, /matchLabels$/.test(at.path) ? 'as in app: web' : fix)
     return {}
   }
@@ -90,8 +99,8 @@ export function fields(at: Field, known?: readonly string[]): { readonly [name: 
             'take the line out, or write it',
           )
       } else {
-        const near = known.find((k) => isNear(k, name)) ?? known.find((k) => k === otherName[name])
-        const fix = elsewhere(at, name) ?? (near ? `did you mean '${near}'?` : `one of: ${known.join(', ')}`)
+        const near = nearName(name, known) ?? known.find((k) => k === otherName[name])
+        const fix = elsewhere(at, name, known) ?? (near ? `did you mean '${near}'?` : `one of: ${known.join(', ')}`)
         problem(child(at, name), 'unknown field', fix)
       }
   return found
@@ -143,6 +152,10 @@ export function wholeNumberOf(at: Field, first: number, last: number): number | 
 
 const typeOf = (v: unknown): string =>
   v === null ? 'null' : Array.isArray(v) ? 'a list' : typeof v === 'object' ? 'an object' : `a ${typeof v}`
+
+/** Which of the names was probably meant. */
+export const nearName = (name: string, known: readonly string[]): string | undefined =>
+  known.find((k) => isNear(k, name))
 
 /** Same letters but for case, or one letter more, less or other, or two swapped. */
 function isNear(a: string, b: string): boolean {

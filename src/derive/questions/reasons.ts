@@ -61,7 +61,7 @@ export function reasonsOf(cluster: Cluster, answer: Answer): Reasons {
       if (e.rule !== side.key && e.action !== 'see')
         runnersUp.push({
           ...{ direction, verdict: wordOfEntry(e), decidedBy: named(asked, e.rule) },
-          ...(e.mode === 'enforce' || e.mode === 'now' ? {} : { mode: e.mode }),
+          ...(e.when === 'staged' ? { mode: e.when } : e.mode === 'audit' ? { mode: e.mode } : {}),
         })
     // Where the other end is the one that refuses, nothing here would help.
     if (answer.verdict.final === 'allow' || side.verdict === 'deny') changes.push(...changesOf(asked, judge, side))
@@ -125,7 +125,7 @@ function openings(asked: Asked, { program }: Judge, side: Side): readonly Change
   const out: Change[] = []
   for (const e of program.entries) {
     const opens = e.action === 'allow' || e.action === 'redirect'
-    if (!opens || (e.mode !== 'enforce' && e.mode !== 'now') || e.rule === localhostRule) continue
+    if (!opens || e.mode !== 'enforce' || e.when === 'staged' || e.rule === localhostRule) continue
     const who = meetsPeer(asked, e)
     const where = meetsPort(asked, e)
     if (who === where) continue

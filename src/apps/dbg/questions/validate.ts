@@ -55,7 +55,10 @@ export function findingsOf(files: Manifests, around: Manifests | undefined): rea
     }
     if (!isPolicyKind(kind)) {
       if (kind === '') add('error', '', 'kind', 'required', 'every object says its kind')
-      else if (Object.values(versions).includes(version) && /polic/i.test(kind)) {
+      else if (/^(Baseline)?AdminNetworkPolicy$/.test(kind)) {
+        const tier = kind.startsWith('B') ? 'Baseline' : 'Admin'
+        add('error', '', 'kind', `${kind} is not known`, `ClusterNetworkPolicy took its place, with tier: ${tier}`)
+      } else if (Object.values(versions).includes(version) && /polic/i.test(kind)) {
         const near = nearest(kind, Object.keys(policyTables))
         add('error', '', 'kind', `'${kind}' is not a kind of policy`, near ? `did you mean '${near}'?` : undefined)
       }
@@ -69,6 +72,11 @@ export function findingsOf(files: Manifests, around: Manifests | undefined): rea
         `${kind} is not of ${version === '' ? 'no version' : `'${version}'`}`,
         `apiVersion: ${versions[kind]}`,
       )
+    const { name, namespace } = object(o['metadata'])
+    if (typeof name === 'string' && name !== '' && !/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name))
+      add('error', '', 'metadata.name', `'${name}' is not a name of an object`, 'small letters, digits, - and .')
+    if (namespace !== undefined && /^C.*Cluster|^Cluster/.test(kind))
+      add('warning', '', 'metadata.namespace', `means nothing: a ${kind} is of the whole cluster`, 'take it out')
     const placed = readObjects([found.object])
     for (const p of placed.problems) add('error', '', p.field, p.message, p.fix)
     for (const policy of placed.policies) {
