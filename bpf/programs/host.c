@@ -260,19 +260,11 @@ int of_node_tunnel(struct __sk_buff *skb)
 	return judge(skb, p, WAY_NODE_TUNNEL);
 }
 
-SEC("tc")
-int wire_unmasquerade(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? unmasquerade(skb, p) : TC_ACT_SHOT;
-}
-
-SEC("tc")
-int wire_proxy(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? to_proxy(skb, p, DIRECTION_INGRESS) : TC_ACT_SHOT;
-}
+STEP(wire_unmasquerade, unmasquerade(skb, p))
+STEP(wire_proxy, to_proxy(skb, p, DIRECTION_INGRESS))
+STEP(wire_service_reply, from_backend(skb, p, DIRECTION_INGRESS))
+STEP(host_tunnel, tunnel(skb, p, DIRECTION_EGRESS))
+STEP(host_masquerade, masquerade(skb, p, DIRECTION_EGRESS))
 
 /* What the proxy sends to servers of other nodes, in a pod's name. */
 SEC("tc")
@@ -288,13 +280,6 @@ int host_judge(struct __sk_buff *skb)
 	if (error)
 		return drop(skb, p, error);
 	return judge(skb, p, WAY_FROM_PROXY);
-}
-
-SEC("tc")
-int host_masquerade(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? masquerade(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
 }
 
 /* Connections to the node's own address need no translation: what opens is given to the backend's socket under the port
@@ -356,13 +341,6 @@ int host_too_long(struct __sk_buff *skb)
 {
 	struct packet *p = packet_slot();
 	return p ? drop(skb, p, p->answer == ANSWER_TTL ? DROP_TTL_EXCEEDED : DROP_FRAGMENTATION_NEEDED) : TC_ACT_SHOT;
-}
-
-SEC("tc")
-int wire_service_reply(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? from_backend(skb, p, DIRECTION_INGRESS) : TC_ACT_SHOT;
 }
 
 SEC("tc")
@@ -496,13 +474,6 @@ int from_host(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	}
 	return into_tunnel(skb, p, &p->end[1].node);
-}
-
-SEC("tc")
-int host_tunnel(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? tunnel(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
 }
 
 /* Run by user space, to translate the coarse clock of flow entries. */

@@ -94,47 +94,12 @@ int pod_judge(struct __sk_buff *skb)
 	return judge(skb, p, WAY_FROM_POD);
 }
 
-SEC("tc")
-int pod_tunnel(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? tunnel(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
-}
-
-SEC("tc")
-int pod_masquerade(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? masquerade(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
-}
-
-SEC("tc")
-int pod_service(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? to_backend(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
-}
-
-SEC("tc")
-int pod_service_reply(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? from_backend(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
-}
-
-SEC("tc")
-int pod_answer(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? answer(skb, p) : TC_ACT_SHOT;
-}
-
-SEC("tc")
-int pod_proxy(struct __sk_buff *skb)
-{
-	struct packet *p = packet_slot();
-	return p ? to_proxy(skb, p, DIRECTION_EGRESS) : TC_ACT_SHOT;
-}
+STEP(pod_tunnel, tunnel(skb, p, DIRECTION_EGRESS))
+STEP(pod_masquerade, masquerade(skb, p, DIRECTION_EGRESS))
+STEP(pod_service, to_backend(skb, p, DIRECTION_EGRESS))
+STEP(pod_service_reply, from_backend(skb, p, DIRECTION_EGRESS))
+STEP(pod_answer, answer(skb, p))
+STEP(pod_proxy, to_proxy(skb, p, DIRECTION_EGRESS))
 
 /* ARP, and what pod_judge recognised as neighbour discovery. */
 SEC("tc")

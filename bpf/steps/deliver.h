@@ -25,8 +25,17 @@ enum call {
 
 enum answer { ANSWER_NONE, ANSWER_ECHO, ANSWER_TOO_BIG, ANSWER_TTL };
 
-/* Each object defines `calls`, its own table. */
+/* Each object defines CALL_TABLE, its own table. */
 #define call(skb, index) bpf_tail_call_static(skb, &CALL_TABLE, index)
+
+/* A program of such a table that is one step: what the step does with the packet as the program before has left it. */
+#define STEP(name, step)                               \
+	SEC("tc")                                      \
+	int name(struct __sk_buff *skb)                \
+	{                                              \
+		struct packet *p = packet_slot();      \
+		return p ? step : TC_ACT_SHOT;         \
+	}
 
 /* Mark and priority of the sender would be seen by the receiving pod's own rules. */
 static __always_inline int into_pod(struct __sk_buff *skb, __u32 interface)

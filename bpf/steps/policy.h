@@ -26,7 +26,9 @@ static __always_inline __u32 class_of(__u32 table, __u32 identity)
 {
 	if (identity < CLASS_IDENTITIES) {
 		const struct class_index *index = bpf_map_lookup_elem(&cilium_class_index, &table);
-		__u32 number = index ? index->page[identity >> 8 & 0xff] : 0;
+		__u32 place = identity >> 8;
+		opaque(place); /* or the mask goes, which Linux 6.1 wants to see */
+		__u32 number = index ? index->page[place & 0xff] : 0;
 		const struct class_page *page = bpf_map_lookup_elem(&cilium_class_pages, &number);
 		return page ? page->class[identity & 0xff] : 0;
 	}

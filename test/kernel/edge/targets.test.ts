@@ -160,7 +160,7 @@ conforms<rows.ClassesRow>('the maps of classes', (t) => {
 })
 
 test('after any changes of classes, and a new start among them, the kernel holds what was said last, and no page twice', (t) => {
-  const { map } = loaded(t, { cilium_class_pages: 16, cilium_policy_classes: 20 })
+  const { map } = loaded(t, { cilium_class_pages: 12, cilium_policy_classes: 8 })
   const number = fc.integer({ min: 1, max: 5 })
   const identity = fc.oneof(
     fc.integer({ min: 1, max: 3000 }),
@@ -206,7 +206,7 @@ test('after any changes of classes, and a new start among them, the kernel holds
           assert.deepEqual(sorted(new Map(kernelClasses(map).get(other))), sorted(classes), `table ${other}`)
       }
     }),
-    { numRuns: 200 },
+    { numRuns: 50 },
   )
   for (const full of [/cilium_class_pages is full/, /cilium_policy_classes is full/])
     assert.ok(
