@@ -10,6 +10,7 @@ import {
   deleteLink,
   isMissing,
   linkByName,
+  linkIndex,
   links,
   type Netlink,
   openNetlink,
@@ -173,41 +174,55 @@ function build(netlink: Netlink, d: PodDevice, attach: (index: number) => void):
   if (!existsSync(d.netns)) throw new Error(`the network namespace ${d.netns} of ${d.attachment} is gone`)
   const namespace = openSync(d.netns, 'r')
   try {
-    let host = linkByName(netlink, d.link)
-    if (host && ofAlias(d.link, host.alias).attachment !== d.attachment && host.alias !== '') {
-      deleteLink(netlink, { name: d.link })
-      host = undefined
-    }
-    if (!host) {
+    let host = linkIndex(d.link)
+    const made = host === 0 || deleteForeign(netlink, d)
+    if (made) {
+      // The pod's end by its name: only that one can be up from the start.
       createLink(netlink, {
         kind: 'veth',
-        name: d.link,
-        mac: gatewayMac,
+        name: d.ifname,
+        mac: podMac,
         mtu: d.mtu,
-        peer: { name: d.ifname, mac: podMac, mtu: d.mtu, namespace },
+        up: true,
+        namespace,
+        peer: { name: d.link, mac: gatewayMac, mtu: d.mtu },
       })
-      host = linkByName(netlink, d.link)
-      if (!host) throw new Error(`${d.link} vanished while it was made`)
-    } else changeLink(netlink, host.index, { mtu: d.mtu })
+      host = linkIndex(d.link)
+      if (host === 0) throw new Error(`${d.link} vanished while it was made`)
+    }
     const inside = inNamespace(namespace, () => {
       sysctls(d)
-      return openNetlink()
+      return { netlink: openNetlink(), device: linkIndex(d.ifname) }
     })
     try {
-      configure(inside, d)
+      if (inside.device === 0) throw new Error(`the namespace ${d.netns} has no ${d.ifname}; something else removed it`)
+      inside.netlink.together(() => {
+        if (!made) changeLink(inside.netlink, inside.device, { up: true, mtu: d.mtu })
+        configure(inside.netlink, inside.device, d)
+      })
     } finally {
-      inside.close()
+      inside.netlink.close()
     }
-    attach(host.index)
-    changeLink(netlink, host.index, { up: true })
+    attach(host)
     // The way to the pod needs no question to the pod.
-    for (const address of [d.ipv4, d.ipv6])
-      if (address !== '') putNeighbour(netlink, { device: host.index, address, mac: podMac })
+    netlink.together(() => {
+      for (const address of [d.ipv4, d.ipv6])
+        if (address !== '') putNeighbour(netlink, { device: host, address, mac: podMac })
+    })
     // Last: an alias says that all of it is done.
-    changeLink(netlink, host.index, { alias: aliasOf(d) })
+    changeLink(netlink, host, { up: true, alias: aliasOf(d), ...(made ? {} : { mtu: d.mtu }) })
   } finally {
     closeSync(namespace)
   }
+}
+
+/** Removes a device of this name that was made for something else; whether there is none now. */
+function deleteForeign(netlink: Netlink, d: PodDevice): boolean {
+  const there = linkByName(netlink, d.link)
+  if (!there) return true
+  if (there.alias === '' || ofAlias(d.link, there.alias).attachment === d.attachment) return false
+  deleteLink(netlink, { name: d.link })
+  return true
 }
 
 function sysctls(d: PodDevice): void {
@@ -215,19 +230,16 @@ function sysctls(d: PodDevice): void {
   for (const name of ['all', 'default', d.ifname]) writeSysctl(`net.ipv6.conf.${name}.disable_ipv6`, 0)
 }
 
-function configure(inside: Netlink, d: PodDevice): void {
-  const device = linkByName(inside, d.ifname)
-  if (!device) throw new Error(`the namespace ${d.netns} has no ${d.ifname}; something else removed it`)
+function configure(inside: Netlink, device: number, d: PodDevice): void {
   changeLink(inside, 1, { up: true })
-  changeLink(inside, device.index, { up: true, mtu: d.mtu })
   for (const [address, gateway, bits, everything] of [
     [d.ipv4, d.gateway4, 32, '0.0.0.0/0'],
     [d.ipv6, d.gateway6, 128, '::/0'],
   ] as const) {
     if (address === '') continue
-    putAddress(inside, { device: device.index, address: `${address}/${bits}`, noDad: true })
-    putNeighbour(inside, { device: device.index, address: gateway, mac: gatewayMac })
-    putRoute(inside, { prefix: `${gateway}/${bits}`, device: device.index })
-    putRoute(inside, { prefix: everything, via: gateway, device: device.index, mtu: d.routeMtu, onlink: true })
+    putAddress(inside, { device, address: `${address}/${bits}`, noDad: true })
+    putNeighbour(inside, { device, address: gateway, mac: gatewayMac })
+    putRoute(inside, { prefix: `${gateway}/${bits}`, device })
+    putRoute(inside, { prefix: everything, via: gateway, device, mtu: d.routeMtu, onlink: true })
   }
 }

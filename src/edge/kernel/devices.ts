@@ -65,17 +65,24 @@ export function routeTarget(
       (wanted.device === '' || there.device === wanted.device) &&
       there.source === wanted.source &&
       there.mtu === wanted.mtu,
-    write: (rows) =>
-      rows.map((row) =>
+    write(rows) {
+      const known = new Map<string, number>()
+      const device = (name: string): number => {
+        const there = known.get(name) ?? index(name)
+        known.set(name, there)
+        return there
+      }
+      return rows.map((row) =>
         attempt(() =>
           putRoute(netlink, {
             ...row,
             protocol,
-            device: index(row.device),
+            device: device(row.device),
             onlink: row.via !== '' && row.device !== '',
           }),
         ),
-      ),
+      )
+    },
     remove: (rows) => rows.map((row) => attempt(() => deleteRoute(netlink, { prefix: row.prefix, protocol }))),
   }
 }

@@ -55,6 +55,7 @@ import {
   bind,
   close,
   errnoNumber,
+  interfaceIndex,
   KernelError,
   receiveTry,
   send,
@@ -80,11 +81,25 @@ export interface Netlink {
   readonly fd: number
   /** One request and its acknowledgement. */
   change(type: number, flags: number, body: Uint8Array, call: string): void
+  /**
+   * The changes asked for within `work`, in one system call and in their order: each waits for the lock that all network
+   * devices of the machine share, and from within one call it is mostly there. One that fails keeps none of the others
+   * from being made; the first failure is thrown at the end, so nothing within may expect an error.
+   */
+  together(work: () => void): void
   /** A request whose answer is one message, or undefined when the kernel has no such thing. */
   query(type: number, body: Uint8Array, call: string): Message | undefined
   /** All messages of a dump, asked again when it was interrupted by a change. Bodies are copies. */
   dump(type: number, body: Uint8Array, call: string): Message[]
   close(): void
+}
+
+interface Request {
+  readonly type: number
+  readonly flags: number
+  readonly body: Uint8Array
+  /** What it is, for its error. */
+  readonly call: string
 }
 
 // One buffer for all: everything is synchronous, and the kernel sends at most 32 KiB at once.
@@ -96,41 +111,60 @@ export function openNetlink(): Netlink {
   for (const option of [EXT_ACK, CAP_ACK, STRICT_CHECK]) setSocketOption(fd, SOL_NETLINK, option, one)
   let sequence = 0
 
-  /** Sends, then collects until the kernel says it has finished. */
-  const exchange = (
-    type: number,
-    flags: number,
-    body: Uint8Array,
-    call: string,
-  ): { found: Message[]; torn: boolean } => {
-    sequence = (sequence + 1) >>> 0
-    send(fd, encodeMessage(type, FLAG.REQUEST | flags, sequence, body))
+  let waiting: Request[] | undefined
+
+  /** Sends all of them in one call, then collects until the kernel says that it has finished with each. */
+  const exchange = (requests: readonly Request[]): { found: Message[]; torn: boolean } => {
+    const open = new Map<number, Request>()
+    const encoded = requests.map((request) => {
+      sequence = (sequence + 1) >>> 0
+      open.set(sequence, request)
+      return encodeMessage(request.type, FLAG.REQUEST | request.flags, sequence, request.body)
+    })
+    send(fd, encoded.length === 1 ? (encoded[0] as Uint8Array) : joined(encoded))
     const found: Message[] = []
     let torn = false
-    for (;;) {
+    let failure: KernelError | undefined
+    while (open.size > 0) {
       const length = receiveTry(fd, buffer, MSG_TRUNC)
-      if (length < 0) throw new KernelError(call, -length)
-      if (length > buffer.length) throw new Error(`${call}: an answer of ${length} bytes`)
+      if (length < 0) throw new KernelError(requests[0]?.call ?? '', -length)
+      if (length > buffer.length) throw new Error(`${requests[0]?.call}: an answer of ${length} bytes`)
       for (const message of decodeMessages(buffer.subarray(0, length))) {
-        if (message.sequence !== sequence) continue
+        const request = open.get(message.sequence)
+        if (!request) continue
         torn ||= (message.flags & FLAG.DUMP_INTERRUPTED) !== 0
         if (message.type !== TYPE.ERROR && message.type !== TYPE.DONE) {
           found.push({ ...message, body: message.body.slice() })
           continue
         }
+        open.delete(message.sequence)
         const { errno, words } = decodeAnswer(message)
-        if (errno !== 0) throw new KernelError(call, errno, words)
-        return { found, torn }
+        if (errno !== 0) failure ??= new KernelError(request.call, errno, words)
       }
     }
+    if (failure) throw failure
+    return { found, torn }
   }
 
   return {
     fd,
-    change: (type, flags, body, call) => void exchange(type, FLAG.ACK | flags, body, call),
+    change(type, flags, body, call) {
+      const request = { type, flags: FLAG.ACK | flags, body, call }
+      if (waiting) waiting.push(request)
+      else exchange([request])
+    },
+    together(work) {
+      waiting = []
+      try {
+        work()
+        if (waiting.length > 0) exchange(waiting)
+      } finally {
+        waiting = undefined
+      }
+    },
     query(type, body, call) {
       try {
-        return exchange(type, FLAG.ACK, body, call).found[0]
+        return exchange([{ type, flags: FLAG.ACK, body, call }]).found[0]
       } catch (error) {
         if (isMissing(error)) return undefined
         throw error
@@ -138,13 +172,23 @@ export function openNetlink(): Netlink {
     },
     dump(type, body, call) {
       for (let attempt = 0; ; attempt++) {
-        const { found, torn } = exchange(type, FLAG.DUMP, body, call)
+        const { found, torn } = exchange([{ type, flags: FLAG.DUMP, body, call }])
         if (!torn) return found
         if (attempt === 10) throw new Error(`${call}: interrupted by changes again and again`)
       }
     },
     close: () => close(fd),
   }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
 }
 
 /** A socket that also receives the notifications of `groups` (a bit mask, RTMGRP_*). */
@@ -175,6 +219,9 @@ export function linkByName(netlink: Netlink, name: string): Link | undefined {
   const found = netlink.query(LINK.GET, encodeLinkQuery({ name }), `link ${name}`)
   return found && decodeLink(found)
 }
+
+/** The index of a device of the present network namespace, 0 for none; unlike a query it waits for no lock. */
+export const linkIndex = (name: string): number => interfaceIndex(name)
 
 export function linkByIndex(netlink: Netlink, index: number): Link | undefined {
   const found = netlink.query(LINK.GET, encodeLinkQuery({ index }), `link ${index}`)

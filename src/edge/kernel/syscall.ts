@@ -45,6 +45,7 @@ const native = {
   socket: libc.func('int socket(int family, int type, int protocol)'),
   bind: libc.func('int bind(int fd, const void *address, uint length)'),
   setsockopt: libc.func('int setsockopt(int fd, int level, int option, const void *value, uint length)'),
+  if_nametoindex: libc.func('uint if_nametoindex(const char *name)'),
   send: libc.func('long send(int fd, const void *bytes, size_t length, int flags)'),
   recv: libc.func('long recv(int fd, void *bytes, size_t length, int flags)'),
   connect: libc.func('int connect(int fd, const void *address, uint length)'),
@@ -145,6 +146,9 @@ export const sendAside = (fd: number, bytes: Uint8Array): Promise<void> =>
       error || sent !== bytes.byteLength ? reject(new Error('send: the request was not taken')) : resolve(),
     ),
   )
+
+/** Index of a device by its name, in the thread's network namespace; 0 when there is none. */
+export const interfaceIndex = (name: string): number => native.if_nametoindex(name)
 
 export const send = (fd: number, bytes: Uint8Array): number =>
   check(native.send(fd, bytes, bytes.byteLength, 0), 'send')

@@ -217,3 +217,32 @@ test('a named namespace is entered by its path, has its own sysctls, and is remo
   }
   assert.equal(existsSync(path), false)
 })
+
+test('changes asked for together are made in their order, and the first that fails keeps none of the others', (t) => {
+  const { fd, netlink } = place(t)
+  net.createLink(netlink, { kind: 'bridge', name: 'kt-a', up: true })
+  const index = inNamespace(fd, () => net.linkIndex('kt-a'))
+  assert.equal(index, net.linkByName(netlink, 'kt-a')?.index)
+  assert.equal(
+    inNamespace(fd, () => net.linkIndex('kt-b')),
+    0,
+  )
+  netlink.together(() => {
+    net.putAddress(netlink, { device: index, address: '10.1.0.1/24' })
+    net.putRoute(netlink, { prefix: '10.2.0.0/24', via: '10.1.0.9', device: index }) // only after the address
+  })
+  assert.throws(
+    () =>
+      netlink.together(() => {
+        net.putRoute(netlink, { prefix: '10.3.0.0/24', via: '10.99.0.1', device: index })
+        net.changeLink(netlink, index + 100, { mtu: 1300 })
+        net.putAddress(netlink, { device: index, address: '10.1.0.2/24' })
+      }),
+    /route to 10\.3\.0\.0\/24: ENETUNREACH/,
+  )
+  const there = net.addresses(netlink).map((a) => a.address)
+  assert.ok(there.includes('10.1.0.1/24') && there.includes('10.1.0.2/24'), there.join())
+  assert.ok(net.routes(netlink).some((route) => route.prefix === '10.2.0.0/24'))
+  net.changeLink(netlink, index, { mtu: 1300 })
+  assert.equal(net.linkByName(netlink, 'kt-a')?.mtu, 1300, 'alone again')
+})
