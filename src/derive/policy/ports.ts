@@ -5,6 +5,7 @@ import type { Port, PortRange } from './rule.ts'
 const namePattern = /^(?=.{1,15}$)(?!.*--)[a-z0-9]([-a-z0-9]*[a-z0-9])?$/
 const hasLetter = /[a-z]/
 const protocols = ['TCP', 'UDP', 'SCTP'] as const
+const extended: readonly string[] = ['VRRP', 'IGMP', 'GRE', 'IPIP', 'IPV6', 'ESP', 'AH']
 
 const range = (space: PortRange['space'], first: number, last: number): PortRange => ({ space, first, last })
 
@@ -20,7 +21,12 @@ export function parseCiliumPorts(at: Field, action: 'allow' | 'deny'): readonly 
     const written = isAbsent(protocolAt) ? 'ANY' : textOf(protocolAt).toUpperCase() || 'ANY'
     const protocol = [...protocols, 'ANY' as const].find((known) => known === written)
     if (!protocol) {
-      problem(protocolAt, `'${written}' is not a protocol`, 'one of: TCP, UDP, SCTP, ANY')
+      // Cilium takes these with enable-extended-ip-protocols; here nothing tells them from others without ports.
+      if (extended.includes(written) && action === 'allow')
+        warning(protocolAt, `${written} is not enforced by itself: fails closed`, 'a rule without toPorts allows it')
+      else if (/^ICMP(V6)?$/.test(written))
+        problem(protocolAt, `${written} has no ports`, 'icmps, beside toPorts, names its types')
+      else problem(protocolAt, `'${written}' is not a protocol`, 'one of: TCP, UDP, SCTP, ANY')
       continue
     }
     const spaces = protocol === 'ANY' ? protocols : [protocol]
