@@ -33,6 +33,8 @@ export interface Settings {
   readonly policyCidrMatchMode: readonly ('nodes' | 'pods' | 'none')[]
   /** Policies with a nodeSelector hold for this node itself. */
   readonly enableHostFirewall: boolean
+  /** There are proxies that redirections lead to. */
+  readonly enableL7Proxy: boolean
   /** fromNodes and toNodes mean something. */
   readonly enableNodeSelectorLabels: boolean
   /** The namespace whose secrets policies may name; '' for none. */
@@ -65,6 +67,7 @@ export const defaultSettings: Settings = {
   policyAuditMode: false,
   policyCidrMatchMode: [],
   enableHostFirewall: false,
+  enableL7Proxy: true,
   enableNodeSelectorLabels: false,
   policySecretsNamespace: 'cilium-secrets',
   labels: [],

@@ -206,6 +206,7 @@ function nodeSettings(o: OptionValues, nodeName: string): Settings {
     policyAuditMode: o['policy-audit-mode'] as boolean,
     policyCidrMatchMode: o['policy-cidr-match-mode'] as Settings['policyCidrMatchMode'],
     enableHostFirewall: o['enable-host-firewall'] as boolean,
+    enableL7Proxy: o['enable-l7-proxy'] as boolean,
     enableNodeSelectorLabels: o['enable-node-selector-labels'] as boolean,
     policySecretsNamespace: o['policy-secrets-namespace'] as string,
     labels: o['labels'] as readonly string[],

@@ -76,7 +76,7 @@ export interface Program {
 
 export type PolicySettings = Pick<
   Settings,
-  'enablePolicy' | 'allowLocalhost' | 'policyAuditMode' | 'clusterName' | 'enableNodeSelectorLabels'
+  'enablePolicy' | 'allowLocalhost' | 'policyAuditMode' | 'clusterName' | 'enableNodeSelectorLabels' | 'enableL7Proxy'
 >
 
 /** Key of the rule by which the local host reaches the pods of its node. */
@@ -181,7 +181,7 @@ export function programFrom(
       peers: entityPeers('host', settings.clusterName) ?? [],
     })
   const naming = selecting.filter(({ spec }) => spec.tier !== 'normal' && spec.rules.some(meansNames))
-  if (direction === 'egress' && naming.length > 0) {
+  if (direction === 'egress' && naming.length > 0 && settings.enableL7Proxy) {
     const when = naming.every(({ policy }) => policy.mode === 'staged') ? ({ when: 'staged' } as const) : {}
     const layer7 = { kind: 'dns', dns: [] } as const
     add({ ...everybody, ...when, rule: namesRule, action: 'see', tier: tiers.admin, ports: dnsPorts, layer7 })

@@ -219,6 +219,7 @@ function settingsOf({ options }: Objects): Settings {
     labels: list('labels'),
     policyCidrMatchMode: list('policy-cidr-match-mode').filter((m) => m === 'nodes' || m === 'pods' || m === 'none'),
     enableHostFirewall: flag('enable-host-firewall', d.enableHostFirewall),
+    enableL7Proxy: flag('enable-l7-proxy', d.enableL7Proxy),
     enableNodeSelectorLabels: flag('enable-node-selector-labels', d.enableNodeSelectorLabels),
   }
 }

@@ -120,8 +120,12 @@ function readYaml(file: string, text: string, found: Located[], problems: (Place
     const [error] = document.errors
     if (error) {
       const message = error.message.split('\n')[0]?.replace(/ at line .*$/, '') ?? ''
+      const template = /^\s*(- )?\{\{/m.test(text) ? ': a template is rendered first, as by helm template' : ''
       const twice = error.code === 'DUPLICATE_KEY' ? /^[^:\s]+/.exec(text.slice(error.pos[0]))?.[0] : undefined
-      problems.push({ ...at(error.pos[0]), message: twice ? `'${twice}' is there twice: make it one` : message })
+      problems.push({
+        ...at(error.pos[0]),
+        message: twice ? `'${twice}' is there twice: make it one` : message + template,
+      })
       continue
     }
     let value: unknown
