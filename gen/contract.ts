@@ -107,6 +107,7 @@ export const Drop = {
   DROP_UNKNOWN_SENDER: 172,
   DROP_FRAGMENT_NOT_FOUND: 175,
   DROP_FORBIDDEN_ICMPV6: 176,
+  DROP_NOT_IN_SOURCE_RANGE: 177,
   DROP_SOCKET_LOOKUP_FAILED: 178,
   DROP_SOCKET_ASSIGN_FAILED: 179,
   DROP_PROXY_UNSUPPORTED: 180,
@@ -203,6 +204,7 @@ export const PortSpace = {
 export const ServiceFlags = {
   SERVICE_EXTERNAL: 1,
   SERVICE_TWO_SCOPES: 2,
+  SERVICE_RANGES: 4,
 } as const
 
 export const Verdict = {
@@ -211,6 +213,51 @@ export const Verdict = {
   VERDICT_DENY: 2,
   VERDICT_REDIRECT: 3,
   VERDICT_AUDIT: 4,
+} as const
+
+/** struct affinity */
+export interface Affinity {
+  readonly address: Uint8Array
+  readonly port: number
+  readonly seen: number
+}
+
+export const affinityLayout = {
+  size: 24,
+  /** Offsets of the members, for those who read in place. */
+  at: { address: 0, port: 16, seen: 20 },
+  read: (view: DataView, at: number): Affinity => ({
+    address: addressLayout.read(view, at),
+    port: view.getUint16(at + 16, false),
+    seen: view.getUint32(at + 20, true),
+  }),
+  write: (view: DataView, at: number, value: Affinity): void => {
+    addressLayout.write(view, at, value.address)
+    view.setUint16(at + 16, value.port, false)
+    view.setUint32(at + 20, value.seen, true)
+    view.setUint8(at + 18, 0)
+    view.setUint8(at + 19, 0)
+  },
+} as const
+
+/** struct affinity_key */
+export interface AffinityKey {
+  readonly client: Uint8Array
+  readonly service: number
+}
+
+export const affinityKeyLayout = {
+  size: 20,
+  /** Offsets of the members, for those who read in place. */
+  at: { client: 0, service: 16 },
+  read: (view: DataView, at: number): AffinityKey => ({
+    client: addressLayout.read(view, at),
+    service: view.getUint32(at + 16, true),
+  }),
+  write: (view: DataView, at: number, value: AffinityKey): void => {
+    addressLayout.write(view, at, value.client)
+    view.setUint32(at + 16, value.service, true)
+  },
 } as const
 
 /** struct backend */
@@ -990,23 +1037,26 @@ export interface Service {
   readonly count: number
   readonly flags: number
   readonly id: number
+  readonly affinity: number
 }
 
 export const serviceLayout = {
-  size: 12,
+  size: 16,
   /** Offsets of the members, for those who read in place. */
-  at: { slots: 0, count: 4, flags: 6, id: 8 },
+  at: { slots: 0, count: 4, flags: 6, id: 8, affinity: 12 },
   read: (view: DataView, at: number): Service => ({
     slots: view.getUint32(at, true),
     count: view.getUint16(at + 4, true),
     flags: view.getUint16(at + 6, true),
     id: view.getUint32(at + 8, true),
+    affinity: view.getUint32(at + 12, true),
   }),
   write: (view: DataView, at: number, value: Service): void => {
     view.setUint32(at, value.slots, true)
     view.setUint16(at + 4, value.count, true)
     view.setUint16(at + 6, value.flags, true)
     view.setUint32(at + 8, value.id, true)
+    view.setUint32(at + 12, value.affinity, true)
   },
 } as const
 
@@ -1036,7 +1086,31 @@ export const serviceKeyLayout = {
   },
 } as const
 
+/** struct source_range_key */
+export interface SourceRangeKey {
+  readonly bits: number
+  readonly service: number
+  readonly address: Uint8Array
+}
+
+export const sourceRangeKeyLayout = {
+  size: 24,
+  /** Offsets of the members, for those who read in place. */
+  at: { bits: 0, service: 4, address: 8 },
+  read: (view: DataView, at: number): SourceRangeKey => ({
+    bits: view.getUint32(at, true),
+    service: view.getUint32(at + 4, true),
+    address: addressLayout.read(view, at + 8),
+  }),
+  write: (view: DataView, at: number, value: SourceRangeKey): void => {
+    view.setUint32(at, value.bits, true)
+    view.setUint32(at + 4, value.service, true)
+    addressLayout.write(view, at + 8, value.address)
+  },
+} as const
+
 export const maps = {
+  cilium_affinity: { name: 'cilium_affinity', type: 9, key: affinityKeyLayout, value: affinityLayout, maxEntries: 65536, flags: 0 },
   cilium_backend_slots: { name: 'cilium_backend_slots', type: 2, key: u32Layout, value: u32Layout, maxEntries: 262144, flags: 0 },
   cilium_backends: { name: 'cilium_backends', type: 2, key: u32Layout, value: backendLayout, maxEntries: 65536, flags: 0 },
   cilium_class_index: { name: 'cilium_class_index', type: 2, key: u32Layout, value: classIndexLayout, maxEntries: 4096, flags: 0 },
@@ -1060,4 +1134,5 @@ export const maps = {
   cilium_reverse_sockets: { name: 'cilium_reverse_sockets', type: 9, key: reverseSocketKeyLayout, value: reverseSocketLayout, maxEntries: 65536, flags: 0 },
   cilium_rule_counters: { name: 'cilium_rule_counters', type: 6, key: u32Layout, value: counterLayout, maxEntries: 65536, flags: 0 },
   cilium_services: { name: 'cilium_services', type: 1, key: serviceKeyLayout, value: serviceLayout, maxEntries: 65536, flags: 1 },
+  cilium_source_ranges: { name: 'cilium_source_ranges', type: 11, key: sourceRangeKeyLayout, value: u32Layout, maxEntries: 65536, flags: 1 },
 } as const

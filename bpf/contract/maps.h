@@ -27,6 +27,7 @@ MAP(cilium_policy_cells, BPF_MAP_TYPE_ARRAY, __u32, struct policy_cell, 1048576,
 MAP(cilium_services, BPF_MAP_TYPE_HASH, struct service_key, struct service, 65536, BPF_F_NO_PREALLOC);
 MAP(cilium_backend_slots, BPF_MAP_TYPE_ARRAY, __u32, __u32, 262144, 0);
 MAP(cilium_backends, BPF_MAP_TYPE_ARRAY, __u32, struct backend, 65536, 0);
+MAP(cilium_source_ranges, BPF_MAP_TYPE_LPM_TRIE, struct source_range_key, __u32, 65536, BPF_F_NO_PREALLOC);
 MAP(cilium_proxy_pairs, BPF_MAP_TYPE_HASH, struct proxy_pair, __u32, 16384, BPF_F_NO_PREALLOC); /* to a listener's port */
 MAP(cilium_epoch, BPF_MAP_TYPE_ARRAY, __u32, __u32, 1, BPF_F_MMAPABLE); /* policy moved on: judge every flow once more */
 
@@ -37,6 +38,7 @@ MAP(cilium_flows, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct flow, 131072, 0
 MAP(cilium_nat, BPF_MAP_TYPE_LRU_HASH, struct flow_key, struct nat, 65536, 0);
 MAP(cilium_fragments, BPF_MAP_TYPE_LRU_HASH, struct fragment_key, struct fragment, 8192, 0);
 MAP(cilium_reverse_sockets, BPF_MAP_TYPE_LRU_HASH, struct reverse_socket_key, struct reverse_socket, 65536, 0);
+MAP(cilium_affinity, BPF_MAP_TYPE_LRU_HASH, struct affinity_key, struct affinity, 65536, 0);
 MAP(cilium_drop_limits, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct drop_limit, DROP_LIMITS, 0);
 
 struct {

@@ -244,7 +244,8 @@ struct service_key {
 
 enum service_flags {
 	SERVICE_EXTERNAL = 1, /* may be asked for by the wire */
-	SERVICE_TWO_SCOPES = 2 /* the wire sees the entry of scope 1 */
+	SERVICE_TWO_SCOPES = 2, /* the wire sees the entry of scope 1 */
+	SERVICE_RANGES = 4 /* of the wire only those may ask whom cilium_source_ranges names */
 };
 
 struct service {
@@ -252,6 +253,27 @@ struct service {
 	__u16 count; /* 0: no backend, refused */
 	__u16 flags;
 	__u32 id; /* reverse NAT id, as `bpf lb list` prints it */
+	__u32 affinity; /* seconds a client keeps its backend after it asked last, 0: each time another */
+};
+
+/* LPM: who of the wire may ask a service. */
+struct source_range_key {
+	__u32 bits; /* with the 32 of the service; IPv4 prefixes have 96 added */
+	__u32 service;
+	struct address address;
+};
+
+/* Which backend a client keeps. The client is an address, or for sockets the cookie of its network namespace. */
+struct affinity_key {
+	struct address client;
+	__u32 service;
+};
+
+struct affinity {
+	struct address address;
+	__be16 port;
+	__u16 pad;
+	__u32 seen; /* coarse clock */
 };
 
 struct backend {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Services where sockets ask for them, on the node's cgroup: connect and sendmsg go to a backend, recvmsg and getpeername
  * show the address that was asked for. After that no packet needs translating. */
-#include "../steps/packet.h"
 #include "../steps/balance.h"
 
 #define ECONNREFUSED 111
@@ -76,7 +75,9 @@ static __always_inline int to_backend(struct bpf_sock_addr *ctx, const bool v6)
 	const struct service *service = bpf_map_lookup_elem(&cilium_services, &asked);
 	if (!service)
 		return 1;
-	const struct backend *backend = choose_backend(service);
+	const __u64 namespace = service->affinity ? bpf_get_netns_cookie(ctx) : 0;
+	const struct address client = {.word = {namespace, namespace >> 32}};
+	const struct backend *backend = choose_backend(service, &client);
 	if (!backend || is_mapped(&backend->address) != is_mapped(&asked.address)) {
 		bpf_set_retval(-ECONNREFUSED);
 		return 0;

@@ -25,31 +25,12 @@ static __always_inline const struct service *find_external(const struct address 
 	return bpf_map_lookup_elem(&cilium_services, &key);
 }
 
-struct backend_search {
-	struct address address;
-	__u32 slot;
-	__be16 port;
-	__u16 found;
-};
-
-static long try_backend(__u32 index, void *context)
+/* May this address of the wire ask for it? */
+static __always_inline bool may_ask(const struct service *service, const struct address *source)
 {
-	struct backend_search *search = context;
-	__u32 slot = search->slot + index;
-	const __u32 *id = bpf_map_lookup_elem(&cilium_backend_slots, &slot);
-	const struct backend *backend = id ? bpf_map_lookup_elem(&cilium_backends, id) : 0;
+	struct source_range_key key = {.bits = 32 + 128, .service = service->id, .address = *source};
 
-	search->found = backend && backend->port == search->port && equal(&backend->address, &search->address);
-	return search->found;
-}
-
-/* Does it lead there (still)? */
-static __always_inline bool leads_to(const struct service *service, const struct address *address, __be16 port)
-{
-	struct backend_search search = {.address = *address, .slot = service->slots, .port = port};
-
-	bpf_loop(service->count, try_backend, &search, 0);
-	return search.found;
+	return !(service->flags & SERVICE_RANGES) || bpf_map_lookup_elem(&cilium_source_ranges, &key);
 }
 
 /* A pod that is its own backend would not answer itself: it hears from these instead (link-local, and the discard prefix

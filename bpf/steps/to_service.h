@@ -28,14 +28,16 @@ static __always_inline int pass_to_service(struct __sk_buff *skb, struct packet 
 	error = check_sender(skb, p, way);
 	if (error)
 		return drop(skb, p, error);
+	if (way == WAY_FROM_WIRE && service && !may_ask(service, &p->source))
+		return drop(skb, p, DROP_NOT_IN_SOURCE_RANGE);
 	/* The backend stays, also for a repeated SYN; but what begins, or is a datagram, goes to none that has gone. */
 	bool stays = flow && flow->entry[side] == p->entry && !expired(flow, p->protocol, now);
 	if (stays && service && (p->protocol == IPPROTO_UDP || opens(p->protocol, p->tcp_flags)))
-		stays = leads_to(service, &flow->service, flow->service_port);
+		stays = find_backend(service, &flow->service, flow->service_port);
 	if (flow && stays) {
 		*f = *flow;
 	} else {
-		const struct backend *backend = service ? choose_backend(service) : 0;
+		const struct backend *backend = service ? choose_backend(service, &p->source) : 0;
 		if (!backend)
 			return drop(skb, p, DROP_NO_BACKEND);
 		__builtin_memset(f, 0, sizeof(*f));

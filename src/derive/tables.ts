@@ -78,6 +78,7 @@ import {
   serviceRows,
   slotRows,
   slotRuns,
+  sourceRangeRows,
   wantedFrontends,
 } from './services/tables.ts'
 import { ciliumEndpointObjects, endpointStatus } from './status/tables.ts'
@@ -125,6 +126,7 @@ export const tables = [
     slotRuns,
     backendRows,
     slotRows,
+    sourceRangeRows,
     serviceRows,
   ],
   ...[endpointStatus, ciliumEndpointObjects],

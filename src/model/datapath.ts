@@ -100,7 +100,7 @@ export interface CellsRow {
 }
 
 /** The wire may ask for it; the wire sees the entry of scope 1 and not this one. */
-export const serviceFlag = { external: 1, twoScopes: 2 } as const
+export const serviceFlag = { external: 1, twoScopes: 2, ranges: 4 } as const
 
 /** cilium_services. */
 export interface ServiceRow {
@@ -113,6 +113,15 @@ export interface ServiceRow {
   readonly count: number
   readonly flags: number
   readonly id: number
+  /** Seconds a client keeps its backend, 0: each time another. */
+  readonly affinity: number
+}
+
+/** cilium_source_ranges: who of the wire may ask a service. */
+export interface SourceRangeRow {
+  /** Number of the service. */
+  readonly id: number
+  readonly prefix: string
 }
 
 /** A run of cilium_backend_slots: backend numbers. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { canonicalPrefix } from '../base/ip.ts'
 import { ok, type Result } from '../base/result.ts'
 import { flag, list, number, object, text, textMap, texts } from './json.ts'
 import { type Meta, parseMeta } from './meta.ts'
@@ -24,6 +25,8 @@ export interface Service extends Meta {
   readonly selector: { readonly [key: string]: string }
   readonly sessionAffinity: string
   readonly affinitySeconds: number
+  /** Who of other machines may ask for addresses of load balancers; none: everybody. */
+  readonly loadBalancerSourceRanges: readonly string[]
   readonly externalTrafficPolicy: string
   readonly internalTrafficPolicy: string
 }
@@ -53,6 +56,7 @@ export function parseService(object_: unknown): Result<Service> {
     selector: textMap(spec['selector']),
     sessionAffinity: text(spec['sessionAffinity']) || 'None',
     affinitySeconds: number(object(object(spec['sessionAffinityConfig'])['clientIP'])['timeoutSeconds']) || 10800,
+    loadBalancerSourceRanges: texts(spec['loadBalancerSourceRanges']).flatMap((p) => canonicalPrefix(p.trim()) ?? []),
     externalTrafficPolicy: text(spec['externalTrafficPolicy']) || 'Cluster',
     internalTrafficPolicy: text(spec['internalTrafficPolicy']) || 'Cluster',
   })

@@ -23,7 +23,7 @@ import {
   proxyPorts,
 } from '../../derive/proxy/tables.ts'
 import { endpointRoutes, nodeRoutes } from '../../derive/routing/tables.ts'
-import { backendRows, serviceRows, slotRows } from '../../derive/services/tables.ts'
+import { backendRows, serviceRows, slotRows, sourceRangeRows } from '../../derive/services/tables.ts'
 import { ciliumEndpointObjects } from '../../derive/status/tables.ts'
 import { tables as derivedTables } from '../../derive/tables.ts'
 import type { DnsControl } from '../../edge/dns/control.ts'
@@ -164,9 +164,10 @@ export function wire(
     ...complete,
     after: [backendRows],
   })
+  targets.add(sourceRangeRows, kernel.sourceRangesTarget(sourceRangeRows, maps.map('cilium_source_ranges')), complete)
   targets.add(serviceRows, kernel.servicesTarget(serviceRows, maps.map('cilium_services')), {
     ...complete,
-    after: [slotRows],
+    after: [slotRows, sourceRangeRows],
   })
 
   // Endpoints: the pair of devices with its programs, the route to it, its file, its object.

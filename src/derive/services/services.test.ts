@@ -8,7 +8,16 @@ import { defaultSettings } from '../../model/settings.ts'
 import type { Database } from '../../table/database.ts'
 import { openDatabase } from '../../table/open.ts'
 import { tables } from '../tables.ts'
-import { backendNumbers, backendRows, heldServices, serviceNumbers, serviceRows, slotRows, slotRuns } from './tables.ts'
+import {
+  backendNumbers,
+  backendRows,
+  heldServices,
+  serviceNumbers,
+  serviceRows,
+  slotRows,
+  slotRuns,
+  sourceRangeRows,
+} from './tables.ts'
 
 const service = (name: string, spec: object): Service => {
   const parsed = parseService({ metadata: { name, namespace: 'default' }, spec })
@@ -240,4 +249,26 @@ test('a host port of a pod of this node leads to the pod, on the address it name
   assert.equal(db.all(serviceRows).length, 3)
   db.commit((tx) => tx.put(pods, parse('web', 'n1', [web], 'Succeeded')))
   assert.equal(db.all(serviceRows).length, 0)
+})
+
+test('affinity and ranges of sources are followed, ranges by addresses of load balancers of their family alone', () => {
+  const db = open()
+  const spec = {
+    ...{ clusterIP: '10.96.0.10', ports: web.ports, type: 'LoadBalancer', sessionAffinity: 'ClientIP' },
+    ...{ sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } }, externalIPs: ['192.0.2.9'] },
+    loadBalancerSourceRanges: [' 198.51.100.7/24', 'no prefix'],
+  }
+  const parsed = parseService({
+    ...{ metadata: { name: 'web', namespace: 'default' }, spec },
+    status: { loadBalancer: { ingress: [{ ip: '203.0.113.5' }, { ip: '2001:db8::5' }] } },
+  })
+  assert(parsed.ok)
+  db.commit((tx) => tx.put(services, parsed.value))
+  const rows = db.all(serviceRows)
+  assert.deepEqual(
+    new Set(rows.map((r) => `${r.address} ${r.affinity} ${r.flags}`)),
+    new Set(['10.96.0.10 60 0', '192.0.2.9 60 1', '203.0.113.5 60 5', '2001:db8::5 60 1']),
+  )
+  const id = rows.find((r) => r.address === '203.0.113.5')?.id
+  assert.deepEqual(db.all(sourceRangeRows), [{ id, prefix: '198.51.100.0/24' }])
 })

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { canonicalAddress } from '../../base/ip.ts'
-import { type BackendRow, type ServiceRow, type SlotsRow, serviceFlag } from '../../model/datapath.ts'
+import {
+  type BackendRow,
+  type ServiceRow,
+  type SlotsRow,
+  type SourceRangeRow,
+  serviceFlag,
+} from '../../model/datapath.ts'
 import { objectKey } from '../../model/meta.ts'
 import type { Pod, Protocol } from '../../model/pod.ts'
 import { endpointSlices, nodes, pods, services, settings } from '../../model/rows.ts'
@@ -30,6 +36,10 @@ export interface Frontend {
   /** The wire sees the other scope. */
   readonly twoScopes: boolean
   readonly backends: readonly Backend[]
+  /** Seconds a client keeps its backend, 0: each time another. */
+  readonly affinity: number
+  /** Prefixes of the wire that may ask; none: everybody. */
+  readonly ranges: readonly string[]
 }
 
 export const backendKey = (b: Backend): string => `${b.address} ${b.port}/${b.protocol}`
@@ -61,6 +71,11 @@ export const wantedFrontends = deriveEach<Service, Frontend>(
             scope,
             twoScopes: twoScopes && scope === 0,
             backends: backendsOf(slices, port, address.includes(':'), onlyNode),
+            affinity: service.sessionAffinity === 'ClientIP' ? service.affinitySeconds : 0,
+            ranges:
+              type === 'LoadBalancer'
+                ? service.loadBalancerSourceRanges.filter((p) => p.includes(':') === address.includes(':'))
+                : [],
           }
           out.set(frontendKey(f), f)
         }
@@ -160,6 +175,8 @@ export const hostPortFrontends = deriveEach<Pod, Frontend>(
           scope: 0,
           twoScopes: false,
           backends: [{ address: to, port: containerPort, protocol }],
+          affinity: 0,
+          ranges: [],
         }
         out.set(frontendKey(f), f)
       }
@@ -384,9 +401,24 @@ export const serviceRows = deriveEach<Frontend, ServiceRow>(
         scope: f.scope,
         slots: run.first,
         count: run.backends.length,
-        flags: (f.type === 'ClusterIP' ? 0 : serviceFlag.external) | (f.twoScopes ? serviceFlag.twoScopes : 0),
+        flags:
+          (f.type === 'ClusterIP' ? 0 : serviceFlag.external) |
+          (f.twoScopes ? serviceFlag.twoScopes : 0) |
+          (f.ranges.length > 0 ? serviceFlag.ranges : 0),
         id,
+        affinity: f.affinity,
       },
     ]
+  },
+)
+
+/** cilium_source_ranges */
+export const sourceRangeRows = deriveEach<Frontend, SourceRangeRow>(
+  'sourceRanges',
+  frontends,
+  { key: (r) => `${r.id} ${r.prefix}` },
+  (f, read) => {
+    const id = read.get(serviceNumbers, frontendKey(f))?.id
+    return id === undefined ? [] : [...new Set(f.ranges)].map((prefix) => ({ id, prefix }))
   },
 )

@@ -205,11 +205,33 @@ export const servicesTarget = (
     table,
     contractMap(maps.cilium_services, fd),
     {
-      encode: ({ address: at, port, protocol, scope, slots, count, flags, id }) => [
+      encode: ({ address: at, port, protocol, scope, slots, count, flags, id, affinity }) => [
         { address: address(at), port, protocol, scope },
-        { slots, count, flags, id },
+        { slots, count, flags, id, affinity },
       ],
       decode: ({ address: at, ...key }, value) => ({ address: printAddress(at), ...key, ...value }),
+    },
+    options,
+  )
+
+/** cilium_source_ranges. */
+export const sourceRangesTarget = (
+  table: Rows<rows.SourceRangeRow>,
+  fd: number,
+  options?: TargetOptions,
+): Target<rows.SourceRangeRow> =>
+  mapTarget(
+    table,
+    contractMap(maps.cilium_source_ranges, fd),
+    {
+      encode: (row) => {
+        const { address: start, length } = prefix(row.prefix)
+        return [{ bits: 32 + length, service: row.id, address: start }, 1]
+      },
+      decode: ({ bits, service, address: start }) => {
+        const length = bits - 32
+        return { id: service, prefix: `${printAddress(start)}/${isIpv4(start) && length >= 96 ? length - 96 : length}` }
+      },
     },
     options,
   )

@@ -285,6 +285,7 @@ conforms<rows.ServiceRow>('cilium_services', (t) => {
     slots: 10,
     count: 2,
     flags: 1,
+    affinity: 0,
     id: 5,
   }
   return {
@@ -293,6 +294,23 @@ conforms<rows.ServiceRow>('cilium_services', (t) => {
     rows: [row, { ...row, protocol: 6 }, { ...row, address: 'fd00:10:96::a' }],
     changed: (row) => ({ ...row, count: 3 }),
   }
+})
+
+test('target cilium_source_ranges: holds prefixes of both families, each service its own', async (t) => {
+  const ranges = table<rows.SourceRangeRow>('ranges', { key: (row) => `${row.id} ${row.prefix}` })
+  const target = kernel.sourceRangesTarget(ranges, contractMaps(t).get('cilium_source_ranges')!)
+  const wanted = [
+    { id: 1, prefix: '192.0.2.0/24' },
+    { id: 2, prefix: '192.0.2.0/24' },
+    { id: 1, prefix: '0.0.0.0/0' },
+    { id: 1, prefix: '2001:db8::/32' },
+    { id: 1, prefix: '::/0' },
+  ]
+  const held = async () => (await target.load()).map(ranges.key).sort()
+  await target.write(wanted)
+  assert.deepEqual(await held(), wanted.map(ranges.key).sort())
+  await target.remove(wanted.slice(1))
+  assert.deepEqual(await held(), ['1 192.0.2.0/24'])
 })
 
 conforms<rows.BackendRow>('cilium_backends', (t) => {

@@ -21,6 +21,7 @@ import { ethernet, icmp, icmpv6, ip, join, readIp, type Seen, type Segment, tcp,
 const nodePort = 30080
 const external = 1
 const twoScopes = 3
+const ranges = 4
 
 let native: TestNode
 let overlay: TestNode
@@ -157,6 +158,33 @@ for (const v6 of [false, true]) {
       native.service(own, nodePort, 6, [[a, 8080]])
       for (const to of [vip, own]) assert.equal(ask(native, opening(4001), to).value, TC_OK)
       assert.equal(native.flowList().length, 0)
+    })
+
+    test('only those may ask whom the ranges of its sources name', () => {
+      const [within, without] = v6 ? ['2001:db8::/64', '2001:db9::/64'] : ['198.51.100.0/28', '198.51.100.128/25']
+      const serve = (range: string) =>
+        native.service(vip, nodePort, 6, [[a, 8080]], { flags: external | ranges, ranges: ['10.99.0.0/16', range] })
+      serve(within)
+      assert.equal(ask(native, opening(4020), vip).seen?.to, a)
+      serve(without)
+      const out = ask(native, opening(4021), vip)
+      assert.deepEqual([out.value, out.events[0]?.reason], [TC_SHOT, Drop.DROP_NOT_IN_SOURCE_RANGE])
+    })
+
+    test('a client keeps its backend for as long as affinity says, and while it is there', () => {
+      const backends = [a, r].map((to) => [to, 8080] as const)
+      const serve = (to: readonly (readonly [string, number])[]) =>
+        native.service(own, nodePort, 6, to, { flags: external, affinity: 100 })
+      serve(backends)
+      const chosen = (port: number) => ask(native, opening(port)).seen?.to
+      const first = chosen(41000)
+      for (let port = 41001; port < 41012; port++) assert.equal(chosen(port), first)
+      const other = backends.filter(([to]) => to !== first)
+      serve(other)
+      const second = chosen(41020)
+      assert.equal(second, other[0]?.[0])
+      serve(backends)
+      for (let port = 41021; port < 41032; port++) assert.equal(chosen(port), second)
     })
 
     test('other ports of the node are its own', () => {

@@ -14,7 +14,7 @@ import {
   type Owner,
   type PolicyCell,
 } from '../../../gen/contract.ts'
-import { address, parsePrefix, printAddress } from '../../../src/base/ip.ts'
+import { address, parsePrefix, prefix, printAddress } from '../../../src/base/ip.ts'
 import { classesTarget } from '../../../src/edge/kernel/classes.ts'
 import { type BpfMap, contractCounters, contractMap } from '../../../src/edge/kernel/map.ts'
 import { type LoadedObject, loadObject } from '../../../src/edge/kernel/object.ts'
@@ -158,6 +158,8 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
   const services = open(maps.cilium_services)
   const slots = open(maps.cilium_backend_slots)
   const backends = open(maps.cilium_backends)
+  const sourceRanges = open(maps.cilium_source_ranges)
+  const affinities = open(maps.cilium_affinity)
   let nextPage = 1
   let nextCell = 0
 
@@ -243,24 +245,29 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
       tables.put(number, { cells: first, columns: width, other: 0, page })
     },
 
-    /** `flags` 1: the wire may ask for it; 3: and sees the entry of scope 1. */
+    /** `flags` 1: the wire may ask for it; 3: and sees the entry of scope 1; 5: those of `ranges` may. */
     service(
       of: string,
       port: number,
       protocol: number,
       to: readonly (readonly [string, number])[],
-      { flags = 0, scope = 0 }: { readonly flags?: number; readonly scope?: number } = {},
+      more: Partial<Record<'flags' | 'scope' | 'affinity', number>> & { readonly ranges?: readonly string[] } = {},
     ): void {
+      const { flags = 0, scope = 0, affinity = 0, ranges = [] } = more
       const first = 10 + 10 * scope
       for (const [index, [backend, backendPort]] of to.entries()) {
         backends.put(90 + first + index, { address: address(backend), port: backendPort, protocol, state: 0 })
         slots.put(first + index, 90 + first + index)
       }
       const key = { address: address(of), port, protocol, scope }
-      services.put(key, { slots: first, count: to.length, flags, id: 1 })
+      for (const [range] of [...sourceRanges.entries()]) sourceRanges.remove(range)
+      for (const range of ranges.map(prefix))
+        sourceRanges.put({ bits: 32 + range.length, service: 1, address: range.address }, 1)
+      services.put(key, { slots: first, count: to.length, flags, id: 1, affinity })
     },
     forgetServices(): void {
       for (const [key] of [...services.entries()]) services.remove(key)
+      for (const [key] of [...affinities.entries()]) affinities.remove(key)
     },
 
     /** Makes every flow this many seconds older. */

@@ -97,6 +97,23 @@ for (const mode of ['native', 'overlay'] as const) {
         }
         cluster.node(1).service(vip, 8002, 6, [[b, 80]])
         assert.equal(await cluster.ask('b', `tcp ${vip} 8002 300000`), `same ${vip}`, 'and a pod reaches itself')
+        // One of the two answers, and a client keeps the one it met first.
+        for (const inside of [true, false]) {
+          cluster.node(1).forgetServices()
+          cluster.node(1).service(
+            vip,
+            8003,
+            6,
+            [
+              [b, 80],
+              [b, 81],
+            ],
+            { affinity: 100 },
+          )
+          const answers = new Set<string>()
+          for (let i = 0; i < 12; i++) answers.add(await cluster.ask('a', `tcp ${vip} 8003 10`, inside))
+          assert.equal(answers.size, 1, [...answers].join())
+        }
         cluster.node(1).service(vip, 8001, 6, [])
         assert.equal(await cluster.ask('a', `tcp ${vip} 8001 5`, true), 'ECONNREFUSED')
         assert.equal(await cluster.askInVain('a', `tcp ${vip} 8001 5`, false), 'timeout')
