@@ -21,8 +21,8 @@ MAP(cilium_policies, BPF_MAP_TYPE_ARRAY, __u32, struct policy, 4096, BPF_F_MMAPA
 MAP(cilium_policy_tables, BPF_MAP_TYPE_ARRAY, __u32, struct policy_table, 4096, 0);
 MAP(cilium_policy_pages, BPF_MAP_TYPE_ARRAY, __u32, struct policy_page, 4096, 0);
 MAP(cilium_class_index, BPF_MAP_TYPE_ARRAY, __u32, struct class_index, 4096, 0); /* by decision table */
-MAP(cilium_class_pages, BPF_MAP_TYPE_ARRAY, __u32, struct class_page, 32768, 0);
-MAP(cilium_policy_classes, BPF_MAP_TYPE_HASH, struct class_key, __u32, 524288, BPF_F_NO_PREALLOC);
+MAP(cilium_class_pages, BPF_MAP_TYPE_ARRAY, __u32, struct class_page, 65536, 0); /* 256 tables, whomever they name */
+MAP(cilium_policy_classes, BPF_MAP_TYPE_HASH, struct class_key, __u32, 262144, BPF_F_NO_PREALLOC);
 MAP(cilium_policy_cells, BPF_MAP_TYPE_ARRAY, __u32, struct policy_cell, 1048576, 0);
 MAP(cilium_services, BPF_MAP_TYPE_HASH, struct service_key, struct service, 65536, BPF_F_NO_PREALLOC);
 MAP(cilium_backend_slots, BPF_MAP_TYPE_ARRAY, __u32, __u32, 262144, 0);

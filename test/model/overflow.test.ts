@@ -47,7 +47,7 @@ test('maps that are too small open nothing, whatever comes in whatever order, an
       ask(false)
       world.resize({
         cilium_policy_cells: 100_000,
-        cilium_class_pages: 32_768,
+        cilium_class_pages: 65_536,
         cilium_policy_classes: 100_000,
         cilium_policy_pages: 4096,
         cilium_policy_tables: 4096,

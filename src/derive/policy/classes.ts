@@ -67,24 +67,16 @@ export interface Room {
   readonly entries: number
 }
 
-function roomOf(parts: readonly Classes[]): Room {
-  let [pages, entries] = [0, 0]
-  for (const [at, { size }] of parts.entries())
-    if (at >= classPages) entries += size
-    else if (size > 0) pages++
-  return { pages, entries }
-}
-
 /** A map in parts: one more identity makes one part anew, and the others are those of before. */
 export class PartedClasses implements Classes {
   readonly parts: readonly Part[]
   readonly size: number
   readonly room: Room
 
-  constructor(parts: readonly Part[], size: number) {
+  constructor(parts: readonly Part[], size: number, room: Room) {
     this.parts = parts
     this.size = size
-    this.room = roomOf(parts)
+    this.room = room
   }
 
   get(identity: number): number | undefined {
@@ -102,17 +94,20 @@ export class PartedClasses implements Classes {
 
 export function partedClasses(all: Iterable<Entry>): PartedClasses {
   const parts: (Entry[] | undefined)[] = new Array(classParts).fill(undefined)
-  let size = 0
+  let [size, pages, entries] = [0, 0, 0]
   for (const entry of all) {
     const at = classPartOf(entry[0])
     const part = parts[at]
     if (part) part.push(entry)
     else parts[at] = [entry]
     size++
+    if (at >= classPages) entries++
+    else if (!part) pages++
   }
   return new PartedClasses(
-    parts.map((entries) => (entries ? partOf(entries.sort(([a], [b]) => a - b)) : emptyPart)),
+    parts.map((part) => (part ? partOf(part.sort(([a], [b]) => a - b)) : emptyPart)),
     size,
+    { pages, entries },
   )
 }
 
@@ -126,8 +121,12 @@ export function reclassed(
 ): PartedClasses {
   const parts = [...before.parts]
   let size = before.size
+  let { pages, entries } = before.room
   const put = (at: number, part: Part): void => {
-    size += part.size - (parts[at] as Part).size
+    const was = (parts[at] as Part).size
+    if (at >= classPages) entries += part.size - was
+    else pages += Number(part.size > 0) - Number(was > 0)
+    size += part.size - was
     parts[at] = part
   }
   if (changes.length <= many)
@@ -149,5 +148,5 @@ export function reclassed(
       put(at, partOf([...stayed, ...came].sort(([a], [b]) => a - b)))
     }
   }
-  return new PartedClasses(parts, size)
+  return new PartedClasses(parts, size, { pages, entries })
 }

@@ -21,8 +21,8 @@ export const limits = {
   tables: 4096,
   pages: 4096,
   cells: 1048576,
-  classPages: 32768,
-  classes: 524288,
+  classPages: 65536,
+  classes: 262144,
   columns: 65535,
 } as const
 /** Classes of one table, as far as their numbers reach. */

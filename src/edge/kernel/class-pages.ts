@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { maps } from '../../../gen/contract.ts'
-import { type Classes, classPages } from '../../model/datapath.ts'
-import { contractMap, type EntryError } from './map.ts'
+import type { Classes } from '../../model/datapath.ts'
+import { BpfMap, type Codec, type EntryError } from './map.ts'
 import { errnoNumber, KernelError } from './syscall.ts'
 import { present } from './target.ts'
+
+/** Values of both maps as they lie in memory: a page is written for one identity that joins, in each table it joins. */
+const words: Codec<Uint16Array> = {
+  size: 512,
+  read: (view, at) => new Uint16Array(view.buffer, view.byteOffset + at, 256).slice(),
+  write: (view, at, value) => new Uint16Array(view.buffer, view.byteOffset + at, 256).set(value),
+}
 
 /** One page of a table: its place in the table's index, and who is in which class there. */
 export type PageOf = readonly [place: number, classes: Classes]
@@ -14,16 +21,17 @@ export type PageOf = readonly [place: number, classes: Classes]
  * that is being looked at finds no other's classes in it.
  */
 export function openClassPages(indexFd: number, pagesFd: number) {
-  const index = contractMap(maps.cilium_class_index, indexFd)
-  const pages = contractMap(maps.cilium_class_pages, pagesFd)
+  const index = new BpfMap(maps.cilium_class_index.name, indexFd, maps.cilium_class_index.key, words)
+  const pages = new BpfMap(maps.cilium_class_pages.name, pagesFd, maps.cilium_class_pages.key, words)
   /** By table; 0: no page, everybody there is of class 0. */
   const pagesOf = new Map<number, Uint16Array>()
   const taken = new Uint8Array(Math.min(pages.info.maxEntries, 65536))
   let next = 1
 
-  const none = new Uint16Array(classPages)
+  const none = new Uint16Array(256)
+  const page = new Uint16Array(256)
   function lead(table: number, to: Uint16Array): void {
-    index.put(table, { page: Array.from(to) })
+    index.put(table, to)
     if (to.some((page) => page !== 0)) pagesOf.set(table, to)
     else pagesOf.delete(table)
   }
@@ -58,14 +66,14 @@ export function openClassPages(indexFd: number, pagesFd: number) {
       const found = new Map<number, Map<number, number>>()
       pagesOf.clear()
       taken.fill(0)
-      for (const [table, { page }] of present(index)) {
+      for (const [table, to] of present(index)) {
         const classes = new Map<number, number>()
-        pagesOf.set(table, Uint16Array.from(page))
-        for (const [place, number] of page.entries()) {
+        pagesOf.set(table, to)
+        for (const [place, number] of to.entries()) {
           if (number === 0) continue
           taken[number] = 1
-          for (const [low, inClass] of (pages.get(number)?.class ?? []).entries())
-            if (inClass !== 0) classes.set(place * 256 + low, inClass)
+          const there = pages.get(number) ?? none
+          for (let low = 0; low < 256; low++) if (there[low]) classes.set(place * 256 + low, there[low] as number)
         }
         found.set(table, classes)
       }
@@ -92,9 +100,9 @@ export function openClassPages(indexFd: number, pagesFd: number) {
       const error = tried(() => {
         for (const [place] of filled) if (to[place] === 0) fresh.push((to[place] = take()))
         for (const [place, classes] of filled) {
-          const page = new Array<number>(256).fill(0)
+          page.fill(0)
           for (const [identity, number] of classes) page[identity & 255] = number
-          pages.put(to[place] as number, { class: page })
+          pages.put(to[place] as number, page)
         }
         if (fresh.length > 0) lead(table, to)
       })

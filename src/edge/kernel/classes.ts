@@ -140,8 +140,8 @@ function changeOf(table: number, there: readonly Classes[], wanted: readonly Cla
   const places: number[] = []
   const gone: Key[] = []
   const put: (readonly [Key, number])[] = []
-  for (const [at, after] of wanted.entries()) {
-    const before = there[at] as Classes
+  for (let at = 0; at < classParts; at++) {
+    const [before, after] = [there[at] as Classes, wanted[at] as Classes]
     if (before === after) continue
     if (at < classPages) {
       if (!sameClasses(before, after)) places.push(at)
