@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /** HTTP through an enforced L7 rule, against the same Envoy as a plain proxy on the same node, slice by slice in turns. */
 import { join } from 'node:path'
+import {
+  classIndexLayout,
+  classPageLayout,
+  policyCellLayout,
+  policyPageLayout,
+  policyTableLayout,
+} from '../../gen/contract.ts'
+import { policyPageRows, policyTableRows } from '../../src/derive/policy/decisions.ts'
+import { cellRows } from '../../src/derive/proxy/tables.ts'
 import { kubeconfigAccess } from '../../src/edge/kube/access.ts'
 import { openKube } from '../../src/edge/kube/client.ts'
 import { CILIUM_NETWORK_POLICIES } from '../../src/edge/kube/resource.ts'
+import type { CellsRow } from '../../src/model/datapath.ts'
 import { Cluster } from '../cluster/faults/cluster.ts'
 import { Lab } from '../lab.ts'
 import { ran } from '../ran.ts'
@@ -58,17 +68,31 @@ const rule = (other: string, port: number, path: string): object => ({
 
 const inAgent = ['-n', 'kube-system', 'exec', 'ds/cilium', '-c', 'cilium-agent', '--', 'sh', '-c']
 
-/** What the kernel says its maps occupy, all of the agent's together. */
-async function mapBytes(lab: Lab): Promise<number> {
-  const text = await lab.kubectl([...inAgent, 'for p in /proc/[0-9]*; do cat $p/fdinfo/* 2>/dev/null; done; true'])
-  const maps = new Map<string, number>()
-  for (const part of text.split(/^pos:/m)) {
-    const id = /^map_id:\s*(\d+)/m.exec(part)?.[1]
-    const bytes = /^memlock:\s*(\d+)/m.exec(part)?.[1]
-    if (id && bytes) maps.set(id, Number(bytes))
+/** Bytes of the kernel's policy maps that stand for something. The maps are arrays: what they take is taken from the start. */
+async function policyBytes(lab: Lab, node: string): Promise<number> {
+  const rows = async <Row>(table: string): Promise<readonly Row[]> => {
+    const url = `http://agent/v1/statedb/${table}`
+    const [program = '', ...args] = [
+      ...lab.inside(node),
+      'curl',
+      '-sf',
+      '--unix-socket',
+      '/run/cilium/cilium.sock',
+      url,
+    ]
+    const { code, stdout, stderr } = await ran(program, args)
+    if (code !== 0) throw new Error(`${url}: ${stderr}`)
+    return JSON.parse(stdout) as Row[]
   }
-  if (maps.size === 0) throw new Error('the agent holds no map')
-  return [...maps.values()].reduce((a, b) => a + b, 0)
+  const cells = await rows<CellsRow>(cellRows.name)
+  const pages = await rows(policyPageRows.name)
+  const tables = await rows(policyTableRows.name)
+  return (
+    cells.reduce((sum, run) => sum + run.cells.length * policyCellLayout.size, 0) +
+    pages.length * policyPageLayout.size +
+    // Each has an index of its classes, and a page of them.
+    tables.length * (policyTableLayout.size + classIndexLayout.size + classPageLayout.size)
+  )
 }
 
 async function measure(lab: Lab, envoy: string, running: Lines[], report: (figure: Figure) => void): Promise<void> {
@@ -229,7 +253,7 @@ async function measure(lab: Lab, envoy: string, running: Lines[], report: (figur
     )
   }
 
-  const before = await mapBytes(lab)
+  const before = await policyBytes(lab, node)
   await apply(
     ...Array.from({ length: 50 }, (_, i) => policy(`set-${i}`, 'server', 'client', false, 10_000 + i, `/set-${i}`)),
   )
@@ -240,7 +264,14 @@ async function measure(lab: Lab, envoy: string, running: Lines[], report: (figur
   const status = 'cat /proc/$(cat /var/run/cilium/envoy/pid)/status'
   const memory = await lab.kubectl(['-n', 'kube-system', 'exec', 'ds/cilium-envoy', '--', 'sh', '-c', status])
   const megabytes = (field: string) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(memory)?.[1]) / 1024
-  report(absolute('kernel maps grow for each set of rules by', ((await mapBytes(lab)) - before) / 50, 'bytes', 2048))
+  report(
+    absolute(
+      'policy maps fill for each set of rules by',
+      ((await policyBytes(lab, node)) - before) / 50,
+      'bytes',
+      2048,
+    ),
+  )
   report(absolute('memory of Envoy with 50 sets of rules', megabytes('VmRSS'), 'MB'))
   report(absolute('of that its own, the rest is its program', megabytes('RssAnon'), 'MB'))
   kube.close()

@@ -132,7 +132,7 @@ export async function maps(agent: Agent, output: string | undefined): Promise<vo
     m.path.split('/').at(-1) ?? '',
     String(m['num-entries'] ?? 0),
     String(m['num-errors'] ?? 0),
-    'true',
+    String(m['num-entries'] !== undefined),
   ])
   print(columns([['Name', 'Num entries', 'Num errors', 'Cache enabled'], ...rows]))
 }

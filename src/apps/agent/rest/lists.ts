@@ -2,8 +2,18 @@
 import { maps as contract } from '../../../../gen/contract.ts'
 import { printAddress } from '../../../base/ip.ts'
 import { ipcacheRows, ownerRows } from '../../../derive/addresses/tables.ts'
-import { envoyListeners } from '../../../derive/proxy/tables.ts'
-import { type Frontend, frontendKey, frontends, serviceNumbers } from '../../../derive/services/tables.ts'
+import { interfaceRows } from '../../../derive/interfaces/tables.ts'
+import { policyClassRows, policyPageRows, policyRows, policyTableRows } from '../../../derive/policy/decisions.ts'
+import { cellRows, envoyListeners, proxyPairRows } from '../../../derive/proxy/tables.ts'
+import {
+  backendRows,
+  type Frontend,
+  frontendKey,
+  frontends,
+  serviceNumbers,
+  serviceRows,
+  slotRows,
+} from '../../../derive/services/tables.ts'
 import { contractMap, mapInfo } from '../../../edge/kernel/map.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import type { CiliumNode } from '../../../model/node.ts'
@@ -49,11 +59,12 @@ export function listRoutes(parts: Parts): readonly Route[] {
         maps: [...maps.maps]
           .filter(([name]) => name.startsWith('cilium_'))
           .sort()
-          .map(([name]) => ({
-            path: `${places.maps}/${name}`,
-            'num-entries': rows(name)?.rows ?? 0,
-            'num-errors': rows(name)?.failed ?? 0,
-          })),
+          .map(([name]) => {
+            const path = `${places.maps}/${name}`
+            const written = rows(name)
+            // What only the datapath writes has no rows here.
+            return written ? { path, 'num-entries': written.rows, 'num-errors': written.failed } : { path }
+          }),
       }
     }),
     get('/v1/map/{name}', ({ name }) => {
@@ -92,17 +103,18 @@ const holdSecrets: ReadonlySet<string> = new Set([policySecrets.name, envoyListe
 const tableOfMap: { readonly [map: string]: string } = {
   cilium_owners: ownerRows.name,
   cilium_ipcache: ipcacheRows.name,
-  cilium_interfaces: 'interfaces',
-  cilium_policies: 'policyRows',
-  cilium_policy_tables: 'policyTables',
-  cilium_policy_pages: 'policyPages',
-  cilium_class_index: 'policyClasses',
-  cilium_class_pages: 'policyClasses',
-  cilium_policy_classes: 'policyClasses',
-  cilium_policy_cells: 'policyCells',
-  cilium_services: 'serviceEntries',
-  cilium_backends: 'backends',
-  cilium_backend_slots: 'backendSlots',
+  cilium_interfaces: interfaceRows.name,
+  cilium_policies: policyRows.name,
+  cilium_policy_tables: policyTableRows.name,
+  cilium_policy_pages: policyPageRows.name,
+  cilium_class_index: policyClassRows.name,
+  cilium_class_pages: policyClassRows.name,
+  cilium_policy_classes: policyClassRows.name,
+  cilium_policy_cells: cellRows.name,
+  cilium_proxy_pairs: proxyPairRows.name,
+  cilium_services: serviceRows.name,
+  cilium_backends: backendRows.name,
+  cilium_backend_slots: slotRows.name,
 }
 
 const text = (value: unknown): string =>
