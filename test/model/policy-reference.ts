@@ -144,7 +144,7 @@ function normalTier(q: Question): Decided | undefined {
   // Where no other policy closes, one that audits does not even ask.
   const closedByOthers =
     options.enablePolicy === 'always' ||
-    selecting.some((s) => s.mode === 'enforce' && enforces(s.spec, s.cilium, direction))
+    selecting.some((s) => s.mode !== 'audit' && enforces(s.spec, s.cilium, direction))
   for (const { spec, cilium, namespace, mode, drops } of selecting) {
     if (drops && enforces(spec, cilium, direction)) enforced = true
     if (cilium)

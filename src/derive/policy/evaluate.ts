@@ -43,6 +43,30 @@ interface Outcome {
   readonly seen?: true
 }
 
+/** What entries say now, or where staged policies are in force too. */
+interface View {
+  readonly staged: boolean
+  /** Nothing that a rule refuses is dropped by anybody. */
+  readonly isOpen: (entry: Entry) => boolean
+  /** A policy that only looks on asks requests nothing, and opens nothing that other policies' rules for requests close. */
+  readonly looksOn: (said: Said) => boolean
+  /** Of each entry. */
+  readonly outcomes: readonly (Outcome | undefined)[]
+}
+
+function viewOf(program: Pick<Program, 'otherwise' | 'audit'>, said: readonly Said[], staged: boolean): View {
+  const closes = ({ entry }: Said): boolean => entry.action === 'default' && entry.when === 'staged'
+  const closed = program.otherwise === 'deny' || (staged && said.some(closes))
+  const isOpen = (entry: Entry): boolean => program.audit || (entry.mode === 'audit' && !closed)
+  return {
+    staged,
+    isOpen,
+    looksOn: ({ entry }) =>
+      entry.action === 'redirect' && entry.layer7?.kind !== 'dns' && !program.audit && isOpen(entry),
+    outcomes: said.map(({ entry, rule }) => outcomeOf(entry, rule, isOpen(entry))),
+  }
+}
+
 export function evaluator(
   program: Pick<Program, 'otherwise' | 'audit' | 'direction'>,
   said: readonly Said[],
@@ -53,15 +77,13 @@ export function evaluator(
     program.otherwise === 'allow'
       ? { verdict: verdict.allow, rule: 0, redirect: '' }
       : { verdict: verdict.none, rule: otherwiseRule, redirect: '' }
-  /** Nothing that a rule refuses is dropped by anybody. */
-  const isOpen = (entry: Entry): boolean => program.audit || (entry.mode === 'audit' && program.otherwise === 'allow')
-  const outcomes = said.map(({ entry, rule }) => outcomeOf(entry, rule, isOpen(entry)))
-  /** A policy that only looks on asks requests nothing, and opens nothing that other policies' rules for requests close. */
-  const looksOn = ({ entry }: Said): boolean =>
-    entry.action === 'redirect' && entry.layer7?.kind !== 'dns' && !program.audit && isOpen(entry)
+  const now = viewOf(program, said, false)
+  const then = hasStaged ? viewOf(program, said, true) : now
   /** Whom it means, other rules may mean too, and before it. */
   const localhost = said.findIndex(({ entry }) => entry.rule === localhostRule)
-  const asks = said.some((s, i) => s.entry.action === 'see' || outcomes[i]?.verdict === verdict.redirect)
+  const asks = said.some(
+    (s, i) => s.entry.action === 'see' || [now, then].some((v) => v.outcomes[i]?.verdict === verdict.redirect),
+  )
   const redirects = new Map<string, Redirect>()
 
   /**
@@ -72,7 +94,7 @@ export function evaluator(
     covering: readonly number[],
     at: number,
     certain: (entry: number) => boolean,
-    staged: boolean,
+    { staged, outcomes, looksOn }: View,
     andOpen = false,
   ): readonly Said[] {
     const { tier } = (said[covering[at] as number] as Said).entry
@@ -88,7 +110,7 @@ export function evaluator(
    * One redirection by all of these, and by `open`, which asks nothing. No listener speaks two protocols: rules of
    * another than the first's allow nothing there.
    */
-  function together(all: readonly Said[], open?: Said): string {
+  function together(all: readonly Said[], { isOpen }: View, open?: Said): string {
     const kind = all[0]?.entry.layer7?.kind ?? 'http'
     const of = all
       .filter(({ entry }) => entry.layer7?.kind === kind)
@@ -113,14 +135,14 @@ export function evaluator(
    * What passes by its port alone is refused nothing, but where other rules speak of its requests it is seen: names are
    * learnt, requests are told. Not probes of the node, which must not wait for a proxy, and not what begins or ends TLS.
    */
-  function seen(allowed: Outcome, by: Said, redirections: readonly Said[]): Outcome {
+  function seen(allowed: Outcome, by: Said, redirections: readonly Said[], view: View): Outcome {
     const tls = redirections.some(({ entry: { layer7 } }) => layer7?.kind === 'http' && layer7.tls)
     if (redirections.length === 0 || tls) return allowed
-    return { ...allowed, verdict: verdict.redirect, redirect: together(redirections, by), seen: true }
+    return { ...allowed, verdict: verdict.redirect, redirect: together(redirections, view, by), seen: true }
   }
 
   /** Who wants to see what passes by this port, whatever lets it pass. */
-  const sights = (covering: readonly number[], staged: boolean): readonly Said[] =>
+  const sights = (covering: readonly number[], { staged }: View): readonly Said[] =>
     covering
       .map((i) => said[i] as Said)
       .filter(({ entry }) => entry.action === 'see' && entry.when !== (staged ? 'now' : 'staged'))
@@ -132,9 +154,10 @@ export function evaluator(
     skipped: number,
     certain: (entry: number) => boolean,
     possible: ((entry: number) => boolean) | undefined,
-    staged: boolean,
+    view: View,
     audited: Outcome | undefined,
   ): Outcome {
+    const { staged, outcomes, looksOn } = view
     let skip = skipped
     let would = audited
     let looking: number | undefined
@@ -148,16 +171,22 @@ export function evaluator(
       if (outcome === undefined) {
         if (sure) skip = entry.tier
         else {
-          const passed = decide(covering, k + 1, entry.tier, certain, possible, staged, would)
+          const passed = decide(covering, k + 1, entry.tier, certain, possible, view, would)
           if (!passes(passed)) return passed
         }
       } else if (outcome.verdict === verdict.redirect) {
         if (sure) {
-          const all = redirections(covering, looking ?? k, certain, staged, true)
-          return { ...outcome, redirect: together(all.filter((s) => s.entry.layer7?.kind === entry.layer7?.kind)) }
+          const all = redirections(covering, looking ?? k, certain, view, true)
+          return {
+            ...outcome,
+            redirect: together(
+              all.filter((s) => s.entry.layer7?.kind === entry.layer7?.kind),
+              view,
+            ),
+          }
         }
         // Who is asked more than others must not be taken for one of them.
-        const rest = decide(covering, k + 1, skip, certain, possible, staged, would)
+        const rest = decide(covering, k + 1, skip, certain, possible, view, would)
         return rest.verdict === verdict.allow || rest.verdict === verdict.audit || rest.seen
           ? { ...outcome, verdict: verdict.none }
           : rest
@@ -169,18 +198,20 @@ export function evaluator(
         if (sure && would) return would
         if (sure)
           return asks && outcome.verdict === verdict.allow && !(localhost >= 0 && certain(localhost))
-            ? seen(outcome, said[i] as Said, [
-                ...redirections(covering, k, certain, staged),
-                ...sights(covering, staged),
-              ])
+            ? seen(
+                outcome,
+                said[i] as Said,
+                [...redirections(covering, k, certain, view), ...sights(covering, view)],
+                view,
+              )
             : outcome
       } else if (entry.mode === 'audit') would ??= { ...outcome, verdict: verdict.audit }
       else return outcome
     }
     if (would && passes(otherwise)) return would
-    const [see, ...more] = passes(otherwise) ? sights(covering, staged) : []
+    const [see, ...more] = passes(otherwise) ? sights(covering, view) : []
     if (!see) return otherwise
-    return { verdict: verdict.redirect, rule: see.rule, redirect: together([see, ...more]), seen: true }
+    return { verdict: verdict.redirect, rule: see.rule, redirect: together([see, ...more], view), seen: true }
   }
 
   const inAudit = (o: Outcome): Outcome =>
@@ -191,16 +222,16 @@ export function evaluator(
     certain: (entry: number) => boolean,
     possible: ((entry: number) => boolean) | undefined,
   ): Cell {
-    const now = inAudit(decide(covering, 0, -1, certain, possible, false, undefined))
-    const then = hasStaged ? inAudit(decide(covering, 0, -1, certain, possible, true, undefined)) : now
-    const same = then.verdict === now.verdict && then.redirect === now.redirect
+    const is = inAudit(decide(covering, 0, -1, certain, possible, now, undefined))
+    const would = hasStaged ? inAudit(decide(covering, 0, -1, certain, possible, then, undefined)) : is
+    const same = would.verdict === is.verdict && would.redirect === is.redirect
     return {
-      rule: now.rule,
-      shadowRule: same ? 0 : then.rule,
-      verdict: now.verdict,
-      shadowVerdict: same ? 0 : then.verdict,
+      rule: is.rule,
+      shadowRule: same ? 0 : would.rule,
+      verdict: is.verdict,
+      shadowVerdict: same ? 0 : would.verdict,
       proxyPort: 0,
-      ...(now.redirect === '' ? {} : { redirect: now.redirect }),
+      ...(is.redirect === '' ? {} : { redirect: is.redirect }),
     }
   }
   return {
