@@ -3,7 +3,7 @@
 BPF_CLANG ?= clang-19
 BPF_PROGRAMS := contract pod host socket
 BPF_OBJECTS := $(BPF_PROGRAMS:%=build/bpf/%.o)
-BPF_HEADERS := $(wildcard bpf/contract/*.h bpf/steps/*.h)
+BPF_HEADERS := $(wildcard bpf/contract/*.h bpf/steps/*.h bpf/programs/*.h)
 
 .PHONY: bpf
 bpf: $(BPF_OBJECTS)
