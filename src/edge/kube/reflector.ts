@@ -2,7 +2,7 @@
 import type { Kube, Query } from './client.ts'
 import { frameSplitter } from './frames.ts'
 import { type KubeObject, pathOf, type Resource } from './resource.ts'
-import { errorOf, isExpired } from './status.ts'
+import { errorOf, isExpired, isNotFound } from './status.ts'
 
 export type WatchEvent<T> = { readonly type: 'put' | 'remove'; readonly object: T }
 
@@ -40,6 +40,8 @@ const WATCH_SECONDS = 300
 /** Servers send a bookmark each minute; two may be missed. */
 const IDLE_MS = 150_000
 const HEALTHY_AFTER_MS = 5_000
+/** A kind that is not known yet is about to be, at an installation, and nothing works before: it is waited for closely. */
+const ABSENT_GROWTH = 1.3
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end'
 
 interface Frame<T> {
@@ -92,7 +94,7 @@ export async function reflect<T extends KubeObject = KubeObject, Item = T>(
       if (performance.now() - started > HEALTHY_AFTER_MS) wait = firstWait
       const asked = 'retryAfterSeconds' in error ? Number(error.retryAfterSeconds) * 1000 : 0
       await pause(Math.max(asked, wait * (0.5 + random())), signal)
-      wait = Math.min(longestWait, wait * 2)
+      wait = Math.min(longestWait, wait * (isNotFound(error) ? ABSENT_GROWTH : 2))
     }
   }
 
