@@ -22,8 +22,28 @@ const headerMatch = ({ name, value, mismatch }: Header) => ({
   ...(mismatch === '' ? {} : { mismatch }),
 })
 
+/** Where TLS ends: names that it may be spoken to, none for all; undefined where it does not end. */
+type Ending = readonly string[] | undefined
+const endings: readonly Ending[] = [[], ['a.example'], ['*.b.example'], ['a.example', '**.b.example']]
+const servers = ['a.example', 'b.example', 'x.b.example', 'y.x.b.example']
+
+/** Whether a client that speaks TLS to this name, or none, is asked for its requests at all. */
+function ends(ending: Ending, sni: string | undefined): boolean {
+  if (!ending || sni === undefined) return ending === undefined && sni === undefined
+  const labels = sni.split('.')
+  return (
+    ending.length === 0 ||
+    ending.some((name) => {
+      const [first, ...rest] = name.split('.')
+      const same = labels.slice(-rest.length).join() === rest.join()
+      if (first === '**') return same && labels.length > rest.length
+      return first === '*' ? same && labels.length === rest.length + 1 : name === sni
+    })
+  )
+}
+
 /** One list asks at the server; of two the first asks at the client. */
-function policies({ written }: Rules): readonly object[] {
+function policies({ written }: Rules, ending: Ending): readonly object[] {
   const lists = written.map((list) =>
     list.map(({ method, path, host, headers }) => ({
       ...(method === '' ? {} : { method }),
@@ -32,13 +52,17 @@ function policies({ written }: Rules): readonly object[] {
       ...(headers.length === 0 ? {} : { headerMatches: headers.map(headerMatch) }),
     })),
   )
+  const tls = ending && {
+    terminatingTLS: { secret: { name: 'shown' } },
+    ...(ending.length > 0 ? { serverNames: ending } : {}),
+  }
   return lists.map((http, i) => {
     const egress = lists.length === 2 && i === 0
     // The rules of a list are those of one element, or of several policies' elements: it makes no difference.
     const rules = http.map((rule) => ({
-      toPorts: [{ ports: [{ port: '80', protocol: 'TCP' }], rules: { http: [rule] } }],
+      toPorts: [{ ports: [{ port: '80', protocol: 'TCP' }], rules: { http: [rule] }, ...tls }],
     }))
-    const together = [{ toPorts: [{ ports: [{ port: '80', protocol: 'TCP' }], rules: { http } }] }]
+    const together = [{ toPorts: [{ ports: [{ port: '80', protocol: 'TCP' }], rules: { http }, ...tls }] }]
     return {
       kind: 'CiliumNetworkPolicy',
       metadata: { name: egress ? 'client' : 'server', uid: String(i) },
@@ -67,15 +91,27 @@ test(`explain says of requests what the rules mean (${sets} sets)`, () => {
   const counts = { passed: 0, refused: 0, mended: 0 }
   for (let n = 0; n < sets; n++) {
     const set = randomRules(random)
-    const objects = [pod('client'), pod('server'), ...policies(set)]
+    const one = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
+    const ending = set.written.length === 1 && random() < 0.4 ? one(endings) : undefined
+    const objects = [pod('client'), pod('server'), ...policies(set, ending)]
     const asking = openAsking(openCluster(readObjects(objects)))
     for (let i = 0; i < askedOfEach; i++) {
       const asked = randomAsked(random, set)
-      const want = meant(set, asked)
+      const sni = (ending ? random() < 0.8 : random() < 0.1) ? one(servers) : undefined
+      const want = ends(ending, sni) ? meant(set, asked) : undefined
       const { method, path, host } = asked
-      const about = `REQUEST_SEED=${seed}, set ${n}: ${JSON.stringify(asked)} by ${JSON.stringify(set.written)}`
+      const about = `REQUEST_SEED=${seed}, set ${n}: ${JSON.stringify(asked)}, TLS ${sni} by ${JSON.stringify(ending)}, ${JSON.stringify(set.written)}`
       const headers = asked.headers.map(([name, value]) => `${name}: ${value}`)
-      const answer = ask(asking, { from: 'client', to: 'server', port: 80, method, path, host, headers })
+      const answer = ask(asking, {
+        from: 'client',
+        to: 'server',
+        port: 80,
+        method,
+        path,
+        host,
+        headers,
+        ...(sni === undefined ? {} : { sni }),
+      })
       assert(answer.ok, `${about}: ${JSON.stringify(answer)}`)
       assert.equal(answer.value.verdict.final, want ? 'allow' : 'deny', about)
       counts[want ? 'passed' : 'refused']++
