@@ -44,7 +44,7 @@ export function readKnown(db: Database, maps: LoadedObject, { node, options }: A
   const chosen = readRowFiles(optionFiles(stateDir), log)
   db.commit((tx) => {
     tx.put(rows.settings, node)
-    tx.replace(rows.kernelPolicies, readKernelPolicies(maps.map('cilium_policies')))
+    tx.replace(rows.kernelPolicies, readKernelPolicies(maps.map))
     tx.replace(rows.kernelTables, readKernelTables(maps.map))
     tx.replace(
       rows.mapSizes,

@@ -280,9 +280,20 @@ export function kernelServices(services: number, slots: number, backends: number
   return { services: entries, slots: runs, backends: all }
 }
 
-/** What the kernel holds of policy: which tables its policy numbers mean. */
-export const kernelPolicies = (policies: number): rows.KernelPolicy[] =>
-  [...present(contractMap(maps.cilium_policies, policies))].map(([policy, value]) => ({ policy, ...value }))
+/**
+ * What the kernel holds of policy: which tables its policy numbers mean. Where all of them mean none, because the maps were
+ * made anew, also the numbers that endpoints still have: given to another, one would judge them by the other's policy.
+ */
+export function kernelPolicies(map: MapByName): rows.KernelPolicy[] {
+  const open = <K, V>(spec: contract.MapSpec<K, V>) => contractMap(spec, map(spec.name))
+  const found = [...present(open(maps.cilium_policies))].map(([policy, value]) => ({ policy, ...value }))
+  if (found.length > 0) return found
+  const named = new Set<number>()
+  for (const [, { policy }] of open(maps.cilium_interfaces).entries()) named.add(policy)
+  for (const [, { policy }] of open(maps.cilium_owners).entries()) named.add(policy)
+  named.delete(0)
+  return [...named].map((policy) => ({ policy, ingress: 0, egress: 0 }))
+}
 
 /** The room that decision tables take in the kernel: as many cells as their highest class needs, and their pages. */
 export function kernelTables(map: MapByName): rows.KernelTable[] {

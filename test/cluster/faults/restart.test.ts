@@ -4,6 +4,7 @@
  * often; the default is a few, since each takes a second.
  */
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Cluster, documents, faultsOf, pod, policy, port, type Seen } from './cluster.ts'
@@ -43,6 +44,23 @@ describe('traffic', { timeout: 120_000 + restarts * 6_000 }, () => {
     for (let i = 0; i < restarts; i++) await cluster.restartAgent(i % 2 === 0 ? 'node-1' : 'node-2')
     for (const talk of talks) unharmed(await talk.stop(), ways.length)
     for (const s of await strangers.stop()) assert.equal(s.answered, 0, 'what policy denies stays denied')
+  })
+
+  it('is never more open while an agent of another version makes the decision tables anew; connections live on', async () => {
+    const talk = await cluster.client(ways)
+    const strangers = [await cluster.probe('stranger', ways), await cluster.probe('outsider', ways)]
+    // As an agent leaves it that had no such map.
+    for (const node of ['node-1', 'node-2']) {
+      rmSync(`/proc/${cluster.nodes.get(node)}/root/sys/fs/bpf/tc/globals/cilium_class_pages`)
+      await cluster.restartAgent(node)
+    }
+    await sleep(1000)
+    for (const s of await talk.stop()) {
+      // New connections wait, and what is sent meanwhile may be sent again.
+      assert.deepEqual([s.reset, s.refused], [0, 0], JSON.stringify(s))
+      assert.ok(s.long > 10 && s.short > 10 && s.udp > 10, JSON.stringify(s))
+    }
+    for (const probe of strangers) for (const s of await probe.stop()) assert.equal(s.answered, 0)
   })
 
   it('goes on without an operator, which comes back by itself; pods start meanwhile', async () => {

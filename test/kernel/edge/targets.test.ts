@@ -381,8 +381,11 @@ test('cells and slots are written as runs, and a run past the end is refused', a
 test('what the kernel holds of policy is read back: tables of each number, cells and pages of each table', async (t) => {
   const { maps: fds, map } = loaded(t)
   const policies = table<rows.PolicyRow>('policies', { key: (row) => String(row.policy) })
+  await kernel.ownersTarget(owners, fds.get('cilium_owners')!).write([owner('10.0.0.1', 300)])
+  // Made anew: what endpoints are known by is given to nobody else.
+  assert.deepEqual(kernel.kernelPolicies(map), [{ policy: 4, ingress: 0, egress: 0 }])
   await kernel.policiesTarget(policies, fds.get('cilium_policies')!).write([{ policy: 3, ingress: 5, egress: 6 }])
-  assert.deepEqual(kernel.kernelPolicies(fds.get('cilium_policies')!), [{ policy: 3, ingress: 5, egress: 6 }])
+  assert.deepEqual(kernel.kernelPolicies(map), [{ policy: 3, ingress: 5, egress: 6 }])
 
   const tables = table<rows.PolicyTableRow>('policyTables', { key: (row) => String(row.table) })
   const page = Array.from({ length: 5 }, (_, space) => Array.from({ length: 256 }, (_, i) => (i < 2 ? 9 : space)))
