@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What other machines get of nodes: ports that stand for pods and services, and what the host firewall leaves. */
 import assert from 'node:assert/strict'
+import { createSocket } from 'node:dgram'
 import { after, before, describe, test } from 'node:test'
 import { ran } from '../ran.ts'
 import { build } from './build.ts'
@@ -8,12 +9,14 @@ import { down, inMachine, up } from './cluster.ts'
 import { kubectl, tryKubectl } from './kubectl.ts'
 import { agentJson, inAgent } from './look.ts'
 import { hostAddress, machine, prefix6 } from './places.ts'
-import { install, ready } from './product.ts'
+import { hasEnvoy, install, ready } from './product.ts'
 import { until } from './run.ts'
 import { answers, apply, pod, podsReady } from './workloads.ts'
 
 const hostPort = 7080
 const nodePort = 30080
+const datagrams = 8091
+const datagramPort = 30091
 const [near, far] = [machine(1), machine(2)]
 const hostOf = (address: string): string => (address.includes(':') ? `[${address}]` : address)
 const nodePortService = (externalTrafficPolicy: 'Cluster' | 'Local'): object => ({
@@ -36,6 +39,26 @@ async function outside(address: string, port: number, path = 'hostname'): Promis
 }
 const clientOf = async (address: string, port: number): Promise<string> =>
   (await outside(address, port, 'clientip')).replace(/:[0-9]+$/, '').replace(/[[\]]/g, '')
+/** The same by a datagram. */
+function datagramClient(address: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+    const say = (text: string) => {
+      clearTimeout(timer)
+      socket.close()
+      resolve(
+        text
+          .trim()
+          .replace(/:[0-9]+$/, '')
+          .replace(/[[\]]/g, ''),
+      )
+    }
+    const timer = setTimeout(() => say(''), 1000)
+    socket.on('error', () => say(''))
+    socket.on('message', (answer) => say(answer.toString()))
+    socket.connect(datagramPort, address, () => socket.send('clientip'))
+  })
+}
 /** Whether anything answers on kubelet's port, to this machine. */
 const kubeletAnswers = async (address: string): Promise<boolean> =>
   (await ran('curl', ['-gskm3', '-o', '/dev/null', `https://${hostOf(address)}:10250/`])).code === 0
@@ -84,6 +107,66 @@ describe('from beyond the wire', { concurrency: 1 }, () => {
       await until(`${address} does not answer`, async () => (await outside(address, nodePort)) === '')
     for (const address of [near.ipv4, near.ipv6]) assert.equal(await outside(address, nodePort), 'server')
     await answers('client', far.ipv4, 'server', nodePort)
+  })
+
+  test('a node port leads datagrams to a program of a node, which sees who asks there', async () => {
+    const node = pod('datagrams', 'node-1') as { spec: { containers: object[] } }
+    const args = ['netexec', '--http-port=8090', `--udp-port=${datagrams}`]
+    const main = { ...node.spec.containers[0], args, readinessProbe: { httpGet: { path: '/healthz', port: 8090 } } }
+    const ports = [{ port: 53, targetPort: datagrams, nodePort: datagramPort, protocol: 'UDP' }]
+    await apply([
+      { ...node, spec: { ...node.spec, hostNetwork: true, containers: [main] } },
+      {
+        ...{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'datagrams' } },
+        spec: { type: 'NodePort', ipFamilyPolicy: 'RequireDualStack', selector: { app: 'datagrams' }, ports },
+      },
+    ])
+    await podsReady('datagrams')
+    for (const [here, there, outsider] of [
+      [near.ipv4, far.ipv4, hostAddress],
+      [near.ipv6, far.ipv6, `${prefix6}:1`],
+    ] as const) {
+      for (const address of [here, there])
+        await until(`${address} answers`, async () => (await datagramClient(address)) !== '')
+      assert.equal(await datagramClient(here), outsider)
+      assert.equal(await datagramClient(there), there, 'the node asks for the client')
+    }
+    await kubectl(['delete', 'pod,service', 'datagrams', '--now'])
+  })
+
+  test('rules for requests hold for what other machines ask, here and by another node', {
+    skip: hasEnvoy() ? false : 'tools/envoy.sh finds no Envoy',
+  }, async () => {
+    await apply([
+      nodePortService('Cluster'),
+      {
+        apiVersion: 'cilium.io/v2',
+        kind: 'CiliumNetworkPolicy',
+        metadata: { name: 'requests' },
+        spec: {
+          endpointSelector: { matchLabels: { app: 'server' } },
+          ingress: [
+            {
+              fromEntities: ['world'],
+              toPorts: [{ ports: [{ port: '8080', protocol: 'TCP' }], rules: { http: [{ path: '/hostname' }] } }],
+            },
+          ],
+        },
+      },
+    ])
+    for (const [address, port] of [
+      [near.ipv4, nodePort],
+      [near.ipv6, nodePort],
+      [far.ipv4, nodePort],
+      [far.ipv6, nodePort],
+      [near.ipv4, hostPort],
+      [near.ipv6, hostPort],
+    ] as const) {
+      await until('it is asked', async () => (await outside(address, port, 'clientip')).includes('Access denied'))
+      await until('it passes', async () => (await outside(address, port)) === 'server')
+    }
+    await kubectl(['delete', 'cnp', 'requests'])
+    await until('nobody asks any more', async () => (await clientOf(near.ipv4, nodePort)) === hostAddress)
   })
 
   test('a policy for a node closes its ports to other machines, and not to the cluster', async () => {
