@@ -164,6 +164,9 @@ export function evaluator(
     for (let k = at; k < covering.length; k++) {
       const i = covering[k] as number
       const { entry } = said[i] as Said
+      // What would be let in request by request is not for the next tier to drop.
+      if (would && looking !== undefined && entry.tier > (said[covering[looking] as number] as Said).entry.tier)
+        return would
       if (entry.action === 'see' || entry.tier === skip || entry.when === (staged ? 'now' : 'staged')) continue
       const sure = certain(i)
       if (!sure && !possible?.(i)) continue
