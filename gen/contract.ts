@@ -391,12 +391,13 @@ export interface Config {
   readonly tcpPeerNames: number
   readonly socketEvents: number
   readonly hostFirewall: number
+  readonly namespace: number
 }
 
 export const configLayout = {
-  size: 164,
+  size: 176,
   /** Offsets of the members, for those who read in place. */
-  at: { nodeIpv4: 0, nodeIpv6: 16, gatewayIpv4: 32, gatewayIpv6: 48, nativeIpv4: 64, nativeIpv6: 80, nativeIpv4Bits: 96, nativeIpv6Bits: 100, wire: 104, tunnel: 108, tunnelPort: 112, tunnelMtu: 114, wireMtu: 116, natPortFirst: 118, natPortLast: 120, masqueradeIpv4: 122, masqueradeIpv6: 123, hostAlwaysAllowed: 124, dualWorld: 125, gatewayMac: 126, podMac: 132, tcpTimeout: 140, synTimeout: 144, anyTimeout: 148, dropEventsPerSecond: 152, hz: 156, tcpPeerNames: 160, socketEvents: 161, hostFirewall: 162 },
+  at: { nodeIpv4: 0, nodeIpv6: 16, gatewayIpv4: 32, gatewayIpv6: 48, nativeIpv4: 64, nativeIpv6: 80, nativeIpv4Bits: 96, nativeIpv6Bits: 100, wire: 104, tunnel: 108, tunnelPort: 112, tunnelMtu: 114, wireMtu: 116, natPortFirst: 118, natPortLast: 120, masqueradeIpv4: 122, masqueradeIpv6: 123, hostAlwaysAllowed: 124, dualWorld: 125, gatewayMac: 126, podMac: 132, tcpTimeout: 140, synTimeout: 144, anyTimeout: 148, dropEventsPerSecond: 152, hz: 156, tcpPeerNames: 160, socketEvents: 161, hostFirewall: 162, namespace: 168 },
   read: (view: DataView, at: number): Config => ({
     nodeIpv4: addressLayout.read(view, at),
     nodeIpv6: addressLayout.read(view, at + 16),
@@ -427,6 +428,7 @@ export const configLayout = {
     tcpPeerNames: view.getUint8(at + 160),
     socketEvents: view.getUint8(at + 161),
     hostFirewall: view.getUint8(at + 162),
+    namespace: readU64(view, at + 168),
   }),
   write: (view: DataView, at: number, value: Config): void => {
     addressLayout.write(view, at, value.nodeIpv4)
@@ -458,9 +460,14 @@ export const configLayout = {
     view.setUint8(at + 160, value.tcpPeerNames)
     view.setUint8(at + 161, value.socketEvents)
     view.setUint8(at + 162, value.hostFirewall)
+    writeU64(view, at + 168, value.namespace)
     view.setUint8(at + 138, 0)
     view.setUint8(at + 139, 0)
     view.setUint8(at + 163, 0)
+    view.setUint8(at + 164, 0)
+    view.setUint8(at + 165, 0)
+    view.setUint8(at + 166, 0)
+    view.setUint8(at + 167, 0)
   },
 } as const
 

@@ -35,4 +35,5 @@ struct config {
 	__u8 socket_events;	      /* report each translation of a socket */
 	__u8 host_firewall;	      /* policy holds for the node's own addresses too */
 	__u8 pad;
+	__u64 namespace;	      /* cookie of the node's network namespace: there the loopback has services too */
 };

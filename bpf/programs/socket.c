@@ -75,7 +75,9 @@ static __always_inline int to_backend(struct bpf_sock_addr *ctx, const bool v6)
 	const struct service *service = bpf_map_lookup_elem(&cilium_services, &asked);
 	if (!service)
 		return 1;
-	const __u64 namespace = service->affinity ? bpf_get_netns_cookie(ctx) : 0;
+	const __u64 namespace = bpf_get_netns_cookie(ctx);
+	if (is_loopback(&asked.address) && namespace != config.namespace) /* a pod's own */
+		return 1;
 	const struct address client = {.word = {namespace, namespace >> 32}};
 	const struct backend *backend = choose_backend(service, &client);
 	if (!backend || is_mapped(&backend->address) != is_mapped(&asked.address)) {

@@ -67,6 +67,12 @@ static __always_inline bool is_multicast(const struct address *a, bool v6)
 	return v6 ? (bpf_ntohl(a->word[0]) >> 24) == 0xff : v4 >> 28 == 0xe || v4 == 0xffffffff;
 }
 
+static __always_inline bool is_loopback(const struct address *a)
+{
+	return is_mapped(a) ? bpf_ntohl(a->word[3]) >> 24 == 127
+			    : !(a->word[0] | a->word[1] | a->word[2]) && a->word[3] == bpf_htonl(1);
+}
+
 static __always_inline bool is_link_local(const struct address *a)
 {
 	return bpf_ntohl(a->word[0]) >> 22 == 0xfe80 >> 6;

@@ -7,7 +7,7 @@ import { loadKept } from '../../edge/kernel/kept.ts'
 import { openPinned } from '../../edge/kernel/link.ts'
 import { type MapInfo, mapInfo } from '../../edge/kernel/map.ts'
 import { type LoadedObject, loadObject } from '../../edge/kernel/object.ts'
-import { close } from '../../edge/kernel/syscall.ts'
+import { close, networkCookie } from '../../edge/kernel/syscall.ts'
 import { gatewayMac, podMac } from '../../model/endpoint.ts'
 import type { OptionValues } from '../../model/options.ts'
 import type { Settings } from '../../model/settings.ts'
@@ -159,6 +159,7 @@ export function configOf(settings: Settings, facts: NodeFacts, options: OptionVa
     tcpPeerNames: 0,
     socketEvents: 0,
     hostFirewall: Number(settings.enableHostFirewall),
+    namespace: networkCookie(),
   }
 }
 

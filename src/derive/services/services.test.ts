@@ -115,7 +115,7 @@ test('node ports answer on the node, headless and ExternalName services nowhere'
     tx.put(endpointSlices, slice('np', ['10.0.0.1']))
   })
   assert.deepEqual(reached(db, '192.168.0.1', 30080), ['10.0.0.1:8080'])
-  assert.equal(db.count(serviceRows), 2)
+  assert.equal(db.count(serviceRows), 4, 'and on the loopback')
 })
 
 test('the wire reaches all but cluster addresses, and with externalTrafficPolicy Local only backends of this node', () => {
@@ -246,7 +246,7 @@ test('a host port of a pod of this node leads to the pod, on the address it name
   assert.deepEqual(reached(db, '192.0.2.1', 4000), ['10.0.0.7:8080'])
   assert.deepEqual(reached(db, '2001:db8::1', 4000), ['fd00::7:8080'])
   assert.deepEqual(reached(db, '192.0.2.1', 4001), ['10.0.0.7:53'])
-  assert.equal(db.all(serviceRows).length, 3)
+  assert.equal(db.all(serviceRows).length, 5, 'and the loopback for programs of the node')
   db.commit((tx) => tx.put(pods, parse('web', 'n1', [web], 'Succeeded')))
   assert.equal(db.all(serviceRows).length, 0)
 })

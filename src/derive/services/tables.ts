@@ -86,6 +86,9 @@ export const wantedFrontends = deriveEach<Service, Frontend>(
   },
 )
 
+/** Programs of the node ask its ports here too; a pod's is its own. */
+const loopback = ['127.0.0.1', '::1']
+
 interface Place {
   readonly address: string
   readonly type: Frontend['type']
@@ -108,11 +111,7 @@ function addressesOf(service: Service, port: ServicePort, read: Read): readonly 
   put(service.loadBalancerIPs, 'LoadBalancer', port.port)
   if (port.nodePort !== 0) {
     const own = read.get(nodes, config.nodeName)?.addresses.filter((a) => a.type !== 'Hostname') ?? []
-    put(
-      own.map((a) => a.address),
-      'NodePort',
-      port.nodePort,
-    )
+    put([...own.map((a) => a.address), ...loopback], 'NodePort', port.nodePort)
   }
   return out
 }
@@ -156,9 +155,10 @@ export const hostPortFrontends = deriveEach<Pod, Frontend>(
     if (!pod.hostPorts || pod.phase === 'Succeeded' || pod.phase === 'Failed') return []
     const config = read.get(settings, 'settings')
     if (!config || pod.nodeName !== config.nodeName) return []
-    const own = (read.get(nodes, config.nodeName)?.addresses ?? [])
+    const named = (read.get(nodes, config.nodeName)?.addresses ?? [])
       .filter((a) => a.type !== 'Hostname')
       .flatMap((a) => canonicalAddress(a.address) ?? [])
+    const own = [...named, ...loopback]
     const out = new Map<string, Frontend>()
     for (const { hostIP, hostPort, containerPort, protocol } of pod.hostPorts)
       for (const address of own) {

@@ -45,6 +45,7 @@ const native = {
   socket: libc.func('int socket(int family, int type, int protocol)'),
   bind: libc.func('int bind(int fd, const void *address, uint length)'),
   setsockopt: libc.func('int setsockopt(int fd, int level, int option, const void *value, uint length)'),
+  getsockopt: libc.func('int getsockopt(int fd, int level, int option, void *value, void *length)'),
   if_nametoindex: libc.func('uint if_nametoindex(const char *name)'),
   send: libc.func('long send(int fd, const void *bytes, size_t length, int flags)'),
   recv: libc.func('long recv(int fd, void *bytes, size_t length, int flags)'),
@@ -127,6 +128,12 @@ export function mapMemory(fd: number, length: number, protection: number, offset
   }
 }
 
+const AF_INET = 2
+const SOCK_DGRAM = 2
+const SOL_SOCKET = 1
+/** Linux 5.14 */
+const SO_NETNS_COOKIE = 71
+
 export const close = (fd: number): void => closeSync(fd)
 
 export const setns = (fd: number, type: number): void => void check(native.setns(fd, type), 'setns')
@@ -137,6 +144,17 @@ export const socket = (family: number, type: number, protocol: number): number =
   check(native.socket(family, type, protocol), 'socket')
 export const bind = (fd: number, address: Uint8Array): void =>
   void check(native.bind(fd, address, address.byteLength), 'bind')
+/** What programs at sockets know the network namespace of this thread by. */
+export function networkCookie(): number {
+  const fd = socket(AF_INET, SOCK_DGRAM, 0)
+  try {
+    const value = new BigUint64Array(1)
+    check(native.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, value, new Uint32Array([8])), 'getsockopt')
+    return Number(value[0])
+  } finally {
+    close(fd)
+  }
+}
 export const setSocketOption = (fd: number, level: number, option: number, value: Uint8Array): void =>
   void check(native.setsockopt(fd, level, option, value, value.byteLength), 'setsockopt')
 /** The same on another thread: for a netlink request that the kernel takes its time over. Errors come with the answer. */

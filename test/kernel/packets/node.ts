@@ -115,6 +115,7 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
     tcpPeerNames: 0,
     socketEvents: 0,
     hostFirewall: 0,
+    namespace: 0,
     ...settings,
   }
   const constants = new Uint8Array(configLayout.size)

@@ -11,7 +11,7 @@ import { address, prefix } from '../../../src/base/ip.ts'
 import { attachDevice } from '../../../src/edge/kernel/attachments.ts'
 import { attachCgroup, type Direction } from '../../../src/edge/kernel/link.ts'
 import { inNamespace } from '../../../src/edge/kernel/namespace.ts'
-import { close } from '../../../src/edge/kernel/syscall.ts'
+import { close, networkCookie } from '../../../src/edge/kernel/syscall.ts'
 import { openNode, type TestNode } from '../packets/node.ts'
 
 export type Mode = 'native' | 'overlay'
@@ -102,6 +102,7 @@ export function openCluster(mode: Mode, firewall = false) {
     podMac: macBytes(POD_MAC),
     tcpPeerNames: 1,
     hostFirewall: Number(firewall),
+    namespace: inNamespace(path(`n${own}`), networkCookie),
     wire: indexOf(`n${own}`, 'eth0'),
   })
 

@@ -97,6 +97,10 @@ for (const mode of ['native', 'overlay'] as const) {
         }
         cluster.node(1).service(vip, 8002, 6, [[b, 80]])
         assert.equal(await cluster.ask('b', `tcp ${vip} 8002 300000`), `same ${vip}`, 'and a pod reaches itself')
+        const loopback = family === 'v4' ? '127.0.0.1' : '::1'
+        cluster.node(1).service(loopback, 8004, 6, [[b, 80]])
+        assert.equal(await cluster.ask('n1', `tcp ${loopback} 8004 300000`, true), `same ${loopback}`)
+        assert.equal(await cluster.ask('a', `tcp ${loopback} 8004 10`, true), 'ECONNREFUSED', 'a pod’s is its own')
         // One of the two answers, and a client keeps the one it met first.
         for (const inside of [true, false]) {
           cluster.node(1).forgetServices()
@@ -106,7 +110,7 @@ for (const mode of ['native', 'overlay'] as const) {
             6,
             [
               [b, 80],
-              [b, 81],
+              [nodeAddress[1][family], 80],
             ],
             { affinity: 100 },
           )
