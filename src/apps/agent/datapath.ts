@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { endpoints } from '../../derive/endpoints/tables.ts'
-import { type Frontend, frontendKey, frontends } from '../../derive/services/tables.ts'
+import { type Frontend, frontendKey, frontends, loopback } from '../../derive/services/tables.ts'
 import { type AttachmentRow, attachmentKey, attachmentTarget } from '../../edge/kernel/attachments.ts'
 import type { LinkRow } from '../../edge/kernel/devices.ts'
 import { type AttachMode, attachMode, fallbacks } from '../../edge/kernel/features.ts'
@@ -87,7 +87,7 @@ export const answeringSockets = deriveEach<Frontend, { readonly frontend: string
   { key: (f) => f.frontend },
   (f, read) => {
     const facts = read.get(nodeFacts, 'node')
-    if (f.type === 'ClusterIP' || !facts) return []
+    if (f.type === 'ClusterIP' || loopback.includes(f.address) || !facts) return []
     const own = [facts.ipv4, facts.ipv6]
     const translated = f.protocol === 'UDP' || !own.includes(f.address)
     return translated && f.backends.some((b) => own.includes(b.address)) ? [{ frontend: frontendKey(f) }] : []

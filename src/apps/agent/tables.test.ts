@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as rows from '../../model/rows.ts'
-import { datapathConfig } from './datapath.ts'
+import { parseEndpointSlice, parseService } from '../../model/service.ts'
+import { answeringSockets, datapathConfig } from './datapath.ts'
 import { fakeNode, NODE } from './fake_node.ts'
 import { nodeDeeds } from './kube_objects.ts'
 import { nodeFacts } from './node_facts.ts'
@@ -78,4 +79,38 @@ test('in native routing mode packets of pods use the whole wire', (t) => {
   assert.ok(config)
   db.commit((tx) => tx.put(rows.settings, { ...config, routingMode: 'native' }))
   assert.equal(db.get(nodeFacts, 'node')?.podMtu, 1500)
+})
+
+test('what the node sends is looked at where its sockets answer by another name: datagrams, and external addresses', (t) => {
+  const { db, scope } = fakeNode()
+  t.after(() => scope.close())
+  const serve = (
+    name: string,
+    protocol: string,
+    nodePort: number,
+    backend: string,
+    externalIPs: readonly string[] = [],
+  ) => {
+    const ports = [{ port: 80, protocol, nodePort }]
+    const service = parseService({
+      metadata: { name, namespace: 'default' },
+      spec: { type: 'NodePort', clusterIP: `10.96.0.${nodePort % 100}`, ports, externalIPs },
+    })
+    const slice = parseEndpointSlice({
+      metadata: { name, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
+      ...{ addressType: 'IPv4', ports: [{ port: 8080, protocol }], endpoints: [{ addresses: [backend] }] },
+    })
+    assert(service.ok && slice.ok)
+    db.commit((tx) => {
+      tx.put(rows.services, service.value)
+      tx.put(rows.endpointSlices, slice.value)
+    })
+  }
+  const answering = () => db.all(answeringSockets).map((a) => a.frontend)
+  serve('connections', 'TCP', 30001, '172.30.0.2')
+  serve('pod', 'UDP', 30002, '10.244.0.5')
+  assert.deepEqual(answering(), [])
+  serve('datagrams', 'UDP', 30003, '172.30.0.2')
+  serve('external', 'TCP', 30004, '172.30.0.2', ['203.0.113.9'])
+  assert.deepEqual(answering().sort(), ['172.30.0.2 30003/UDP', '203.0.113.9 80/TCP'])
 })

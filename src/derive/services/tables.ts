@@ -87,7 +87,7 @@ export const wantedFrontends = deriveEach<Service, Frontend>(
 )
 
 /** Programs of the node ask its ports here too; a pod's is its own. */
-const loopback = ['127.0.0.1', '::1']
+export const loopback: readonly string[] = ['127.0.0.1', '::1']
 
 interface Place {
   readonly address: string

@@ -73,9 +73,11 @@ describe('ports of nodes', { timeout: 200_000 }, () => {
   it('lead from a pod and from the node to the pod, in both families', async () => {
     assert.equal(addresses.length, 2)
     const [node = ''] = await lab.nodes()
-    for (const address of addresses) {
+    for (const address of [...addresses, '127.0.0.1', '::1']) {
       const url = `http://${hostOf(address)}:7080/a`
-      await until(`a pod reaches ${url}`, async () => (await ask(lab, 'client', url)).status === 200)
+      const status = async () => (await ask(lab, 'client', url)).status
+      if (addresses.includes(address)) await until(`a pod reaches ${url}`, async () => (await status()) === 200)
+      else assert.equal(await status(), 0, 'the loopback of a pod is its own')
       // A program of the node's own, in its cgroup.
       const line = ['curl', '-gs', '-m', '4', '-w', '%{http_code}', '-o', '/dev/null', url]
       assert.equal((await lab.tryKubectl(['exec', 'node', '--', ...line])).stdout, '200')
