@@ -169,12 +169,16 @@ export async function loadImages(name: string): Promise<void> {
 export const importImage = (name: string, tar: string): Promise<string> =>
   output(...ctr(name, ['images', 'import', tar]))
 
+const expedited = '/sys/kernel/rcu_expedited'
+
 /** Ends a node as if its power were cut. With `forget`, its disk is gone too. */
 export async function stopNode(name: string, forget = true): Promise<void> {
   const pid = machinePid(name)
   if (pid !== undefined) await ended([pid], 'SIGKILL')
   await ended(processesWith([script, 'start', full(name), dirOf(name)]), 'SIGKILL')
   await ran('ip', ['link', 'del', portOf(name)])
+  // As after a power cut: an agent may have moved the switch, which here outlives its node.
+  if (existsSync(expedited)) writeFileSync(expedited, '0')
   removeCgroups(name)
   if (forget) rmSync(dirOf(name), { recursive: true, force: true })
 }
