@@ -176,6 +176,11 @@ test('after any changes of classes, and a new start among them, the kernel holds
     how: fc.constantFrom('parts', 'plain', 'remove'),
     restart: fc.boolean(),
   })
+  type Change = typeof change extends fc.Arbitrary<infer C> ? C : never
+  /** More of one kind than the maps take. */
+  const tooMany = (identityOf: (i: number) => number): [Change[]] => [
+    [{ table: 1, changes: Array.from({ length: 16 }, (_, i) => [identityOf(i), 1]), how: 'parts', restart: false }],
+  ]
   let target = classesTarget(classesTable, map)
   const refused: string[] = []
   fc.assert(
@@ -206,7 +211,7 @@ test('after any changes of classes, and a new start among them, the kernel holds
           assert.deepEqual(sorted(new Map(kernelClasses(map).get(other))), sorted(classes), `table ${other}`)
       }
     }),
-    { numRuns: 50 },
+    { numRuns: 50, examples: [tooMany((i) => 256 * (i + 1)), tooMany((i) => 0x01000001 + i)] },
   )
   for (const full of [/cilium_class_pages is full/, /cilium_policy_classes is full/])
     assert.ok(
