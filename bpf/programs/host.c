@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What comes from other machines (wire.h) and what this node itself sends (node.h): one object, one table of tail calls. */
+#include "../steps/call.h"
 #include "../steps/packet.h"
 
 #define CALL_TABLE cilium_host_calls
@@ -23,27 +24,26 @@ int host_proxy_answer(struct __sk_buff *skb);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 16);
+	__uint(max_entries, 16); /* CALLS, and room for more: the table is kept when programs are replaced */
 	__uint(key_size, sizeof(__u32));
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__array(values, int(void *));
 } cilium_host_calls SEC(".maps") = {
 	.values = {
-		/* by enum call */
-		[0] = (void *)&wire_judge,
-		[1] = (void *)&host_tunnel,
-		[2] = (void *)&host_masquerade,
-		[3] = (void *)&wire_service,
-		[4] = (void *)&wire_service_reply,
-		[5] = (void *)&host_too_long,
-		[7] = (void *)&wire_decapsulate,
-		[8] = (void *)&wire_unmasquerade,
-		[9] = (void *)&wire_proxy,
-		[10] = (void *)&host_judge,
-		[11] = (void *)&to_node,
-		[12] = (void *)&of_node,
-		[13] = (void *)&of_node_tunnel,
-		[14] = (void *)&host_proxy_answer,
+		[CALL_JUDGE] = (void *)&wire_judge,
+		[CALL_TUNNEL] = (void *)&host_tunnel,
+		[CALL_MASQUERADE] = (void *)&host_masquerade,
+		[CALL_SERVICE] = (void *)&wire_service,
+		[CALL_SERVICE_REPLY] = (void *)&wire_service_reply,
+		[CALL_ANSWER] = (void *)&host_too_long,
+		[CALL_DECAPSULATE] = (void *)&wire_decapsulate,
+		[CALL_UNMASQUERADE] = (void *)&wire_unmasquerade,
+		[CALL_PROXY] = (void *)&wire_proxy,
+		[CALL_PROXY_JUDGE] = (void *)&host_judge,
+		[CALL_TO_NODE] = (void *)&to_node,
+		[CALL_OF_NODE] = (void *)&of_node,
+		[CALL_NODE_TUNNEL] = (void *)&of_node_tunnel,
+		[CALL_PROXY_ANSWER] = (void *)&host_proxy_answer,
 	},
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* What pods send (from_pod, tcx ingress of every pod's host veth) and what the kernel itself brings them (to_pod, tcx
  * egress there). One program for all pods; what writes into packets, or takes long, is a tail call away. */
+#include "../steps/call.h"
 #include "../steps/packet.h"
 
 #define CALL_TABLE cilium_pod_calls
@@ -18,21 +19,20 @@ int pod_proxy(struct __sk_buff *skb);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 16);
+	__uint(max_entries, 16); /* CALLS, and room for more: the table is kept when programs are replaced */
 	__uint(key_size, sizeof(__u32));
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__array(values, int(void *));
 } cilium_pod_calls SEC(".maps") = {
 	.values = {
-		/* by enum call */
-		[0] = (void *)&pod_judge,
-		[1] = (void *)&pod_tunnel,
-		[2] = (void *)&pod_masquerade,
-		[3] = (void *)&pod_service,
-		[4] = (void *)&pod_service_reply,
-		[5] = (void *)&pod_answer,
-		[6] = (void *)&pod_neighbour,
-		[9] = (void *)&pod_proxy,
+		[CALL_JUDGE] = (void *)&pod_judge,
+		[CALL_TUNNEL] = (void *)&pod_tunnel,
+		[CALL_MASQUERADE] = (void *)&pod_masquerade,
+		[CALL_SERVICE] = (void *)&pod_service,
+		[CALL_SERVICE_REPLY] = (void *)&pod_service_reply,
+		[CALL_ANSWER] = (void *)&pod_answer,
+		[CALL_NEIGHBOUR] = (void *)&pod_neighbour,
+		[CALL_PROXY] = (void *)&pod_proxy,
 	},
 };
 

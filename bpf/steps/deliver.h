@@ -2,40 +2,10 @@
 /* Where a judged packet goes. Nothing here writes into it: a program with one direct write makes the kernel copy every
  * cloned packet (that is, all of TCP) at its entry, so whatever writes is a tail call away. */
 #pragma once
+#include "call.h"
 #include "conntrack.h"
 
-enum call {
-	CALL_JUDGE,
-	CALL_TUNNEL,
-	CALL_MASQUERADE,
-	CALL_SERVICE,
-	CALL_SERVICE_REPLY,
-	CALL_ANSWER,
-	CALL_NEIGHBOUR,
-	CALL_DECAPSULATE,
-	CALL_UNMASQUERADE,
-	CALL_PROXY,
-	CALL_PROXY_JUDGE,
-	CALL_TO_NODE,
-	CALL_OF_NODE,
-	CALL_NODE_TUNNEL,
-	CALL_PROXY_ANSWER,
-	CALLS
-};
-
 enum answer { ANSWER_NONE, ANSWER_ECHO, ANSWER_TOO_BIG, ANSWER_TTL };
-
-/* Each object defines CALL_TABLE, its own table. */
-#define call(skb, index) bpf_tail_call_static(skb, &CALL_TABLE, index)
-
-/* A program of such a table that is one step: what the step does with the packet as the program before has left it. */
-#define STEP(name, step)                               \
-	SEC("tc")                                      \
-	int name(struct __sk_buff *skb)                \
-	{                                              \
-		struct packet *p = packet_slot();      \
-		return p ? step : TC_ACT_SHOT;         \
-	}
 
 /* Mark and priority of the sender would be seen by the receiving pod's own rules. */
 static __always_inline int into_pod(struct __sk_buff *skb, __u32 interface)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fail, ok, problemText, type Result } from '../base/result.ts'
-import { acceptedOptions } from './accepted_options.ts'
+import { acceptedOptions } from './accepted-options.ts'
 
 /** One option this program acts on. The name is the flag, the key in cilium-config and the file in the directory. */
 export type Option = {

@@ -27,6 +27,11 @@ test('no name is a drawer', () => {
   assert.deepEqual(bad, [])
 })
 
+test('names of modules are written with hyphens', () => {
+  const bad = all.filter((path) => path.endsWith('.ts') && !path.startsWith('gen/') && /[A-Z_]/.test(basename(path)))
+  assert.deepEqual(bad, [])
+})
+
 test('every room says what it owns, reads, and what may go wrong, in 40 lines', () => {
   const rooms = [
     'bpf',

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { endpoints } from '../../derive/endpoints/tables.ts'
 import * as rows from '../../model/rows.ts'
 import { type CniOptions, openCni } from './cni.ts'
-import { fakeNode, podRow } from './fake_node.ts'
+import { fakeNode, podRow } from './fake-node.ts'
 
 interface Answer {
   readonly code?: number

@@ -12,9 +12,9 @@ import { objectKey } from '../../model/meta.ts'
 import type { Pod } from '../../model/pod.ts'
 import { endpointOptions, endpointRequests, pods } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
-import { CniError, type CniRequest, endpointRequestOf, requestOf, resultOf } from './cni_forms.ts'
+import { CniError, type CniRequest, endpointRequestOf, requestOf, resultOf } from './cni-forms.ts'
 import type { Log } from './log.ts'
-import { podDevices } from './pod_devices.ts'
+import { podDevices } from './pod-devices.ts'
 import { storedEndpoints } from './stored.ts'
 
 const TRY_AGAIN = 11

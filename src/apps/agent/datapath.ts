@@ -13,7 +13,7 @@ import type { Settings } from '../../model/settings.ts'
 import type { Database } from '../../table/database.ts'
 import { deriveAll, deriveEach, table } from '../../table/definition.ts'
 import type { Target } from '../../table/target.ts'
-import { type NodeFacts, nodeFacts } from './node_facts.ts'
+import { type NodeFacts, nodeFacts } from './node-facts.ts'
 import { configOf, loadPrograms, type Places, type Programs } from './programs.ts'
 
 /** What the programs are loaded with; another row means loading them again. */

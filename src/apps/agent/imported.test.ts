@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { importedRule } from '../../derive/policy/imported.ts'
 import { digest, ruleFiles } from './imported.ts'
-import { readRowFiles, rowFilesTarget } from './row_files.ts'
+import { readRowFiles, rowFilesTarget } from './row-files.ts'
 
 test('imported rules come back from disk as they were; a damaged file is told and left alone', (t) => {
   const state = mkdtempSync(join(tmpdir(), 'rules-'))

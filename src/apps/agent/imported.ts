@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { importedRule, isRule } from '../../derive/policy/imported.ts'
 import { importedPrefix, type PolicyObject, policyKey } from '../../model/policy.ts'
-import type { RowFiles } from './row_files.ts'
+import type { RowFiles } from './row-files.ts'
 
 /** Tells the contents of rules apart. */
 export const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)

@@ -10,7 +10,7 @@ import { contractCounters } from '../../edge/kernel/map.ts'
 import { dropText } from '../../flow/names.ts'
 import { ciliumIdentities } from '../../model/rows.ts'
 import { driftCount } from './drift.ts'
-import { featureMetrics } from './feature_metrics.ts'
+import { featureMetrics } from './feature-metrics.ts'
 import { policyObjects } from './policies.ts'
 import type { Parts } from './rest/parts.ts'
 

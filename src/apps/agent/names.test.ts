@@ -8,7 +8,7 @@ import { openNameCache } from '../../derive/names/cache.ts'
 import { parsePolicyObject } from '../../model/policy.ts'
 import * as rows from '../../model/rows.ts'
 import { openCni } from './cni.ts'
-import { fakeNode } from './fake_node.ts'
+import { fakeNode } from './fake-node.ts'
 import { openNames, restoreNames } from './names.ts'
 
 const limits = { minTtl: 0, maxAddresses: 50, maxKept: 10000, idleGrace: 0 }

@@ -11,7 +11,7 @@ import { close, networkCookie } from '../../edge/kernel/syscall.ts'
 import { gatewayMac, podMac } from '../../model/endpoint.ts'
 import type { OptionValues } from '../../model/options.ts'
 import type { Settings } from '../../model/settings.ts'
-import type { NodeFacts } from './node_facts.ts'
+import type { NodeFacts } from './node-facts.ts'
 
 /** Where the datapath lives on this machine. */
 export interface Places {

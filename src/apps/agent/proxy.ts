@@ -13,7 +13,7 @@ import { deriveAll, deriveEach } from '../../table/definition.ts'
 import type { Outcome, Target } from '../../table/target.ts'
 import { HOST_DEVICE } from './datapath.ts'
 import type { Log } from './log.ts'
-import { nodeFacts } from './node_facts.ts'
+import { nodeFacts } from './node-facts.ts'
 import type { RequestLog } from './requests.ts'
 
 /** What a status tells when the rows of the proxy fail because nobody answers. */

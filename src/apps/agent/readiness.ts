@@ -2,7 +2,7 @@
 import type { Reconciliation } from '../../edge/runtime/reconcile.ts'
 import type { Database } from '../../table/database.ts'
 import { loadedPrograms } from './datapath.ts'
-import { nodeFacts } from './node_facts.ts'
+import { nodeFacts } from './node-facts.ts'
 import { policyTables } from './wire.ts'
 
 /** Why pods can not be started at present; '' if they can. `withKube` false: leaving out what Kubernetes has yet to say. */

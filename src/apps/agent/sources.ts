@@ -34,7 +34,7 @@ import { parseEndpointSlice, parseService } from '../../model/service.ts'
 import type { Database, Transaction } from '../../table/database.ts'
 import type { Table } from '../../table/definition.ts'
 import type { Log } from './log.ts'
-import type { Told } from './policy_events.ts'
+import type { Told } from './policy-events.ts'
 
 /** How the watches are doing, for `status`. */
 export interface KubeHealth {

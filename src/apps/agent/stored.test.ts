@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { readRowFiles, rowFilesTarget } from './row_files.ts'
+import { readRowFiles, rowFilesTarget } from './row-files.ts'
 import { endpointFiles, optionFiles } from './stored.ts'
 
 test('an endpoint file that is damaged is told of and left where it is; the others are taken over', (t) => {

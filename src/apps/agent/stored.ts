@@ -5,8 +5,8 @@ import { readIfThere, writeWhole } from '../../edge/disk/files.ts'
 import { attachment, type Endpoint, type EndpointOptions, type EndpointRequest } from '../../model/endpoint.ts'
 import { deriveEach } from '../../table/definition.ts'
 import type { Target } from '../../table/target.ts'
-import type { NodeFacts } from './node_facts.ts'
-import type { RowFiles } from './row_files.ts'
+import type { NodeFacts } from './node-facts.ts'
+import type { RowFiles } from './row-files.ts'
 
 /** Endpoints as they are kept on disk: the request, with the numbers and addresses it was given. */
 export const storedEndpoints = deriveEach<Endpoint, EndpointRequest>(

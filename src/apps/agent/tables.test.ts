@@ -4,9 +4,9 @@ import { test } from 'node:test'
 import * as rows from '../../model/rows.ts'
 import { parseEndpointSlice, parseService } from '../../model/service.ts'
 import { answeringSockets, datapathConfig } from './datapath.ts'
-import { fakeNode, NODE } from './fake_node.ts'
-import { nodeDeeds } from './kube_objects.ts'
-import { nodeFacts } from './node_facts.ts'
+import { fakeNode, NODE } from './fake-node.ts'
+import { nodeDeeds } from './kube-objects.ts'
+import { nodeFacts } from './node-facts.ts'
 import { configOf } from './programs.ts'
 
 test("the node's facts are its addresses, its wire and its gateways", (t) => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fakeKube } from '../../edge/kube/fake_kube.ts'
+import { fakeKube } from '../../edge/kube/fake-kube.ts'
 import {
   CILIUM_ENDPOINTS,
   CILIUM_IDENTITIES,

@@ -58,7 +58,7 @@ export interface WhatIfOptions extends Common, RequestOptions {
 
 export async function whatIfCommand(o: WhatIfOptions): Promise<void> {
   if (!o.file && !o.delete) throw new Error('policy what-if: -f FILE or --delete NAME is required')
-  const { whatIf } = await import('./what_if.ts')
+  const { whatIf } = await import('./what-if.ts')
   whatIf(await openFrom(o), o.file ?? [], o.delete ?? [], requestOptions(o), o.output)
 }
 

@@ -2,7 +2,7 @@
 import { type Endpoint, type EndpointRequest, gatewayMac, podMac } from '../../model/endpoint.ts'
 import { object, text } from '../../model/json.ts'
 import type { Database } from '../../table/database.ts'
-import { nodeFacts } from './node_facts.ts'
+import { nodeFacts } from './node-facts.ts'
 
 /** What the plugin hands over. */
 export interface CniRequest {

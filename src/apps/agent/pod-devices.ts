@@ -24,7 +24,7 @@ import { devices } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 import { deriveEach } from '../../table/definition.ts'
 import type { Outcome, Target } from '../../table/target.ts'
-import { nodeFacts } from './node_facts.ts'
+import { nodeFacts } from './node-facts.ts'
 
 /** The pair of devices of one endpoint, as it shall be. */
 export interface PodDevice {

@@ -19,7 +19,7 @@ import { ciliumEndpoints, ciliumIdentities, ciliumNodes, nodes, settings } from 
 import type { Database } from '../../table/database.ts'
 import { type AnyTable, deriveAll } from '../../table/definition.ts'
 import type { Outcome, Target } from '../../table/target.ts'
-import { nodeFacts } from './node_facts.ts'
+import { nodeFacts } from './node-facts.ts'
 
 const done: Outcome = { ok: true }
 const outcome = (work: Promise<unknown>): Promise<Outcome> =>

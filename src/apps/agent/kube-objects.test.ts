@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { ciliumEndpointObjects } from '../../derive/status/tables.ts'
-import { fakeKube } from '../../edge/kube/fake_kube.ts'
+import { fakeKube } from '../../edge/kube/fake-kube.ts'
 import { CILIUM_ENDPOINTS, CILIUM_IDENTITIES, CILIUM_NODES, pathOf } from '../../edge/kube/resource.ts'
 import * as rows from '../../model/rows.ts'
 import { openCni } from './cni.ts'
-import { fakeNode, NODE } from './fake_node.ts'
-import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } from './kube_objects.ts'
+import { fakeNode, NODE } from './fake-node.ts'
+import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } from './kube-objects.ts'
 
 function start(t: TestContext) {
   const node = fakeNode()

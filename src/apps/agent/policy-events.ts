@@ -8,7 +8,7 @@ import { importedPrefix, type PolicyKind } from '../../model/policy.ts'
 import { ciliumClusterwideNetworkPolicies, ciliumNetworkPolicies, clusterNetworkPolicies } from '../../model/rows.ts'
 import type { Database } from '../../table/database.ts'
 import type { Outcome, Target } from '../../table/target.ts'
-import { initialised } from './kube_objects.ts'
+import { initialised } from './kube-objects.ts'
 
 /** The type under which a node says that it can not hold a policy; each node has its own. */
 export const conditionType = (node: string): string => `${node}/Enforced`
