@@ -35,6 +35,12 @@ test('an invalid object says nothing at all, its good parts neither', () => {
   assert.equal(conditionOf(p).status, 'False')
 })
 
+test('a list where a text stands is told, also one of things that have no text', () => {
+  const [found] = cilium({ endpointSelector: { matchLabels: { app: ['web', { toString: 'x' }] } } }).problems
+  assert.equal(found?.message, 'must be a string, not a list')
+  assert.equal(found?.fix, 'one of several: matchExpressions: [{key: app, operator: In, values: [web]}]')
+})
+
 test('ports are checked where they stand', () => {
   const ports = (list: Json) => messages(cilium({ endpointSelector: {}, ingress: [{ toPorts: [{ ports: list }] }] }))
   const at = 'spec.ingress[0].toPorts[0].ports'

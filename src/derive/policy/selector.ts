@@ -28,7 +28,7 @@ export function parseSelector(at: Field, meaning: KeyMeaning): readonly Requirem
       const value = child(labels, key)
       checkKey(value, key)
       if (Array.isArray(value.value)) {
-        const values = value.value.join(', ')
+        const values = value.value.filter((v) => typeof v === 'string').join(', ') || '…'
         problem(
           value,
           'must be a string, not a list',
