@@ -10,7 +10,6 @@ import {
   deleteLink,
   isMissing,
   linkByName,
-  linkIndex,
   links,
   type Netlink,
   openNetlink,
@@ -18,6 +17,7 @@ import {
   putNeighbour,
   putRoute,
 } from '../../edge/kernel/netlink.ts'
+import { interfaceIndex } from '../../edge/kernel/syscall.ts'
 import { errorText } from '../../edge/runtime/scope.ts'
 import { type Endpoint, gatewayMac, podMac } from '../../model/endpoint.ts'
 import { devices } from '../../model/rows.ts'
@@ -174,7 +174,7 @@ function build(netlink: Netlink, d: PodDevice, attach: (index: number) => void):
   if (!existsSync(d.netns)) throw new Error(`the network namespace ${d.netns} of ${d.attachment} is gone`)
   const namespace = openSync(d.netns, 'r')
   try {
-    let host = linkIndex(d.link)
+    let host = interfaceIndex(d.link)
     const made = host === 0 || deleteForeign(netlink, d)
     if (made) {
       // The pod's end by its name: only that one can be up from the start.
@@ -187,12 +187,12 @@ function build(netlink: Netlink, d: PodDevice, attach: (index: number) => void):
         namespace,
         peer: { name: d.link, mac: gatewayMac, mtu: d.mtu },
       })
-      host = linkIndex(d.link)
+      host = interfaceIndex(d.link)
       if (host === 0) throw new Error(`${d.link} vanished while it was made`)
     }
     const inside = inNamespace(namespace, () => {
       sysctls(d)
-      return { netlink: openNetlink(), device: linkIndex(d.ifname) }
+      return { netlink: openNetlink(), device: interfaceIndex(d.ifname) }
     })
     try {
       if (inside.device === 0) throw new Error(`the namespace ${d.netns} has no ${d.ifname}; something else removed it`)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // rtnetlink, synchronously: a request is one system call to send and one to receive, about 20 µs.
+import { concatBytes } from '../../base/bytes.ts'
 import {
   ADDRESS,
   AF_INET,
@@ -55,7 +56,6 @@ import {
   bind,
   close,
   errnoNumber,
-  interfaceIndex,
   KernelError,
   receiveTry,
   send,
@@ -121,7 +121,7 @@ export function openNetlink(): Netlink {
       open.set(sequence, request)
       return encodeMessage(request.type, FLAG.REQUEST | request.flags, sequence, request.body)
     })
-    send(fd, encoded.length === 1 ? (encoded[0] as Uint8Array) : joined(encoded))
+    send(fd, concatBytes(encoded))
     const found: Message[] = []
     let torn = false
     let failure: KernelError | undefined
@@ -181,16 +181,6 @@ export function openNetlink(): Netlink {
   }
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
-}
-
 /** A socket that also receives the notifications of `groups` (a bit mask, RTMGRP_*). */
 export function openRouteSocket(groups: number): number {
   const fd = socket(AF_NETLINK, SOCK_RAW_CLOEXEC, 0)
@@ -219,9 +209,6 @@ export function linkByName(netlink: Netlink, name: string): Link | undefined {
   const found = netlink.query(LINK.GET, encodeLinkQuery({ name }), `link ${name}`)
   return found && decodeLink(found)
 }
-
-/** The index of a device of the present network namespace, 0 for none; unlike a query it waits for no lock. */
-export const linkIndex = (name: string): number => interfaceIndex(name)
 
 export function linkByIndex(netlink: Netlink, index: number): Link | undefined {
   const found = netlink.query(LINK.GET, encodeLinkQuery({ index }), `link ${index}`)

@@ -165,7 +165,10 @@ export const sendAside = (fd: number, bytes: Uint8Array): Promise<void> =>
     ),
   )
 
-/** Index of a device by its name, in the thread's network namespace; 0 when there is none. */
+/**
+ * Index of a device by its name, in the thread's network namespace; 0 when there is none. Unlike a query by netlink it waits
+ * for no lock.
+ */
 export const interfaceIndex = (name: string): number => native.if_nametoindex(name)
 
 export const send = (fd: number, bytes: Uint8Array): number =>

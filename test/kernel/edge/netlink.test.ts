@@ -12,7 +12,7 @@ import {
   writeSysctl,
 } from '../../../src/edge/kernel/namespace.ts'
 import * as net from '../../../src/edge/kernel/netlink.ts'
-import { KernelError } from '../../../src/edge/kernel/syscall.ts'
+import { interfaceIndex, KernelError } from '../../../src/edge/kernel/syscall.ts'
 import { PROTOCOL } from '../../../src/protocol/netlink/route.ts'
 import { afterwards, type Test } from './fixture.ts'
 
@@ -221,10 +221,10 @@ test('a named namespace is entered by its path, has its own sysctls, and is remo
 test('changes asked for together are made in their order, and the first that fails keeps none of the others', (t) => {
   const { fd, netlink } = place(t)
   net.createLink(netlink, { kind: 'bridge', name: 'kt-a', up: true })
-  const index = inNamespace(fd, () => net.linkIndex('kt-a'))
+  const index = inNamespace(fd, () => interfaceIndex('kt-a'))
   assert.equal(index, net.linkByName(netlink, 'kt-a')?.index)
   assert.equal(
-    inNamespace(fd, () => net.linkIndex('kt-b')),
+    inNamespace(fd, () => interfaceIndex('kt-b')),
     0,
   )
   netlink.together(() => {

@@ -13,6 +13,7 @@ import {
   serviceNumbers,
   serviceRows,
   slotRows,
+  sourceRangeRows,
 } from '../../../derive/services/tables.ts'
 import { contractMap, mapInfo } from '../../../edge/kernel/map.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
@@ -113,6 +114,7 @@ const tableOfMap: { readonly [map: string]: string } = {
   cilium_policy_cells: cellRows.name,
   cilium_proxy_pairs: proxyPairRows.name,
   cilium_services: serviceRows.name,
+  cilium_source_ranges: sourceRangeRows.name,
   cilium_backends: backendRows.name,
   cilium_backend_slots: slotRows.name,
 }
