@@ -4,9 +4,10 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { noteSwitch, restoreSwitch } from '../../edge/kernel/grace.ts'
 import { removeBridge } from './bridge.ts'
 import { removeCgroups, unifiedRoot } from './kubelet/cgroups.ts'
-import { labPaths, labsDirectory } from './state.ts'
+import { existingLabs, labPaths, labsDirectory, withLock } from './state.ts'
 
 /**
  * Removes all that a lab has in the kernel and on disk, whatever state it is in: every process (they are all in the
@@ -23,9 +24,22 @@ export const removeLab = async (name: string, processes = labProcesses(name)): P
   await removeBridge(name)
   for (const mount of mountsBelow(paths.directory)) execFileSync('umount', ['-l', mount])
   rmSync(paths.directory, { recursive: true, force: true })
+  await withLock(switchNote, async () => {
+    restoreSwitch(switchNote)
+    if (existingLabs().length === 0) rmSync(switchNote, { force: true })
+  })
   removeEmpty(labsDirectory)
   return left
 }
+
+/**
+ * How the switch of grace periods stood before the first lab: agents move it for moments, and one that is killed with its
+ * node, and with the node's memory, leaves it to the machine as it is.
+ */
+const switchNote = join(labsDirectory, '.rcu_expedited')
+
+/** Before the lab, whose directory is there, runs anything. */
+export const noteMachine = (): Promise<void> => withLock(switchNote, async () => noteSwitch(switchNote))
 
 /** Process ids in a lab's cgroup tree: all of the lab, agents and pods too. */
 export const labProcesses = (name: string): readonly number[] =>

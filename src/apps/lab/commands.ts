@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { labProcesses, removeLab } from './cleanup.ts'
+import { labProcesses, noteMachine, removeLab } from './cleanup.ts'
 import { askLab, type LabStatus } from './control.ts'
 import type { Progress } from './lab.ts'
 import { checkMachine, inPath } from './machine.ts'
@@ -28,6 +28,7 @@ export const up = (settings: LabSettings): Promise<void> =>
       )
     await removeLab(settings.name)
     makeDirectory(paths)
+    await noteMachine()
     const begun = performance.now()
     const log = openSync(paths.log, 'a', 0o600)
     const child = spawn(

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { hurry, markHurry, useSwitch } from './grace.ts'
+import { hurry, markHurry, noteSwitch, restoreSwitch, useSwitch } from './grace.ts'
 
 test('a switch that a killed agent left moved is put back by the next one, and no other', (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'grace-'))
@@ -43,4 +45,33 @@ test('a switch is moved where it is said to be, and put back after the last who 
   assert.equal(now(), '1')
   other()
   assert.deepEqual([now(), existsSync(marker)], ['0', false])
+})
+
+test('who outlives agents puts the switch back as it was before them, but for one who has it moved now', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'grace-'))
+  t.after(() => rmSync(dir, { recursive: true }))
+  const [note, at] = [join(dir, 'note'), join(dir, 'rcu_expedited')]
+  const now = () => readFileSync(at, 'utf8').trim()
+  writeFileSync(at, '0\n')
+  const script = `import { hurry, useSwitch } from '${join(import.meta.dirname, 'grace.ts')}'
+    useSwitch(process.argv[1]); hurry(); console.log('moved'); setInterval(() => {}, 1000)`
+  const holder = spawn(process.execPath, ['--input-type=module-typescript', '-e', script, at], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(holder.stdout, 'data')
+  noteSwitch(note, at) // which says how it stood before
+  restoreSwitch(note, at)
+  assert.equal(now(), '1', 'somebody has it moved')
+  const gone = once(holder, 'exit')
+  holder.kill('SIGKILL')
+  await gone
+  assert.equal(now(), '1', 'nobody has put it back')
+  restoreSwitch(note, at)
+  assert.equal(now(), '0')
+
+  writeFileSync(at, '1\n')
+  rmSync(note)
+  noteSwitch(note, at)
+  restoreSwitch(note, at)
+  assert.equal(now(), '1', 'the administrator has moved it')
 })

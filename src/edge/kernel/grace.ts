@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { basename } from 'node:path'
 
 let place = '/sys/kernel/rcu_expedited'
 
@@ -10,7 +21,8 @@ export function useSwitch(path: string): void {
 
 /** Who of this process wants it now. */
 let holders = 0
-let moved = false
+/** Open for as long as this process has the switch moved: so others see that somebody has. */
+let moved: number | undefined
 let marker: string | undefined
 
 /**
@@ -21,23 +33,28 @@ let marker: string | undefined
 export function hurry(): () => void {
   if (holders++ === 0)
     try {
-      moved = readFileSync(place, 'utf8').trim() === '0'
-      if (moved) {
+      if (readFileSync(place, 'utf8').trim() === '0') {
+        moved = openSync(place, 'r+')
         if (marker !== undefined) writeFileSync(marker, '')
-        writeFileSync(place, '1')
+        writeSync(moved, '1', 0)
       }
     } catch {
-      if (moved && marker !== undefined) rmSync(marker, { force: true })
-      moved = false
+      if (moved !== undefined) forget(moved)
     }
   let held = true
   return () => {
     if (!held) return
     held = false
-    if (--holders > 0 || !moved) return
-    writeFileSync(place, '0')
-    if (marker !== undefined) rmSync(marker, { force: true })
+    if (--holders > 0 || moved === undefined) return
+    writeSync(moved, '0', 0)
+    forget(moved)
   }
+}
+
+function forget(file: number): void {
+  closeSync(file)
+  moved = undefined
+  if (marker !== undefined) rmSync(marker, { force: true })
 }
 
 /**
@@ -53,6 +70,36 @@ export function markHurry(file: string, at = place): void {
     if (!['EROFS', 'EACCES', 'EPERM'].includes((e as NodeJS.ErrnoException).code ?? '')) throw e
   }
   rmSync(file)
+}
+
+/**
+ * For who outlives agents and their markers, as a lab its nodes: notes in `file`, unless that is noted, how the switch
+ * stands when no agent has it moved.
+ */
+export function noteSwitch(file: string, at = place): void {
+  if (existsSync(at) && !existsSync(file)) writeFileSync(file, isHeld(at) ? '0' : readFileSync(at, 'utf8'))
+}
+
+/** Puts the switch back to what was noted, where those who moved it have gone without. */
+export function restoreSwitch(file: string, at = place): void {
+  const now = () => readFileSync(at, 'utf8').trim()
+  if (!existsSync(file) || readFileSync(file, 'utf8').trim() !== '0' || now() !== '1') return
+  if (!isHeld(at)) writeFileSync(at, '0')
+}
+
+/** Has any process of the machine the switch open? Mounts elsewhere show it below another root. */
+function isHeld(at: string): boolean {
+  const gone = <T>(look: () => T, otherwise: T): T => {
+    try {
+      return look()
+    } catch {
+      return otherwise // it has ended meanwhile
+    }
+  }
+  const leadsThere = (link: string) => basename(gone(() => readlinkSync(link), '')) === basename(at)
+  return readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name) && Number(name) !== process.pid)
+    .some((pid) => gone(() => readdirSync(`/proc/${pid}/fd`), []).some((file) => leadsThere(`/proc/${pid}/fd/${file}`)))
 }
 
 /** Runs `work` in a hurry. */
