@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A lab for tests and benches, driven as a user drives it: `bin/cilium-lab` and the real kubectl. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { askLab, type LabStatus } from '../src/apps/lab/control.ts'
 import { type Ran, ran } from './ran.ts'
 
 const run = promisify(execFile)
@@ -50,8 +53,8 @@ export class Lab {
     return JSON.parse(await this.kubectl([...args, '-o', 'json'])) as T
   }
 
-  /** Runs a command in the agent of a node, as users do. */
-  async cilium(node: string, args: readonly string[], input?: string): Promise<Ran> {
+  /** Arguments of kubectl that run a command in the agent of a node, as users do. */
+  async #inAgent(node: string, args: readonly string[], input: boolean): Promise<readonly string[]> {
     const field = `spec.nodeName=${node}`
     const pod = (
       await this.kubectl([
@@ -67,8 +70,53 @@ export class Lab {
         'name',
       ])
     ).trim()
-    const exec = ['-n', 'kube-system', 'exec', ...(input === undefined ? [] : ['-i']), pod, '-c', 'cilium-agent']
-    return this.tryKubectl([...exec, '--', 'cilium', ...args], input)
+    const exec = ['-n', 'kube-system', 'exec', ...(input ? ['-i'] : []), pod, '-c', 'cilium-agent']
+    return [...exec, '--', 'cilium', ...args]
+  }
+
+  /** Runs a command in the agent of a node. */
+  async cilium(node: string, args: readonly string[], input?: string): Promise<Ran> {
+    return this.tryKubectl(await this.#inAgent(node, args, input !== undefined), input)
+  }
+
+  /**
+   * What `cilium monitor` tells on a node while `happens` is done again and again (who begins to listen may miss the
+   * first), until it is `enough`; throws with what was told when it is not after a minute.
+   */
+  async monitor(
+    node: string,
+    type: string,
+    happens: () => Promise<unknown>,
+    enough: (told: string) => boolean,
+  ): Promise<string> {
+    const [program = '', ...args] = this.command
+    const command = await this.#inAgent(node, ['monitor', '--type', type, '--timeout', '90'], false)
+    const child = spawn(program, [...args, ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = once(child, 'close')
+    let told = ''
+    let heard = () => {}
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      told += `${line}\n`
+      heard()
+    })
+    /** The next line, or some time without one. */
+    const more = (ms: number) => new Promise<void>((resolve) => void setTimeout((heard = resolve), ms))
+    try {
+      const end = performance.now() + 60_000
+      while (!told.includes('Listening')) {
+        if (child.exitCode !== null) throw new Error(`monitor on ${node} ended: ${told}`)
+        await more(100)
+      }
+      for (;;) {
+        await happens()
+        for (let i = 0; i < 20 && !enough(told); i++) await more(100)
+        if (enough(told)) return told
+        if (performance.now() > end) throw new Error(`not told on ${node} within a minute; told was:\n${told}`)
+      }
+    } finally {
+      child.kill()
+      await ended
+    }
   }
 
   async nodes(): Promise<readonly string[]> {
@@ -83,6 +131,20 @@ export class Lab {
   /** Command prefix that runs a host program where a pod or node lives. */
   inside(where: string): readonly string[] {
     return [launcher, 'nsenter', '--name', this.name, where, '--']
+  }
+
+  /** The same without a start of `cilium-lab`, for what is run by the hundred. */
+  async within(where: string): Promise<readonly string[]> {
+    const [namespace = '', pod] = where.split('/')
+    if (pod !== undefined) return this.#ask<readonly string[]>('enter', namespace, pod)
+    const node = (await this.#ask<LabStatus>('status')).nodes.find((n) => n.name === where)
+    return ['nsenter', '-t', String(node?.pid), '-m', '-u', '-i', '-n', '-p', '--']
+  }
+
+  async #ask<T>(...path: readonly string[]): Promise<T> {
+    const answer = await askLab<T>(`/run/cilium-lab/${this.name}/control.sock`, path)
+    if (answer === undefined) throw new Error(`the lab ${this.name} is not up`)
+    return answer
   }
 
   async down(): Promise<void> {

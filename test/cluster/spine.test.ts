@@ -42,13 +42,12 @@ describe('a lab of three nodes', () => {
   })
 
   const endpoints = async (): Promise<readonly Endpoint[]> => {
-    const all: Endpoint[] = []
-    for (const node of nodes) {
+    const of = async (node: string) => {
       const r = await lab.cilium(node, ['endpoint', 'list', '-o', 'json'])
       assert.equal(r.code, 0, r.stderr)
-      all.push(...(JSON.parse(r.stdout) as Endpoint[]))
+      return JSON.parse(r.stdout) as Endpoint[]
     }
-    return all
+    return (await Promise.all(nodes.map(of))).flat()
   }
   const lands = async (ship: string): Promise<string> =>
     (await lab.tryKubectl(['exec', ship, '--', ...land])).stdout.trim()
@@ -101,12 +100,9 @@ describe('a lab of three nodes', () => {
   it('names the rule that dropped a packet', async () => {
     const node = await lab.kubectl(['get', 'pods', '-l', 'class=deathstar', '-o', 'jsonpath={.items[0].spec.nodeName}'])
     const ip = await lab.kubectl(['get', 'pods', '-l', 'class=deathstar', '-o', 'jsonpath={.items[0].status.podIP}'])
-    const seen = lab.cilium(node, ['monitor', '--type', 'drop', '--timeout', '6'])
-    await new Promise((r) => setTimeout(r, 1500))
-    await lab.tryKubectl(['exec', 'xwing', '--', 'curl', '-s', '--connect-timeout', '1', `http://${ip}/`])
-    const { stdout } = await seen
-    assert.match(stdout, /drop \(Policy denied\)/)
-    assert.match(stdout, /default\/rule1/)
+    const refused = () =>
+      lab.tryKubectl(['exec', 'xwing', '--', 'curl', '-s', '--connect-timeout', '1', `http://${ip}/`])
+    await lab.monitor(node, 'drop', refused, (told) => /drop \(Policy denied\).*default\/rule1/.test(told))
   })
 
   const commands: readonly (readonly [args: readonly string[], expected: RegExp])[] = [

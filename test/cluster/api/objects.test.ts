@@ -144,8 +144,11 @@ for (const version of versions) {
       ['poddisruptionbudget', 'x', '--selector=app=x', '--min-available=50%'],
       ['ingress', 'x', '--rule=foo.com/bar*=svc1:8080,tls=my-cert'],
     ]
-    const made = (text: string): unknown => {
-      const object = JSON.parse(text) as { metadata: Record<string, unknown>; spec?: Record<string, unknown> }
+    interface Made {
+      readonly kind: string
+      readonly metadata: Readonly<Record<string, unknown>>
+    }
+    const comparable = (object: Made): unknown => {
       const { uid: _, resourceVersion: __, creationTimestamp: ___, managedFields: ____, ...metadata } = object.metadata
       return JSON.parse(
         JSON.stringify({ ...object, metadata })
@@ -153,20 +156,26 @@ for (const version of versions) {
           .replaceAll('""?""', '"?"'),
       )
     }
-    for (const command of commands) {
-      const name = command.find((word) => word === 'x' || word === 'y')!
-      const [kind = ''] = command
-      const at = command.indexOf('--')
-      const withFlags = (...flags: string[]) =>
-        at < 0 ? [...command, ...flags] : [...command.slice(0, at), ...flags, ...command.slice(at)]
-      await k('create', ...command)
-      const sent = made(await k('get', kind, name, '-o', 'json'))
-      await k('delete', kind, name)
-      const json = await k('create', ...withFlags('--dry-run=client', '-o', 'json'))
-      await ok(version, ['-n', ns, 'create', '-f', '-'], json)
-      assert.deepEqual(sent, made(await k('get', kind, name, '-o', 'json')), command.join(' '))
-      await k('delete', kind, name)
+    const kinds = [...new Set(commands.map(([kind]) => kind))].join()
+    /** What there is by these commands, by kind and name. */
+    const made = async (): Promise<ReadonlyMap<string, unknown>> => {
+      const { items } = JSON.parse(await k('get', kinds, '-o', 'json')) as { readonly items: readonly Made[] }
+      const ours = items.filter((o) => ['x', 'y'].includes(String(o.metadata['name'])))
+      return new Map(ours.map((o) => [`${o.kind} ${o.metadata['name']}`, comparable(o)]))
     }
+    const inJson = (command: readonly string[]) => {
+      const at = command.indexOf('--')
+      const end = at < 0 ? command.length : at
+      return k('create', ...command.slice(0, end), '--dry-run=client', '-o', 'json', ...command.slice(end))
+    }
+    await Promise.all(commands.map((command) => k('create', ...command)))
+    const sent = await made()
+    assert.equal(sent.size, commands.length)
+    await k('delete', ...[...sent.keys()].map((object) => object.replace(' ', '/')))
+    assert.equal((await made()).size, 0)
+    const items = (await Promise.all(commands.map(inJson))).map((text) => JSON.parse(text) as object)
+    await ok(version, ['-n', ns, 'create', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+    assert.deepEqual(await made(), sent)
   })
 
   test(`kubectl 1.${version} explains fields, and is told of unknown and wrong ones`, async () => {

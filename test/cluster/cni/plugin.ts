@@ -83,8 +83,8 @@ export class Plugin {
 }
 
 /** A host program inside a node. */
-export function inside(lab: Lab, node: string, command: readonly string[], input = ''): Promise<Ran> {
-  const [program, ...args] = lab.inside(node) as [string, ...string[]]
+export async function inside(lab: Lab, node: string, command: readonly string[], input = ''): Promise<Ran> {
+  const [program = '', ...args] = await lab.within(node)
   return ran(program, [...args, ...command], input)
 }
 

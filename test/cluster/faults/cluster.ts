@@ -244,8 +244,8 @@ export class Cluster {
   }
 
   /** A host program inside a node or pod. */
-  inside(where: string, command: readonly string[], input?: string): Promise<Ran> {
-    const [program, ...args] = this.lab.inside(where) as [string, ...string[]]
+  async inside(where: string, command: readonly string[], input?: string): Promise<Ran> {
+    const [program = '', ...args] = await this.lab.within(where)
     return ran(program, [...args, ...command], input)
   }
 

@@ -5,6 +5,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Lab } from '../../lab.ts'
 import { ran } from '../../ran.ts'
 import { hostOf, inPod, until } from './pods.ts'
@@ -49,28 +50,20 @@ describe('rules for names', { timeout: 400_000 }, () => {
   const apply = (text: string) => lab.kubectl(['apply', '-f', '-'], text)
 
   const dig = async (client: string, ...words: readonly string[]): Promise<string> => {
-    const [first = '', ...prefix] = lab.inside(`default/${client}`)
+    const [first = '', ...prefix] = await lab.within(`default/${client}`)
     return (await ran(first, [...prefix, 'dig', '+time=3', '+tries=2', ...words])).stdout
   }
   const statusOf = (text: string): string => /status: ([A-Z]+)/.exec(text)?.[1] ?? 'none'
   const one = (text: string): Look => JSON.parse(text) as Look
 
-  const look = async (
-    client: string,
-    first: number,
-    count: number | string,
-    server = servers[0] ?? '',
-  ): Promise<Look> => {
-    const lines: string[] = []
-    await inPod(
-      lab,
-      client,
-      program,
-      ['look', String(first), String(count), '3000', String(PORT), hostOf(server)],
-      (line) => lines.push(line),
-    ).ended
-    return one(lines[0] ?? '{}')
+  /** Look-ups of so many names from one on, or of some names again and again until `finish`. */
+  const looking = (client: string, first: number, count: number | '-', server: string) => {
+    const words = ['look', String(first), String(count), '3000', String(PORT), hostOf(server)]
+    const { finish } = inPod(lab, client, program, words)
+    return { finish: async () => one(await finish()) }
   }
+  const look = (client: string, first: number, count: number, server = servers[0] ?? '') =>
+    looking(client, first, count, server).finish()
   /** The newest. */
   const podOf = async (app: string): Promise<string> =>
     (
@@ -200,35 +193,32 @@ describe('rules for names', { timeout: 400_000 }, () => {
   it('names are answered while the agent is exchanged', async () => {
     const known = await look('client', 0, 200)
     assert.deepEqual([known.failed, known.lost], [0, 0], JSON.stringify(known))
-    const constant = look('client', 0, '25s', servers[1])
-    await new Promise((resolve) => setTimeout(resolve, 1000))
+    const constant = looking('client', 0, '-', servers[1] ?? '')
+    await sleep(1000)
     await kill('cilium')
     await until(
       'the agent answers',
       async () => (await lab.cilium(clientNode, ['status', '--brief'])).code === 0,
       60_000,
     )
-    const r = await constant
+    await sleep(2000)
+    const r = await constant.finish()
     assert.ok(r.asked > 200, JSON.stringify(r))
     assert.deepEqual([r.failed, r.lost, r.errors], [0, 0, {}], JSON.stringify(r))
   })
 
-  /** Asks for so long in all ways, while something happens. */
-  const under = async (ms: number, happens: () => Promise<void>) => {
-    const lines: string[] = []
-    const asking = inPod(lab, 'client', 'test/cluster/l7/questions.js', [String(ms), servers[1] ?? ''], (line) =>
-      lines.push(line),
-    )
-    await new Promise((resolve) => setTimeout(resolve, 1000))
+  /** Asks in all ways while something happens, from before until after. */
+  const under = async (happens: () => Promise<void>) => {
+    const asking = inPod(lab, 'client', 'test/cluster/l7/questions.js', ['-', servers[1] ?? ''])
+    await sleep(1000)
     await happens()
-    await asking.ended
-    return Object.entries(
-      JSON.parse(lines[0] ?? '{}') as Record<string, Record<'asked' | 'lost' | 'wrong' | 'ended', number>>,
-    )
+    await sleep(1000)
+    const counts = JSON.parse(await asking.finish())
+    return Object.entries(counts as Record<string, Record<'asked' | 'lost' | 'wrong' | 'ended', number>>)
   }
 
   it('no question is lost when the proxy is exchanged, nor when its pod is deleted', async () => {
-    const counts = await under(15_000, async () => {
+    const counts = await under(async () => {
       await lab.kubectl(['-n', 'kube-system', 'rollout', 'restart', 'daemonset/cilium-dns-proxy'])
       await lab.kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-dns-proxy', '--timeout=60s'])
       await lab.kubectl(['-n', 'kube-system', 'delete', await podOf('cilium-dns-proxy')])
@@ -245,10 +235,11 @@ describe('rules for names', { timeout: 400_000 }, () => {
     const inside = (script: string) => lab.kubectl(['-n', 'kube-system', 'exec', pod, '--', 'sh', '-c', script])
     const child = 'cat /proc/1/task/1/children'
     const before = await inside(child)
-    const killed = await under(6_000, async () => void (await inside(`kill -9 $(${child})`)))
+    const killed = await under(async () => void (await inside(`kill -9 $(${child})`)))
     for (const [how, c] of killed) assert.ok(c.asked > c.lost + c.wrong, `${how} ${JSON.stringify(c)}`)
     assert.notEqual(await inside(child), before)
-    for (const [how, c] of await under(2_000, async () => {}))
+    await until('an answer', async () => statusOf(await dig('client', `@${servers[1]}`, 'n1.test')) === 'NOERROR')
+    for (const [how, c] of await under(async () => {}))
       assert.deepEqual([c.lost, c.wrong], [0, 0], `${how} ${JSON.stringify(c)}`)
   })
 
@@ -267,18 +258,12 @@ describe('rules for names', { timeout: 400_000 }, () => {
   })
 
   it('questions and answers are told to whoever listens', async () => {
-    const listening = lab.cilium(clientNode, ['monitor', '-t', 'l7', '--timeout', '8'])
-    const seen = setInterval(() => void dig('client', '+short', `@${servers[0]}`, 'n40.test', 'q.example'), 700)
-    const { stdout } = await listening
-    clearInterval(seen)
-    assert.match(
-      stdout,
+    const all = [
       /Request dns from .* verdict Forwarded DNS Query: n40\.test\. A \(by CiliumNetworkPolicy\/default\/names#/,
-    )
-    assert.match(
-      stdout,
       /Response dns from .* verdict Forwarded DNS Proxy: n40\.test\. A TTL: 60 Answer: '198\.18\.0\.40'/,
-    )
-    assert.match(stdout, /verdict Denied DNS Query: q\.example\. A RCode: 5/)
+      /verdict Denied DNS Query: q\.example\. A RCode: 5/,
+    ]
+    const asked = () => dig('client', '+short', `@${servers[0]}`, 'n40.test', 'q.example')
+    await lab.monitor(clientNode, 'l7', asked, (told) => all.every((line) => line.test(told)))
   })
 })

@@ -22,12 +22,15 @@ describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy
   const drop = (...names: readonly string[]) => lab.kubectl(['delete', 'cnp', ...names])
   /** Every client asks every server at each of its addresses; answers `status` by path. */
   async function eachPair(check: (get: (path: string) => ReturnType<typeof ask>, from: string) => Promise<void>) {
-    for (const client of pods.clients)
-      for (const server of pods.servers)
+    const pairs = pods.clients.flatMap((client) => pods.servers.map((server) => [client, server] as const))
+    await Promise.all(
+      pairs.map(async ([client, server]) => {
         for (const [family, address] of server.addresses.entries()) {
           const get = (path: string) => ask(lab, client.name, `http://${hostOf(address)}${path}`)
           await check(get, client.addresses[family] ?? '')
         }
+      }),
+    )
   }
   const settled = (path: string, status: number) =>
     until(`${path} gives ${status} everywhere`, async () => {
@@ -71,7 +74,7 @@ describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy
     await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
     await settled('/b', 403)
     const url = `http://${pods.servers[1]?.addresses[0]}`
-    const talk = http(lab, pods.clients[0]?.name ?? '', url)
+    const talk = http(lab, `default/${pods.clients[0]?.name}`, url)
     assert.deepEqual([await talk.get('/a'), await talk.get('/b')], ['200', '403'])
     await apply(httpPolicy('one', 'ingress', [{ path: '/b' }]))
     await settled('/a', 403)
@@ -84,7 +87,7 @@ describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy
   it('that move a connection to another listener end it for both ends, and the next one is decided by them', async () => {
     for (const [n, server] of pods.servers.entries()) {
       const url = `http://${hostOf(server.addresses[n % 2] ?? '')}`
-      const talk = http(lab, pods.clients[0]?.name ?? '', url)
+      const talk = http(lab, `default/${pods.clients[0]?.name}`, url)
       /** Asked on the connection there is: it ends, at once or by a new one being decided on. */
       const moved = async (path: string, before: number) => {
         const answer = await talk.get(path)
@@ -164,7 +167,7 @@ describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy
   })
 
   it('refuse gRPC calls with PERMISSION_DENIED, and pass HTTP/2 and WebSockets', async () => {
-    const client = pods.clients[0]?.name ?? ''
+    const client = `default/${pods.clients[0]?.name}`
     const server = pods.servers[1]?.addresses[0] ?? ''
     await apply(httpPolicy('g', 'ingress', [{ method: 'POST', path: '/demo.Demo/Say' }], '50051'))
     await apply(httpPolicy('w', 'ingress', [{ path: '/chat' }]))
@@ -180,7 +183,7 @@ describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy
     await apply(httpPolicy('one', 'ingress', [{ path: '/a' }]))
     await settled('/b', 403)
     const url = `http://${pods.servers[0]?.addresses[0]}`
-    assert.deepEqual(await fresh(lab, 'client-0', url, 6_000), { 200: 6_000 })
+    assert.deepEqual(await fresh(lab, 'default/client-0', url, 6_000), { 200: 6_000 })
     await drop('one')
   })
 
@@ -189,25 +192,15 @@ describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy
     await settled('/b', 403)
     const server = pods.servers[0]
     const url = `http://${server?.addresses[0]}`
-    await until(
-      'both are told',
-      async () => {
-        const monitor = lab.cilium(server?.node ?? '', ['monitor', '--type', 'l7', '--timeout', '4'])
-        await new Promise((resolve) => setTimeout(resolve, 1500))
-        await ask(lab, 'client-1', `${url}/a`)
-        await ask(lab, 'client-1', `${url}/b`)
-        const { stdout } = await monitor
-        return (
-          /-> Request http from .*k8s:role=client.* to .*k8s:role=server.*, identity \d+->\d+, verdict Forwarded GET http:\/\/\S+\/a => 200 \(by CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\].rules.http\[0\]\)/.test(
-            stdout,
-          ) &&
-          /verdict Denied GET http:\/\/\S+\/b => 403 \(no match in CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\]\)/.test(
-            stdout,
-          )
-        )
-      },
-      60_000,
-    )
+    const both = [
+      /-> Request http from .*k8s:role=client.* to .*k8s:role=server.*, identity \d+->\d+, verdict Forwarded GET http:\/\/\S+\/a => 200 \(by CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\].rules.http\[0\]\)/,
+      /verdict Denied GET http:\/\/\S+\/b => 403 \(no match in CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\]\)/,
+    ]
+    const asked = async () => {
+      await ask(lab, 'client-1', `${url}/a`)
+      await ask(lab, 'client-1', `${url}/b`)
+    }
+    await lab.monitor(server?.node ?? '', 'l7', asked, (told) => both.every((line) => line.test(told)))
     const { stdout: status } = await lab.cilium(server?.node ?? '', ['status'])
     assert.match(status, /Proxy Status: +OK, .* 1 redirects active on ports 10000-19999, Envoy: external/)
     await drop('one')
@@ -219,17 +212,14 @@ describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy
     const server = pods.servers[0]
     await lab.kubectl(['annotate', 'cnp', 'one', 'cilium-ts.io/policy-mode=audit'])
     await settled('/b', 200)
-    await until(
-      'the connection is told',
-      async () => {
-        const monitor = lab.cilium(server?.node ?? '', ['monitor', '--type', 'policy-verdict', '--timeout', '4'])
-        await new Promise((resolve) => setTimeout(resolve, 1500))
-        await ask(lab, 'client-1', `http://${server?.addresses[0]}/b`)
-        return /state new .* audited: .*:80 tcp SYN .*ingress rule CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\]/.test(
-          (await monitor).stdout,
-        )
-      },
-      60_000,
+    await lab.monitor(
+      server?.node ?? '',
+      'policy-verdict',
+      () => ask(lab, 'client-1', `http://${server?.addresses[0]}/b`),
+      (told) =>
+        /state new .* audited: .*:80 tcp SYN .*ingress rule CiliumNetworkPolicy\/default\/one#spec.ingress\[0\].toPorts\[0\]/.test(
+          told,
+        ),
     )
     await drop('one')
   })
@@ -259,17 +249,13 @@ describe('HTTP rules', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/envoy
     await until('a redirection', async () =>
       (await lab.cilium(pods.servers[0]?.node ?? '', ['status'])).stdout.includes(' 1 redirects active'),
     )
-    const monitor = lab.cilium(pods.servers[0]?.node ?? '', ['monitor', '--type', 'l7', '--timeout', '4'])
-    await new Promise((resolve) => setTimeout(resolve, 1500))
     const url = `http://${pods.servers[0]?.addresses[0]}`
-    const statuses = [await ask(lab, 'client-1', `${url}/any`), await ask(lab, 'client-1', `${url}/x`, ['-X', 'PUT'])]
-    assert.deepEqual(
-      statuses.map((s) => s.status),
-      [200, 200],
-    )
-    const { stdout } = await monitor
-    assert.match(stdout, /verdict Forwarded GET http:\/\/\S+\/any => 200/)
-    assert.match(stdout, /verdict Forwarded PUT http:\/\/\S+\/x => 200/)
+    const asked = async () => {
+      assert.equal((await ask(lab, 'client-1', `${url}/any`)).status, 200)
+      assert.equal((await ask(lab, 'client-1', `${url}/x`, ['-X', 'PUT'])).status, 200)
+    }
+    const both = [/verdict Forwarded GET http:\/\/\S+\/any => 200/, /verdict Forwarded PUT http:\/\/\S+\/x => 200/]
+    await lab.monitor(pods.servers[0]?.node ?? '', 'l7', asked, (told) => both.every((line) => line.test(told)))
     await drop('all')
   })
 

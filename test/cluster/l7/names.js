@@ -3,7 +3,7 @@
 //   names.js serve           a name server: nN.test has an IPv4 and an IPv6 address of its own, aN.test is an alias of
 //                            nN.test, big.test has more addresses than a datagram holds. Answers live for a minute.
 //   names.js look FIRST COUNT MILLISECONDS PORT SERVER   resolves nN.test from FIRST on, one after the other, IPv4 of the even ones,
-//                            IPv6 of the odd, and sends each address one datagram at once; COUNT 20s: for so long, of 200 names.
+//                            IPv6 of the odd, and sends each address one datagram at once; COUNT -: of 200 names until its input ends.
 //                            Prints {asked, failed, lost, slowest}: look-ups without an answer, datagrams without an echo.
 import dgram from 'node:dgram'
 import { promises as dns } from 'node:dns'
@@ -70,15 +70,16 @@ async function look([first, count, patience, port, server]) {
   const resolver = new dns.Resolver({ timeout: 2000, tries: 3 })
   resolver.setServers([server])
   const result = { asked: 0, failed: 0, lost: 0, slowest: 0, errors: {} }
-  const until = count.endsWith('s') ? performance.now() + Number(count.slice(0, -1)) * 1000 : undefined
+  let over = false
+  if (count === '-') process.stdin.on('end', () => (over = true)).resume()
   const sockets = { 4: dgram.createSocket('udp4'), 6: dgram.createSocket('udp6') }
   let echoed = () => {}
   for (const socket of Object.values(sockets)) {
     socket.on('message', (bytes) => echoed(bytes.toString()))
     socket.on('error', () => {})
   }
-  for (let i = 0; until === undefined ? i < Number(count) : performance.now() < until; i++) {
-    const n = Number(first) + (until === undefined ? i : i % 200)
+  for (let i = 0; count === '-' ? !over : i < Number(count); i++) {
+    const n = Number(first) + (count === '-' ? i % 200 : i)
     const family = n % 2 === 0 ? 4 : 6
     const started = performance.now()
     result.asked++
@@ -95,7 +96,7 @@ async function look([first, count, patience, port, server]) {
     const came = new Promise((resolve) => (echoed = (text) => text === word && resolve(true)))
     sockets[family].send(word, Number(port), address)
     if (!(await Promise.race([came, sleep(Number(patience)).then(() => false)]))) result.lost++
-    if (until !== undefined) await sleep(5)
+    if (count === '-') await sleep(5)
   }
   console.log(JSON.stringify(result))
   process.exit(0)

@@ -55,33 +55,37 @@ export interface Answer {
 
 export const hostOf = (address: string): string => (address.includes(':') ? `[${address}]` : address)
 
-/** One request by curl from inside the client's namespace; a SYN that was dropped comes again after a second. */
+/**
+ * One request by curl from inside the client's namespace. A SYN that was dropped comes again after a second; who has
+ * taken the connection may take its time to answer.
+ */
 export async function ask(lab: Lab, client: string, url: string, args: readonly string[] = []): Promise<Answer> {
-  const [program = '', ...prefix] = [...lab.inside(`default/${client}`), 'curl', '-g', '-s', '-m', '4']
-  const r = await ran(program, [...prefix, '-w', '\n%{http_code}', ...args, url])
+  const [program = '', ...prefix] = await lab.within(`default/${client}`)
+  const curl = ['curl', '-g', '-s', '--connect-timeout', '2', '-m', '10', '-w', '\n%{http_code}']
+  const r = await ran(program, [...prefix, ...curl, ...args, url])
   const [, body = '', status = '0'] = /^([\s\S]*)\n([0-9]+)$/.exec(r.stdout) ?? []
   return { status: Number(status), body }
 }
 
-/** A program of ours inside a pod's namespace, by Node; its output goes line by line to `line`. */
-export function inPod(lab: Lab, pod: string, script: string, args: readonly string[], line: (text: string) => void) {
+/** A program of ours inside a pod's namespace, by Node; its input stays open until `finish`, which answers its first line. */
+export function inPod(lab: Lab, pod: string, script: string, args: readonly string[]) {
   const [program = '', ...prefix] = lab.inside(`default/${pod}`)
   const child = spawn(program, [...prefix, join(root, 'node_modules/.bin/node'), join(root, script), ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, NODE_NO_WARNINGS: '1' },
   })
-  let rest = ''
+  let output = ''
   child.stdout.on('data', (chunk) => {
-    const lines = (rest + chunk).split('\n')
-    rest = lines.pop() ?? ''
-    for (const l of lines) line(l)
+    output += chunk
   })
   const ended = new Promise<void>((resolve) => child.on('close', () => resolve()))
-  const stop = () => {
-    child.kill('SIGTERM')
-    return ended
+  return {
+    async finish(): Promise<string> {
+      child.stdin.end()
+      await ended
+      return output.split('\n')[0] ?? ''
+    },
   }
-  return { stop, ended }
 }
 
 type Http = { readonly [field: string]: unknown }

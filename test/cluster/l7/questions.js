@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks for names all the time, without asking twice:   questions.js MILLISECONDS SERVER
+// Asks for names all the time, without asking twice:   questions.js MILLISECONDS SERVER     (-: until its input ends)
 // By UDP, by one TCP connection that stays, and by new TCP connections. Prints for each {asked, lost, wrong}: questions
 // without an answer within five seconds, and answers that say anything but NOERROR; and of TCP how many connections ended.
 import dgram from 'node:dgram'
@@ -9,7 +9,9 @@ import packet from 'dns-packet'
 const [milliseconds, server] = process.argv.slice(2)
 const WAIT_MS = 5000
 const begun = performance.now()
-const on = () => performance.now() - begun < Number(milliseconds)
+let over = false
+const on = () => !over && (milliseconds === '-' || performance.now() - begun < Number(milliseconds))
+if (milliseconds === '-') process.stdin.on('end', () => (over = true)).resume()
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const question = (id) =>
   packet.encode({

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What curl can not do: one connection that lives on, gRPC, WebSocket; by talker.js inside the client's namespace. */
+/** What curl can not do: one connection that lives on, gRPC, WebSocket; by talker.js where NAMESPACE/POD or a node is. */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { Lab } from '../../lab.ts'
 import { ran } from '../../ran.ts'
 
 const root = join(import.meta.dirname, '../../..')
-const talker = (lab: Lab, client: string, args: readonly string[]): readonly string[] => [
-  ...lab.inside(`default/${client}`),
+const talker = (lab: Lab, where: string, args: readonly string[]): readonly string[] => [
+  ...lab.inside(where),
   join(root, 'node_modules/.bin/node'),
   join(root, 'test/cluster/l7/talker.js'),
   ...args,
 ]
 
 /** One kept-alive HTTP/1.1 connection. */
-export function http(lab: Lab, client: string, url: string) {
-  const [program = '', ...args] = talker(lab, client, ['http', url])
+export function http(lab: Lab, where: string, url: string) {
+  const [program = '', ...args] = talker(lab, where, ['http', url])
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const waiting: ((line: string) => void)[] = []
   let rest = ''
   child.stdout.on('data', (chunk) => {
@@ -34,31 +35,30 @@ export function http(lab: Lab, client: string, url: string) {
     get: (path: string) => say(path),
     /** How many connections there have been. */
     connections: async () => Number(await say('connections')),
-    stop: () =>
-      new Promise<void>((resolve) => {
-        child.on('close', () => resolve())
-        child.stdin.end()
-      }),
+    stop: () => {
+      child.stdin.end()
+      return closed
+    },
   }
 }
 
 /** The status of one call. */
-export async function grpc(lab: Lab, client: string, url: string, method: string): Promise<number> {
-  const [program = '', ...args] = talker(lab, client, ['grpc', url, method])
+export async function grpc(lab: Lab, where: string, url: string, method: string): Promise<number> {
+  const [program = '', ...args] = talker(lab, where, ['grpc', url, method])
   return Number((await ran(program, args)).stdout)
 }
 
 /** Requests on a new connection each: how many had which status. */
-export async function fresh(lab: Lab, client: string, url: string, count: number): Promise<Record<string, number>> {
-  const [program = '', ...args] = talker(lab, client, ['fresh', url, String(count)])
+export async function fresh(lab: Lab, where: string, url: string, count: number): Promise<Record<string, number>> {
+  const [program = '', ...args] = talker(lab, where, ['fresh', url, String(count)])
   return JSON.parse((await ran(program, args)).stdout)
 }
 
 export async function websocket(
   lab: Lab,
-  client: string,
+  where: string,
   url: string,
 ): Promise<{ readonly status: number; readonly echo: string }> {
-  const [program = '', ...args] = talker(lab, client, ['websocket', url])
+  const [program = '', ...args] = talker(lab, where, ['websocket', url])
   return JSON.parse((await ran(program, args)).stdout)
 }

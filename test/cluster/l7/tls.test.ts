@@ -96,18 +96,11 @@ describe('rules about TLS', { timeout: 400_000, skip: hasEnvoy ? false : 'tools/
     ).map(
       ([verdict, what, how]) => new RegExp(`-> Request tls from .*role=client.* verdict ${verdict} ${what} ${by(how)}`),
     )
-    await until(
-      'all are told',
-      async () => {
-        const monitor = lab.cilium(pods.clients[0]?.node ?? '', ['monitor', '--type', 'l7', '--timeout', '5'])
-        await new Promise((resolve) => setTimeout(resolve, 1500))
-        for (const name of ['good.example', 'bad.example', 'a.b.wild.example']) await status(client, server, name)
-        await ask(lab, client, `http://${server}:443/`)
-        const { stdout } = await monitor
-        return wanted.every((line) => line.test(stdout))
-      },
-      60_000,
-    )
+    const asked = async () => {
+      for (const name of ['good.example', 'bad.example', 'a.b.wild.example']) await status(client, server, name)
+      await ask(lab, client, `http://${server}:443/`)
+    }
+    await lab.monitor(pods.clients[0]?.node ?? '', 'l7', asked, (told) => wanted.every((line) => line.test(told)))
     await drop('names')
   })
 

@@ -66,7 +66,7 @@ describe('ports of nodes', { timeout: 200_000 }, () => {
 
   /** What this machine, which is on the nodes' wire, gets: the client's address as the server saw it, '' for no answer. */
   const fromOutside = async (address: string, port: number): Promise<string> => {
-    const r = await ran('curl', ['-gs', '-m', '3', `http://${hostOf(address)}:${port}/`])
+    const r = await ran('curl', ['-gs', '--connect-timeout', '2', '-m', '10', `http://${hostOf(address)}:${port}/`])
     return r.code === 0 ? (JSON.parse(r.stdout) as { address: string }).address : ''
   }
 

@@ -171,9 +171,8 @@ describe('a matrix of connections', () => {
 
   /** What gets through, of each pod. */
   async function truth(): Promise<ReadonlyMap<string, readonly boolean[]>> {
-    const out = new Map<string, readonly boolean[]>()
-    for (const from of pods) out.set(from, (await probers.get(from)?.(questionsOf(from))) ?? [])
-    return out
+    const one = async (from: string) => [from, (await probers.get(from)?.(questionsOf(from))) ?? []] as const
+    return new Map(await Promise.all(pods.map(one)))
   }
 
   /** The same by `policy explain`, of the objects as kubectl prints them. */

@@ -20,7 +20,7 @@ function agent(
   const [command = '', ...rest] = [...before, ...program, ...places, ...args]
   const env = { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1', K8S_NODE_NAME: 'nowhere' }
   return new Promise((resolve) => {
-    const child = execFile(command, rest, { env, timeout: 20_000 }, (_error, stdout, stderr) =>
+    const child = execFile(command, rest, { env, timeout: 60_000 }, (_error, stdout, stderr) =>
       resolve({ code: child.exitCode, said: stdout + stderr }),
     )
   })

@@ -228,7 +228,12 @@ test('a log holds lines with time and stream, and a client that goes takes its p
   for (let i = 0; i < 200 && (await shell(node, 'ps ax')).stdout.includes('sleep 100'); i++)
     await new Promise((r) => setTimeout(r, 10))
   assert.doesNotMatch((await shell(node, 'ps ax')).stdout, /sleep 100/)
-  const lines = readFileSync(node.path(log), 'utf8')
+  // What was no whole line is written when the program has ended.
+  let lines = ''
+  for (let i = 0; i < 500 && !lines.includes(' end\n'); i++) {
+    await new Promise((r) => setTimeout(r, 10))
+    lines = readFileSync(node.path(log), 'utf8')
+  }
   assert.match(lines, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z stdout F out$/m)
   assert.match(lines, / stderr F err$/m)
   assert.match(lines, / stdout F end$/m)

@@ -16,7 +16,7 @@ function run(command: readonly string[]): Promise<{ code: number | null; said: s
   const [program = '', ...args] = command
   const env = { PATH: process.env['PATH'], NODE_NO_WARNINGS: '1', K8S_NODE_NAME: 'nowhere' }
   return new Promise((resolve) => {
-    const child = execFile(program, args, { env, timeout: 30_000 }, (_error, stdout, stderr) =>
+    const child = execFile(program, args, { env, timeout: 60_000 }, (_error, stdout, stderr) =>
       resolve({ code: child.exitCode, said: stdout + stderr }),
     )
   })
