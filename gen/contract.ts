@@ -371,6 +371,7 @@ export interface Config {
   readonly nativeIpv4Bits: number
   readonly nativeIpv6Bits: number
   readonly wire: number
+  readonly net: number
   readonly tunnel: number
   readonly tunnelPort: number
   readonly tunnelMtu: number
@@ -397,7 +398,7 @@ export interface Config {
 export const configLayout = {
   size: 176,
   /** Offsets of the members, for those who read in place. */
-  at: { nodeIpv4: 0, nodeIpv6: 16, gatewayIpv4: 32, gatewayIpv6: 48, nativeIpv4: 64, nativeIpv6: 80, nativeIpv4Bits: 96, nativeIpv6Bits: 100, wire: 104, tunnel: 108, tunnelPort: 112, tunnelMtu: 114, wireMtu: 116, natPortFirst: 118, natPortLast: 120, masqueradeIpv4: 122, masqueradeIpv6: 123, hostAlwaysAllowed: 124, dualWorld: 125, gatewayMac: 126, podMac: 132, tcpTimeout: 140, synTimeout: 144, anyTimeout: 148, dropEventsPerSecond: 152, hz: 156, tcpPeerNames: 160, socketEvents: 161, hostFirewall: 162, namespace: 168 },
+  at: { nodeIpv4: 0, nodeIpv6: 16, gatewayIpv4: 32, gatewayIpv6: 48, nativeIpv4: 64, nativeIpv6: 80, nativeIpv4Bits: 96, nativeIpv6Bits: 100, wire: 104, net: 108, tunnel: 112, tunnelPort: 116, tunnelMtu: 118, wireMtu: 120, natPortFirst: 122, natPortLast: 124, masqueradeIpv4: 126, masqueradeIpv6: 127, hostAlwaysAllowed: 128, dualWorld: 129, gatewayMac: 130, podMac: 136, tcpTimeout: 144, synTimeout: 148, anyTimeout: 152, dropEventsPerSecond: 156, hz: 160, tcpPeerNames: 164, socketEvents: 165, hostFirewall: 166, namespace: 168 },
   read: (view: DataView, at: number): Config => ({
     nodeIpv4: addressLayout.read(view, at),
     nodeIpv6: addressLayout.read(view, at + 16),
@@ -408,26 +409,27 @@ export const configLayout = {
     nativeIpv4Bits: view.getUint32(at + 96, true),
     nativeIpv6Bits: view.getUint32(at + 100, true),
     wire: view.getUint32(at + 104, true),
-    tunnel: view.getUint32(at + 108, true),
-    tunnelPort: view.getUint16(at + 112, true),
-    tunnelMtu: view.getUint16(at + 114, true),
-    wireMtu: view.getUint16(at + 116, true),
-    natPortFirst: view.getUint16(at + 118, true),
-    natPortLast: view.getUint16(at + 120, true),
-    masqueradeIpv4: view.getUint8(at + 122),
-    masqueradeIpv6: view.getUint8(at + 123),
-    hostAlwaysAllowed: view.getUint8(at + 124),
-    dualWorld: view.getUint8(at + 125),
-    gatewayMac: readBytes(view, at + 126, 6),
-    podMac: readBytes(view, at + 132, 6),
-    tcpTimeout: view.getUint32(at + 140, true),
-    synTimeout: view.getUint32(at + 144, true),
-    anyTimeout: view.getUint32(at + 148, true),
-    dropEventsPerSecond: view.getUint32(at + 152, true),
-    hz: view.getUint32(at + 156, true),
-    tcpPeerNames: view.getUint8(at + 160),
-    socketEvents: view.getUint8(at + 161),
-    hostFirewall: view.getUint8(at + 162),
+    net: view.getUint32(at + 108, true),
+    tunnel: view.getUint32(at + 112, true),
+    tunnelPort: view.getUint16(at + 116, true),
+    tunnelMtu: view.getUint16(at + 118, true),
+    wireMtu: view.getUint16(at + 120, true),
+    natPortFirst: view.getUint16(at + 122, true),
+    natPortLast: view.getUint16(at + 124, true),
+    masqueradeIpv4: view.getUint8(at + 126),
+    masqueradeIpv6: view.getUint8(at + 127),
+    hostAlwaysAllowed: view.getUint8(at + 128),
+    dualWorld: view.getUint8(at + 129),
+    gatewayMac: readBytes(view, at + 130, 6),
+    podMac: readBytes(view, at + 136, 6),
+    tcpTimeout: view.getUint32(at + 144, true),
+    synTimeout: view.getUint32(at + 148, true),
+    anyTimeout: view.getUint32(at + 152, true),
+    dropEventsPerSecond: view.getUint32(at + 156, true),
+    hz: view.getUint32(at + 160, true),
+    tcpPeerNames: view.getUint8(at + 164),
+    socketEvents: view.getUint8(at + 165),
+    hostFirewall: view.getUint8(at + 166),
     namespace: readU64(view, at + 168),
   }),
   write: (view: DataView, at: number, value: Config): void => {
@@ -440,33 +442,30 @@ export const configLayout = {
     view.setUint32(at + 96, value.nativeIpv4Bits, true)
     view.setUint32(at + 100, value.nativeIpv6Bits, true)
     view.setUint32(at + 104, value.wire, true)
-    view.setUint32(at + 108, value.tunnel, true)
-    view.setUint16(at + 112, value.tunnelPort, true)
-    view.setUint16(at + 114, value.tunnelMtu, true)
-    view.setUint16(at + 116, value.wireMtu, true)
-    view.setUint16(at + 118, value.natPortFirst, true)
-    view.setUint16(at + 120, value.natPortLast, true)
-    view.setUint8(at + 122, value.masqueradeIpv4)
-    view.setUint8(at + 123, value.masqueradeIpv6)
-    view.setUint8(at + 124, value.hostAlwaysAllowed)
-    view.setUint8(at + 125, value.dualWorld)
-    writeBytes(view, at + 126, 6, value.gatewayMac)
-    writeBytes(view, at + 132, 6, value.podMac)
-    view.setUint32(at + 140, value.tcpTimeout, true)
-    view.setUint32(at + 144, value.synTimeout, true)
-    view.setUint32(at + 148, value.anyTimeout, true)
-    view.setUint32(at + 152, value.dropEventsPerSecond, true)
-    view.setUint32(at + 156, value.hz, true)
-    view.setUint8(at + 160, value.tcpPeerNames)
-    view.setUint8(at + 161, value.socketEvents)
-    view.setUint8(at + 162, value.hostFirewall)
+    view.setUint32(at + 108, value.net, true)
+    view.setUint32(at + 112, value.tunnel, true)
+    view.setUint16(at + 116, value.tunnelPort, true)
+    view.setUint16(at + 118, value.tunnelMtu, true)
+    view.setUint16(at + 120, value.wireMtu, true)
+    view.setUint16(at + 122, value.natPortFirst, true)
+    view.setUint16(at + 124, value.natPortLast, true)
+    view.setUint8(at + 126, value.masqueradeIpv4)
+    view.setUint8(at + 127, value.masqueradeIpv6)
+    view.setUint8(at + 128, value.hostAlwaysAllowed)
+    view.setUint8(at + 129, value.dualWorld)
+    writeBytes(view, at + 130, 6, value.gatewayMac)
+    writeBytes(view, at + 136, 6, value.podMac)
+    view.setUint32(at + 144, value.tcpTimeout, true)
+    view.setUint32(at + 148, value.synTimeout, true)
+    view.setUint32(at + 152, value.anyTimeout, true)
+    view.setUint32(at + 156, value.dropEventsPerSecond, true)
+    view.setUint32(at + 160, value.hz, true)
+    view.setUint8(at + 164, value.tcpPeerNames)
+    view.setUint8(at + 165, value.socketEvents)
+    view.setUint8(at + 166, value.hostFirewall)
     writeU64(view, at + 168, value.namespace)
-    view.setUint8(at + 138, 0)
-    view.setUint8(at + 139, 0)
-    view.setUint8(at + 163, 0)
-    view.setUint8(at + 164, 0)
-    view.setUint8(at + 165, 0)
-    view.setUint8(at + 166, 0)
+    view.setUint8(at + 142, 0)
+    view.setUint8(at + 143, 0)
     view.setUint8(at + 167, 0)
   },
 } as const

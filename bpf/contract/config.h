@@ -14,6 +14,7 @@ struct config {
 	__u32 native_ipv4_bits;	     /* of the 128: IPv4 has 96 added; 0: no such prefix */
 	__u32 native_ipv6_bits;
 	__u32 wire;		     /* interface of the direct-routing device */
+	__u32 net;		     /* where from_net is attached: the node's own way to the proxy; 0: there is none */
 	__u32 tunnel;		     /* 0 native routing, 1 VXLAN written by the program */
 	__u16 tunnel_port;	     /* host order */
 	__u16 tunnel_mtu;	     /* largest inner IP packet */

@@ -123,6 +123,34 @@ int host_proxy_answer(struct __sk_buff *skb)
 	return by_route(skb, p->hop.out);
 }
 
+/* What the node's own programs ask of pods, where the proxy comes between: to_pod judged it and sent it round. */
+SEC("tc")
+int from_net(struct __sk_buff *skb)
+{
+	if (skb->mark != PROXY_TO_SOCKET)
+		return TC_ACT_OK;
+	struct packet *p = packet_slot();
+	if (!p)
+		return TC_ACT_SHOT;
+	bpf_skb_change_type(skb, 0); /* PACKET_HOST, though it was written to the pod */
+	p->entry = skb->ifindex;
+	p->tunnel_identity = p->translated = 0;
+	int error = parse(skb, p);
+	p->direction = DIRECTION_INGRESS;
+	if (error)
+		return drop(skb, p, error);
+	if (relate(skb, p))
+		p->flags |= PACKET_RELATED;
+	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
+	__u32 side = p->side & 1;
+	if (!flow || flow->action[side] != ACTION_PROXY)
+		return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
+	name_ends(p, flow);
+	load_hop(&p->hop, flow, side);
+	call(skb, CALL_PROXY);
+	return TC_ACT_SHOT;
+}
+
 SEC("tc")
 int from_host(struct __sk_buff *skb)
 {

@@ -99,7 +99,7 @@ STEP(pod_masquerade, masquerade(skb, p, DIRECTION_EGRESS))
 STEP(pod_service, to_backend(skb, p, DIRECTION_EGRESS))
 STEP(pod_service_reply, from_backend(skb, p, DIRECTION_EGRESS))
 STEP(pod_answer, answer(skb, p))
-STEP(pod_proxy, to_proxy(skb, p, DIRECTION_EGRESS))
+STEP(pod_proxy, p->entry & ENTRY_TO_POD ? send_round(skb, p) : to_proxy(skb, p, DIRECTION_EGRESS))
 
 /* ARP, and what pod_judge recognised as neighbour discovery. */
 SEC("tc")

@@ -75,6 +75,19 @@ static __always_inline void load_hop(struct hop *hop, const struct flow *flow, _
 	hop->service = flow->service;
 }
 
+/* Who the ends of a packet are, and which rules decided, as its flow has them. */
+static __always_inline void name_ends(struct packet *p, const struct flow *flow)
+{
+	__u32 side = p->side & 1;
+
+	p->rule[0] = flow->rule[0];
+	p->rule[1] = flow->rule[1];
+	p->end[0].identity = flow->identity[side];
+	p->end[1].identity = flow->identity[side ^ 1];
+	p->end[0].endpoint = flow->endpoint[side];
+	p->end[1].endpoint = flow->endpoint[side ^ 1];
+}
+
 /* `direction` as metrics see it: what a pod sends leaves, and arrives too when its receiver is on this node. */
 static __always_inline void count_forwarded(__u32 action, const __u32 direction, __u32 bytes)
 {

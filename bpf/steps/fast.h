@@ -103,13 +103,8 @@ static __always_inline int fast(struct __sk_buff *skb, const struct flow_key *ke
 	p->length = skb->len - ETH_HLEN;
 	p->tunnel_identity = tunnel_identity;
 	p->direction = direction;
-	p->rule[0] = flow->rule[0];
-	p->rule[1] = flow->rule[1];
+	name_ends(p, flow);
 	p->audit = p->icmp = p->inner = p->staged[0] = p->staged[1] = 0;
-	p->end[0].identity = flow->identity[side & 1];
-	p->end[1].identity = flow->identity[(side & 1) ^ 1];
-	p->end[0].endpoint = flow->endpoint[side & 1];
-	p->end[1].endpoint = flow->endpoint[(side & 1) ^ 1];
 	load_hop(&p->hop, flow, side);
 	if (spoilt)
 		return drop(skb, p, DROP_WRITE_ERROR);

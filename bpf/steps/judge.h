@@ -142,7 +142,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 				: p->redirect[DIRECTION_EGRESS] || p->redirect[DIRECTION_INGRESS] ? DROP_PROXY_UNSUPPORTED
 										  : 0;
 	if (!error) {
-		if (p->hop.proxy_port && (way == WAY_FROM_POD || way == WAY_FROM_WIRE)) {
+		bool by_proxy = (way == WAY_TO_POD && is_upstream(skb->mark & PROXY_ROLE)) || way == WAY_FROM_PROXY;
+		if (p->hop.proxy_port && !by_proxy) {
 			p->hop.action = ACTION_PROXY;
 			p->hop.out = 0;
 			if (external && way == WAY_FROM_POD) /* not asked by the proxy: it answers the client itself */

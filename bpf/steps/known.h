@@ -46,12 +46,7 @@ static __always_inline int pass_closing(struct __sk_buff *skb, struct packet *p,
 
 	count(flow, side, p->tcp_flags, skb->len);
 	load_hop(&p->hop, flow, side);
-	p->end[0].identity = flow->identity[side];
-	p->end[0].endpoint = flow->endpoint[side];
-	p->end[1].identity = flow->identity[side ^ 1];
-	p->end[1].endpoint = flow->endpoint[side ^ 1];
-	p->rule[0] = flow->rule[0];
-	p->rule[1] = flow->rule[1];
+	name_ends(p, flow);
 	notify(skb, p, EVENT_CLOSE, observed_at(p->hop.action, way), flow);
 	bpf_map_delete_elem(&cilium_flows, &p->key);
 	return act(skb, p, direction);

@@ -39,8 +39,6 @@ static __always_inline int find_listener(struct __sk_buff *skb, struct packet *p
 			return DROP_PROXY_UNSUPPORTED;
 		return 0;
 	}
-	if (way == WAY_TO_POD) /* can not be given to a socket here */
-		return pair.ingress || pair.egress ? DROP_PROXY_UNSUPPORTED : 0;
 	if (!opener && pair.egress && pair.ingress) {
 		const __u32 *both = bpf_map_lookup_elem(&cilium_proxy_pairs, &pair);
 		if (!both)

@@ -112,6 +112,18 @@ static __always_inline int to_sockets(struct __sk_buff *skb, const __u32 directi
 	return TC_ACT_OK;
 }
 
+/*
+ * Packets on their way out, to a pod, can not be given to a socket: they are sent round, and come in again by another
+ * device, where from_net does it. The mark says so, and nobody else's packets come there with one.
+ */
+static __always_inline int send_round(struct __sk_buff *skb, struct packet *p)
+{
+	if (!config.net)
+		return drop(skb, p, DROP_PROXY_UNSUPPORTED);
+	skb->mark = PROXY_TO_SOCKET;
+	return bpf_redirect(config.net, BPF_F_INGRESS);
+}
+
 /* A socket of the connection itself, or one to a server, is found again by the kernel, which then remembers the route
  * too, and puts fragments together before: to assign it here would cost a search of the routes for each packet. */
 static __always_inline int to_proxy(struct __sk_buff *skb, struct packet *p, const __u32 direction)

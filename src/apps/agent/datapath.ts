@@ -20,16 +20,19 @@ import { configOf, loadPrograms, type Places, type Programs } from './programs.t
 export interface DatapathConfig {
   readonly settings: Settings
   readonly facts: NodeFacts
+  /** Number of the device where what the node sends to its proxy comes in again. */
+  readonly net: number
 }
 
 export const datapathConfig = deriveAll<DatapathConfig>(
   'datapathConfig',
-  [nodeFacts, settings],
+  [nodeFacts, settings, devices],
   { key: () => 'datapath' },
   (read) => {
     const facts = read.get(nodeFacts, 'node')
     const config = read.get(settings, 'settings')
-    return facts && config ? [{ facts, settings: config }] : []
+    const net = read.by(devices, 'name', NET_DEVICE)[0]
+    return facts && config && net ? [{ facts, settings: config, net: net.index }] : []
   },
 )
 
@@ -74,6 +77,7 @@ const SOCKET_POINTS = [
 ] as const
 
 export const HOST_DEVICE = 'cilium_host'
+export const NET_DEVICE = 'cilium_net'
 /** Devices of the node that are ours, as `ip link show group` finds them. */
 export const HOST_GROUP = 0x63696c
 
@@ -104,6 +108,7 @@ export const nodeAttachments = deriveAll<Attachment>(
     if (!facts || !loaded) return []
     const { generation, cgroup } = loaded
     const host = read.by(devices, 'name', HOST_DEVICE)[0]
+    const net = read.by(devices, 'name', NET_DEVICE)[0]
     return [
       { kind: 'device', device: facts.wire, direction: 'ingress', program: 'from_wire', generation },
       ...(read.get(settings, 'settings')?.enableHostFirewall || read.all(answeringSockets).length > 0
@@ -111,6 +116,9 @@ export const nodeAttachments = deriveAll<Attachment>(
         : []),
       ...(host
         ? [{ kind: 'device', device: host.index, direction: 'egress', program: 'from_host', generation } as const]
+        : []),
+      ...(net
+        ? [{ kind: 'device', device: net.index, direction: 'ingress', program: 'from_net', generation } as const]
         : []),
       ...(cgroup === ''
         ? []
@@ -128,7 +136,7 @@ export const hostDevices = deriveAll<LinkRow>('hostDevices', [nodeFacts], { key:
   const addresses = [facts.gateway4 && `${facts.gateway4}/32`, facts.gateway6 && `${facts.gateway6}/128`].filter(
     (a) => a,
   )
-  return [{ name: HOST_DEVICE, kind: 'veth', peer: 'cilium_net', mac: '', mtu: facts.wireMtu, noArp: true, addresses }]
+  return [{ name: HOST_DEVICE, kind: 'veth', peer: NET_DEVICE, mac: '', mtu: facts.wireMtu, noArp: true, addresses }]
 })
 
 /** Loaded programs and everything that attaches them. */
@@ -168,7 +176,7 @@ export function openDatapath(
 
   function load(row: DatapathConfig): void {
     const before = programs
-    programs = loadPrograms(places, maps, configOf(row.settings, row.facts, options))
+    programs = loadPrograms(places, maps, configOf(row, options))
     before?.close()
     pods = attachmentTarget(podAttachments, `${places.links}/pods`, programs.byName, attach)
     node = attachmentTarget(nodeAttachments, `${places.links}/node`, programs.byName, attach)

@@ -149,6 +149,16 @@ export function fakeNode() {
       addresses: ['172.30.0.2'],
       wire: true,
     })
+    tx.put(rows.devices, {
+      index: 3,
+      name: 'cilium_net',
+      mac: '',
+      mtu: 1500,
+      up: true,
+      kind: 'veth',
+      addresses: [],
+      wire: false,
+    })
     for (const table of db.tables) if (table.rule.kind === 'source') tx.initialised(table)
   })
   targets.start()

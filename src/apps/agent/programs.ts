@@ -125,7 +125,10 @@ const macOf = (text: string): Uint8Array => Uint8Array.from(text.split(':'), (pa
 const NAT_PORTS = [61000, 65535] as const
 
 /** The constants of the programs: settings and what this node is. */
-export function configOf(settings: Settings, facts: NodeFacts, options: OptionValues): Config {
+export function configOf(
+  { settings, facts, net }: { readonly settings: Settings; readonly facts: NodeFacts; readonly net: number },
+  options: OptionValues,
+): Config {
   const native4 = parsePrefix(settings.ipv4NativeRoutingCidr)
   const native6 = parsePrefix(settings.ipv6NativeRoutingCidr)
   return {
@@ -138,6 +141,7 @@ export function configOf(settings: Settings, facts: NodeFacts, options: OptionVa
     nativeIpv4Bits: native4?.length ?? 0,
     nativeIpv6Bits: native6?.length ?? 0,
     wire: facts.wire,
+    net,
     tunnel: settings.routingMode === 'tunnel' ? 1 : 0,
     tunnelPort: settings.tunnelPort,
     tunnelMtu: facts.podMtu,

@@ -11,7 +11,7 @@ import { type EnvoyRow, requestsToldKey } from '../../model/proxy.ts'
 import { settings } from '../../model/rows.ts'
 import { deriveAll, deriveEach } from '../../table/definition.ts'
 import type { Outcome, Target } from '../../table/target.ts'
-import { HOST_DEVICE } from './datapath.ts'
+import { HOST_DEVICE, NET_DEVICE } from './datapath.ts'
 import type { Log } from './log.ts'
 import { nodeFacts } from './node-facts.ts'
 import type { RequestLog } from './requests.ts'
@@ -133,6 +133,9 @@ export function proxyRouteTarget(netlink: Netlink): Target<ProxyRoute> {
       writeSysctl('net.ipv4.ip_local_port_range', '20001 60999')
       // A port that was left is taken again a second later, not after a minute: a client may come thousands of times.
       writeSysctl('net.ipv4.tcp_tw_reuse', '1')
+      // Here comes in what the node itself sends to the proxy, from its own addresses.
+      writeSysctl(`net.ipv4.conf.${NET_DEVICE}.accept_local`, '1')
+      writeSysctl(`net.ipv4.conf.${NET_DEVICE}.rp_filter`, '0')
       return { ok: true }
     } catch (error) {
       if (error instanceof KernelError) return { ok: false, error: error.message }

@@ -62,7 +62,7 @@ test('another MTU of the wire is another configuration of the programs', (t) => 
   db.commit((tx) => tx.put(rows.devices, { ...wire, mtu: 9000 }))
   const row = db.get(datapathConfig, 'datapath')
   assert.ok(row)
-  const config = configOf(row.settings, row.facts, { 'bpf-ct-timeout-regular-tcp': 8000 })
+  const config = configOf(row, { 'bpf-ct-timeout-regular-tcp': 8000 })
   assert.deepEqual([config.wireMtu, config.tunnelMtu, config.tunnel, config.tcpTimeout], [9000, 8950, 1, 8000])
   assert.deepEqual(
     [config.masqueradeIpv4, config.masqueradeIpv6],

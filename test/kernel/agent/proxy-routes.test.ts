@@ -17,9 +17,10 @@ test('what the proxy sends to servers and clients goes to this node’s pods, or
   const ip = (...words: readonly string[]) =>
     inNamespace(namespace, () => execFileSync('ip', words, { encoding: 'utf8' }))
   ip('link', 'set', 'lo', 'up')
+  const peerOf = (name: string) => (name === 'cilium_host' ? 'cilium_net' : `${name}-p`)
   for (const name of ['eth0', 'cilium_host', 'lxc1']) {
-    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `${name}-p`)
-    for (const end of [name, `${name}-p`]) ip('link', 'set', end, 'up')
+    ip('link', 'add', name, 'type', 'veth', 'peer', 'name', peerOf(name))
+    for (const end of [name, peerOf(name)]) ip('link', 'set', end, 'up')
   }
   ip('addr', 'add', '192.0.2.1/24', 'dev', 'eth0')
   for (const [to, device] of [

@@ -16,7 +16,15 @@ import { afterwards, workplace } from './fixture.ts'
 
 const objects = join(import.meta.dirname, '../../../build/bpf')
 const attachments = table<AttachmentRow>('attachments', { key: attachmentKey })
-const directions = { from_pod: 'ingress', to_pod: 'egress', from_wire: 'ingress', from_host: 'egress' } as const
+/** Of the two ends of a pair of devices: a place takes one program. */
+const places = {
+  from_pod: ['kt-a', 'ingress'],
+  to_pod: ['kt-a', 'egress'],
+  from_wire: ['kt-a', 'ingress'],
+  from_host: ['kt-a', 'egress'],
+  from_net: ['kt-b', 'ingress'],
+  to_wire: ['kt-b', 'egress'],
+} as const
 const isPoint = (name: string): name is AttachPoint => name in ATTACH
 
 for (const file of readdirSync(objects).filter((name) => name.endsWith('.o')))
@@ -27,12 +35,12 @@ for (const file of readdirSync(objects).filter((name) => name.endsWith('.o')))
     mkdirSync(cgroup, { recursive: true })
     const object = loadObject(join(objects, file))
     const inside = <T>(work: () => T): T => inNamespace(namespace, work)
-    const device = inside(() => {
+    const indexes = inside(() => {
       const netlink = net.openNetlink()
       net.createLink(netlink, { kind: 'veth', name: 'kt-a', up: true, peer: { name: 'kt-b' } })
-      const { index } = net.linkByName(netlink, 'kt-a')!
+      const found = new Map(['kt-a', 'kt-b'].map((name) => [name, net.linkByName(netlink, name)!.index]))
       netlink.close()
-      return index
+      return found
     })
     afterwards(t, () => {
       inside(() => detachAll(`${pins}/links`))
@@ -43,9 +51,9 @@ for (const file of readdirSync(objects).filter((name) => name.endsWith('.o')))
     const target = inside(() => attachmentTarget(attachments, `${pins}/links`, object.programs))
     const rows = [...object.programs.keys()].flatMap((program): AttachmentRow[] => {
       if (isPoint(program)) return [{ kind: 'cgroup', directory: cgroup, point: program, program }]
-      if (program in directions)
-        return [{ kind: 'device', device, direction: directions[program as keyof typeof directions], program }]
-      return []
+      if (!(program in places)) return []
+      const [name, direction] = places[program as keyof typeof places]
+      return [{ kind: 'device', device: indexes.get(name)!, direction, program }]
     })
     assert.equal(rows.length > 0, object.programs.size > 0, 'an object with programs has some to attach')
     for (const outcome of await inside(() => target.write(rows))) assert.deepEqual(outcome, { ok: true })

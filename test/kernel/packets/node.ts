@@ -36,7 +36,7 @@ export const TC_SHOT = 2
 export const TC_REDIRECT = 7
 
 /** A program of the datapath. */
-export type Program = 'from_pod' | 'to_pod' | 'from_wire' | 'from_host' | 'to_wire'
+export type Program = 'from_pod' | 'to_pod' | 'from_wire' | 'from_host' | 'from_net' | 'to_wire'
 
 export interface Result {
   readonly value: number
@@ -95,6 +95,7 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
     nativeIpv4Bits: 96 + 8,
     nativeIpv6Bits: 32,
     wire: devices.wire,
+    net: devices.gone,
     tunnel: 0,
     tunnelPort: 8472,
     tunnelMtu: 1450,

@@ -59,7 +59,7 @@ export type Cluster = ReturnType<typeof openCluster>
 /** Policy number of a node itself, where nodes have a firewall; everything is allowed until a test says otherwise. */
 export const hostPolicy = 9
 
-export function openCluster(mode: Mode, firewall = false) {
+export function openCluster(mode: Mode, firewall = false, more: Partial<Config> = {}) {
   const name = `clt${process.pid}`
   const space = (of: string) => `${name}-${of}`
   const path = (of: string) => `/run/netns/${space(of)}`
@@ -104,6 +104,8 @@ export function openCluster(mode: Mode, firewall = false) {
     hostFirewall: Number(firewall),
     namespace: inNamespace(path(`n${own}`), networkCookie),
     wire: indexOf(`n${own}`, 'eth0'),
+    net: indexOf(`n${own}`, 'cilium_net'),
+    ...more,
   })
 
   const openOne = (own: 1 | 2) => {
@@ -140,6 +142,7 @@ export function openCluster(mode: Mode, firewall = false) {
     nodes.set(own, node)
     attach(of, node.program('from_wire'), 'eth0', 'ingress')
     attach(of, node.program('from_host'), 'cilium_host', 'egress')
+    attach(of, node.program('from_net'), 'cilium_net', 'ingress')
     attach(of, node.program('to_wire'), 'eth0', 'egress')
     const host = { identity: 1, ...(firewall ? { policy: hostPolicy, endpoint: 99 } : {}) }
     for (const one of [nodeAddress[own].v4, nodeAddress[own].v6]) node.owner(one, { ...host, flags: 2 })
@@ -306,7 +309,7 @@ export function openCluster(mode: Mode, firewall = false) {
         ip(of, `${six}route replace ${every} dev cilium_host table 2005 mtu ${mode === 'overlay' ? 1450 : 1500}`)
       }
       ip(of, 'link set cilium_host arp off')
-      sysctl(of, 'net.ipv4.ip_local_port_range=20001 60999')
+      sysctl(of, 'net.ipv4.ip_local_port_range=20001 60999', 'net.ipv4.conf.cilium_net.accept_local=1')
     },
     /** A program in a namespace, until the end; `ready` resolves with its first line. */
     start(of: string, ...words: readonly string[]): { readonly child: ChildProcess; readonly ready: Promise<void> } {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Drop, EventKind } from '../../../gen/contract.ts'
-import { type Cluster, external, nodeAddress, openCluster, outside, pods } from './topology.ts'
+import { type Cluster, external, gateway, nodeAddress, openCluster, outside, pods } from './topology.ts'
 
 const PORT = 12346
 const byWire = { flags: 1 } as const
@@ -56,7 +56,7 @@ for (const mode of ['native', 'overlay'] as const)
           .filter((event) => event.kind === EventKind.EVENT_DROP)
 
       before(async () => {
-        cluster = openCluster(mode, firewall)
+        cluster = openCluster(mode, firewall, { hostAlwaysAllowed: 0 })
         await Promise.all([cluster.serve('b', 80), cluster.serve('c', 80)])
         for (const node of ['n1', 'n2'] as const) {
           cluster.proxyRoutes(node)
@@ -80,6 +80,31 @@ for (const mode of ['native', 'overlay'] as const)
           const from = outside[family]
           assert.equal(await cluster.ask('n2', `tcp ${from}>${b[family]} 80 300000`), `same ${b[family]}`)
           assert.equal(said(1), `tcp ${from} ${b[family]}`)
+        })
+
+        test(`${family}: asked by programs of its own node and of another one, directly and by a service`, async () => {
+          guard(1, 'everyone')
+          for (const size of [10, 300000])
+            assert.equal(await cluster.ask('n1', `tcp ${b[family]} 80 ${size}`), `same ${b[family]}`)
+          assert.match(said(1), new RegExp(`^tcp (${nodeAddress[1][family]}|${gateway[1][family]}) ${b[family]}$`))
+          assert.equal(await cluster.ask('n2', `tcp ${b[family]} 80 300000`), `same ${b[family]}`)
+          assert.match(said(1), new RegExp(`^tcp (${nodeAddress[2][family]}|${gateway[2][family]}) ${b[family]}$`))
+          service(external[family], b[family])
+          const before = proxies[0]!.said.length
+          assert.equal(
+            await cluster.ask('n1', `tcp ${external[family]} ${nodePort} 300000`, true),
+            `same ${external[family]}`,
+          )
+          assert.equal(proxies[0]!.said.length, before + 1)
+        })
+
+        test(`${family}: asked by programs of its own node, its policy changes under its connections`, async () => {
+          for (const from of ['nobody by a proxy', 'everyone', 'nobody by a proxy', 'everyone'] as const) {
+            guard(1, from)
+            const before = proxies[0]!.said.length
+            assert.equal(await cluster.ask('n1', `tcp ${b[family]} 80 300000`), `same ${b[family]}`)
+            assert.equal(proxies[0]!.said.length - before, from === 'everyone' ? 1 : 0)
+          }
         })
 
         for (const [what, address] of [
@@ -137,6 +162,9 @@ for (const mode of ['native', 'overlay'] as const)
           drops(1)
           assert.equal(await cluster.askInVain('n2', `tcp ${own} ${nodePort} 10`), 'timeout')
           assert.ok(drops(1).some((event) => event.reason === Drop.DROP_SOCKET_LOOKUP_FAILED))
+          assert.equal(await cluster.askInVain('n1', `tcp ${b[family]} 80 10`), 'timeout')
+          const [refused] = drops(1)
+          assert.deepEqual([refused?.reason, refused?.ingressRule], [Drop.DROP_SOCKET_LOOKUP_FAILED, 30])
         })
       }
     })
