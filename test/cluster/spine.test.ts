@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { Lab } from '../lab.ts'
 import { ran } from '../ran.ts'
+import { until } from './l7/pods.ts'
 
 const land = [
   'curl',
@@ -81,10 +82,11 @@ describe('a lab of three nodes', () => {
 
   it('lets only the empire land once the policy is there', async () => {
     await lab.kubectl(['create', '-f', 'examples/star-wars/policy-l3-l4.yaml'])
-    assert.equal(await lands('tiefighter'), 'Ship landed')
+    await until('the alliance does not land', async () => (await lands('xwing')) === '')
     const refused = await lab.tryKubectl(['exec', 'xwing', '--', ...land])
     assert.equal(refused.stdout, '')
     assert.match(refused.stderr, /exit code 28/, 'curl timed out: the packet was dropped')
+    assert.equal(await lands('tiefighter'), 'Ship landed')
   })
 
   it('reports enforcement on the deathstar alone, with identities and both addresses', async () => {
@@ -155,7 +157,7 @@ describe('a lab of three nodes', () => {
     const refused = await lab.tryKubectl(['create', '-f', '-'], bad)
     if (refused.code !== 0) assert.match(refused.stderr, /port/, 'refused by the schema, which names the field')
     else {
-      await lab.kubectl(['wait', '--for=condition=Valid=false', 'cnp/bad', '--timeout=10s'])
+      await lab.kubectl(['wait', '--for=condition=Valid=false', 'cnp/bad', '--timeout=30s'])
       assert.match(await lab.kubectl(['describe', 'cnp', 'bad']), /spec\.ingress\[0\]\.toPorts\[0\]\.ports\[0\]\.port/)
     }
     assert.deepEqual(
@@ -167,7 +169,7 @@ describe('a lab of three nodes', () => {
 
   it('lets the alliance land again when the policy is deleted', async () => {
     await lab.kubectl(['delete', 'cnp', 'rule1'])
-    assert.equal(await lands('xwing'), 'Ship landed')
+    await until('it lands', async () => (await lands('xwing')) === 'Ship landed')
   })
 
   it('runs a host program inside a pod and inside a node', async () => {

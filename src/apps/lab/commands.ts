@@ -13,8 +13,12 @@ import { progressDescriptor } from './serve.ts'
 import { Complaint, type LabSettings } from './settings.ts'
 import { existingLabs, labPaths, lastLines, makeDirectory, withLock } from './state.ts'
 
-/** How long a lab may take to become ready before its command line gives up and says what is missing. */
-const startMs = 60_000
+/**
+ * How long a lab may stand still on its way before its command line gives up and says what is missing, and how long
+ * that way may be: a machine with much else to do gets there, a pod that fails again and again does not.
+ */
+const stillMs = 60_000
+const startMs = 240_000
 const stopMs = 10_000
 
 /** Starts a lab and waits until it is ready; the last line printed is for the shell. */
@@ -51,7 +55,7 @@ export const up = (settings: LabSettings): Promise<void> =>
     child.unref()
     if (lacking.length === 0) console.log(`ready after ${((performance.now() - begun) / 1000).toFixed(1)} s`)
     else {
-      console.log(`not ready after ${startMs / 1000} s; it waits for:`)
+      console.log(`not ready after ${((performance.now() - begun) / 1000).toFixed(0)} s; it waits for:`)
       for (const line of lacking) console.log(`  ${line}`)
       process.exitCode = 1
     }
@@ -80,13 +84,15 @@ const started = (child: ChildProcess): Promise<Start> =>
       if (works) return finish({ lacking })
       child.kill('SIGKILL')
       finish({ trouble: 'it did not answer in time', lacking })
-    }, startMs)
+    }, stillMs)
+    const end = performance.now() + startMs
     child.once('error', (error) => finish({ trouble: error.message, lacking }))
     child.once('exit', (code, signal) =>
       finish({ trouble: `its process ended with ${signal ?? `code ${code}`}`, lacking }),
     )
     createInterface({ input: stream }).on('line', (line) => {
       const progress = JSON.parse(line) as Progress
+      if (performance.now() + stillMs < end) timer.refresh()
       if ('ready' in progress) finish({ lacking: [] })
       else if ('missing' in progress) lacking = progress.missing
       else {

@@ -318,11 +318,10 @@ describe('a lab', { timeout: 180_000 }, () => {
       const now = [await endpoints('node-1'), await links('node-1')]
       return JSON.stringify(now) === JSON.stringify(before)
     })
-    const left = await cluster.lab.json<{ items: { metadata: { name: string } }[] }>(['get', 'cep'])
-    assert.deepEqual(
-      left.items.map((c) => c.metadata.name).filter((n) => n.startsWith('brief-')),
-      [],
-    )
+    await cluster.until('the end of their objects', async () => {
+      const { items } = await cluster.lab.json<{ items: { metadata: { name: string } }[] }>(['get', 'cep'])
+      return !items.some((c) => c.metadata.name.startsWith('brief-'))
+    })
   })
 
   it('forgets a node that is deleted, and goes on without it', async () => {
@@ -333,8 +332,10 @@ describe('a lab', { timeout: 180_000 }, () => {
       const r = await cluster.lab.cilium('node-1', ['node', 'list'])
       return r.code === 0 && !r.stdout.includes('node-2')
     })
-    const routes = await cluster.inside('node-1', ['ip', 'route'])
-    assert.doesNotMatch(routes.stdout, /10\.244\.1\.0\/24 .*cilium_host/, 'no route to its pods')
+    await cluster.until('the end of the route to its pods', async () => {
+      const { code, stdout } = await cluster.inside('node-1', ['ip', 'route'])
+      return code === 0 && !/10\.244\.1\.0\/24 .*cilium_host/.test(stdout)
+    })
     await cluster.agentReady('node-1')
     for (const s of await talk.stop()) assert.ok(s.short > 0 && s.lost + s.refused + s.reset + s.stalled === 0)
   })

@@ -5,6 +5,7 @@
 // many seconds beside, and tells at the end what failed.
 import http from 'node:http'
 import http2 from 'node:http2'
+import net from 'node:net'
 import { createInterface } from 'node:readline'
 
 const [what, url = '', more = ''] = process.argv.slice(2)
@@ -79,10 +80,20 @@ if (what === 'http') {
 } else if (what === 'fresh') {
   let left = Number(more)
   const seen = {}
+  // Thousands: by bare sockets, which cost a machine half as much.
+  const once = () =>
+    new Promise((resolve) => {
+      let answer = ''
+      const socket = net.connect({ host: options.host, port: Number(options.port) })
+      socket.setTimeout(10_000, () => socket.destroy(new Error('timeout')))
+      socket.on('connect', () => socket.write(`GET /a HTTP/1.1\r\nhost: ${target.host}\r\nconnection: close\r\n\r\n`))
+      socket.on('data', (chunk) => (answer += chunk))
+      socket.on('error', (e) => resolve(e.code ?? e.message))
+      socket.on('close', () => resolve(answer.startsWith('HTTP/1.1 200 ') ? 200 : answer))
+    })
   const one = async () => {
     while (left-- > 0) {
-      const { status, body, error } = await ask(false, '/a')
-      const kind = error ?? (status === 200 ? 200 : `${status} ${body}`)
+      const kind = await once()
       seen[kind] = (seen[kind] ?? 0) + 1
     }
   }

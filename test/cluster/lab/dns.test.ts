@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Lab } from '../../lab.ts'
 import { ran } from '../../ran.ts'
+import { until } from '../l7/pods.ts'
 
 const server = (api: URL) => `
 apiVersion: v1
@@ -73,11 +74,12 @@ describe('the name server in a lab', { timeout: 60_000 }, () => {
     const name = 'web.default.svc.cluster.local'
     assert.equal(await ask('A', name), 'ENOTFOUND')
     await lab.kubectl(['create', '-f', '-'], service)
+    await until('it is known', async () => (await ask('A', name)) !== 'ENOTFOUND')
     const made = await lab.json<{ spec: { clusterIPs: string[] } }>(['get', 'service', 'web'])
     assert.deepEqual(await ask('A', name), [made.spec.clusterIPs[0]])
     assert.deepEqual(await ask('AAAA', name), [made.spec.clusterIPs[1]])
     assert.deepEqual(await ask('SRV', `_dns._udp.${name}`), [{ name, port: 53, priority: 0, weight: 100, type: 'SRV' }])
     await lab.kubectl(['delete', 'service', 'web'])
-    assert.equal(await ask('A', name), 'ENOTFOUND')
+    await until('it is forgotten', async () => (await ask('A', name)) === 'ENOTFOUND')
   })
 })

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `serve PORT…`: answers over TCP and UDP, both families. `probe`: for each line of its input, a JSON list of
-// {address, port, protocol}, a line with a JSON list that says which of them answered.
+// {address, port, protocol, patience}, a line with a JSON list that says which of them answered.
 import dgram from 'node:dgram'
 import net from 'node:net'
 import { createInterface } from 'node:readline'
 
 const [what, ...ports] = process.argv.slice(2)
-const patience = 700
-
 if (what === 'serve') {
   for (const port of ports.map(Number)) {
     net.createServer((socket) => socket.end('y')).listen({ port, host: '::' })
@@ -20,7 +18,7 @@ if (what === 'serve') {
     console.log(JSON.stringify(await Promise.all(JSON.parse(line).map(answers))))
 }
 
-function answers({ address, port, protocol }) {
+function answers({ address, port, protocol, patience }) {
   return new Promise((resolve) => {
     if (protocol === 'TCP') {
       const socket = net.connect({ host: address, port, timeout: patience })

@@ -10,7 +10,7 @@ import { after, test } from 'node:test'
 const root = new URL('../../..', import.meta.url).pathname
 const dir = mkdtempSync(join(tmpdir(), 'cilium-agent-start-'))
 after(() => rmSync(dir, { recursive: true, force: true }))
-const program = [join(root, 'node_modules/.bin/node'), join(root, 'src/apps/agent/main.ts')]
+const program = [join(root, 'bin/cilium-agent')]
 const places = [`--state-dir=${dir}/run`, `--socket-path=${dir}/run/cilium.sock`, '--agent-health-port=0']
 
 function agent(

@@ -32,8 +32,7 @@ const within = (change: string, rest: readonly string[]): readonly string[] => [
 const hiding = (path: string, rest: readonly string[]) => within(`mount -t tmpfs none ${path}`, rest)
 const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
 const agent = [
-  join(root, 'node_modules/.bin/node'),
-  join(root, 'src/apps/agent/main.ts'),
+  join(root, 'bin/cilium-agent'),
   ...['--enable-k8s=false', `--state-dir=${dir}/run`, `--socket-path=${dir}/run/cilium.sock`, '--agent-health-port=0'],
 ]
 const lab = [join(root, 'bin/cilium-lab'), 'up', '--name', 'missing', '--nodes', '1']
