@@ -124,11 +124,12 @@ function lines(s: Status, options: StatusOptions): [string, string][] {
   const tunnel = s.routing?.['tunnel-protocol']
   const network = s.routing?.['inter-host-routing-mode'] ?? ''
   const monitor = s.nodeMonitor
+  const apis = s.kubernetes?.['k8s-api-versions'] ?? []
   const refused = (s.proxy?.redirects ?? []).filter((r) => r.problem !== '')
   return [
     ['KVStore', state(s.kvstore)],
     ['Kubernetes', state(s.kubernetes)],
-    ['Kubernetes APIs', `["${(s.kubernetes?.['k8s-api-versions'] ?? []).join('", "')}"]`],
+    ...(apis.length > 0 ? ([['Kubernetes APIs', `["${apis.join('", "')}"]`]] as [string, string][]) : []),
     ['KubeProxyReplacement', s['kube-proxy-replacement']?.mode ?? 'False'],
     ['Host firewall', [s['host-firewall']?.mode ?? 'Disabled', ...devicesOf(s['host-firewall']?.devices)].join(' ')],
     ['SRv6', 'Disabled'],
@@ -163,7 +164,7 @@ function lines(s: Status, options: StatusOptions): [string, string][] {
           ? `Failure, ${s.proxy.redirects.filter((r) => r.proxy === 'envoy').length} redirects are closed: no Envoy is connected; run DaemonSet cilium-envoy`
           : refused.length > 0
             ? `Warning, ${refused.length} of ${s.proxy['total-redirects']} redirects are closed: ${refused[0]?.problem}`
-            : `OK, ip ${s.proxy.ip ?? ''}, ${s.proxy['total-redirects'] ?? 0} redirects active on ports ${s.proxy['port-range'] ?? ''}, Envoy: ${s.proxy['envoy-deployment-mode'] ?? ''}`,
+            : `OK, ${s.proxy.ip ? `ip ${s.proxy.ip}, ` : ''}${s.proxy['total-redirects'] ?? 0} redirects active on ports ${s.proxy['port-range'] ?? ''}, Envoy: ${s.proxy['envoy-deployment-mode'] ?? ''}`,
     ],
     [
       'Global Identity Range',

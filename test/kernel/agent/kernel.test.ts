@@ -19,7 +19,8 @@ const agent = [
   join(root, 'bin/cilium-agent'),
   ...['--enable-k8s=false', `--state-dir=${dir}/run`, `--socket-path=${socket}`, '--agent-health-port=0'],
 ]
-const env = { PATH: process.env['PATH'], K8S_NODE_NAME: 'nowhere' }
+const { PATH, NODE_COMPILE_CACHE } = process.env
+const env = { PATH, K8S_NODE_NAME: 'nowhere', ...(NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE } : {}) }
 /** In a network and a mount namespace of its own, with a BPF file system that ends with it. */
 const apart = (...words: readonly string[]) =>
   spawn(
