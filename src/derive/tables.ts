@@ -69,18 +69,9 @@ import {
   wantedListeners,
 } from './proxy/tables.ts'
 import { endpointRoutes, nodeRoutes } from './routing/tables.ts'
-import {
-  backendNumbers,
-  backendRows,
-  frontends,
-  hostPortFrontends,
-  serviceNumbers,
-  serviceRows,
-  slotRows,
-  slotRuns,
-  sourceRangeRows,
-  wantedFrontends,
-} from './services/tables.ts'
+import { frontends, hostPortFrontends, wantedFrontends } from './services/frontends.ts'
+import { backendNumbers, serviceNumbers, slotRuns } from './services/numbers.ts'
+import { backendRows, serviceRows, slotRows, sourceRangeRows } from './services/tables.ts'
 import { ciliumEndpointObjects, endpointStatus } from './status/tables.ts'
 
 /** All tables of an agent: `openDatabase(tables)`. The graph is drawn in README.md. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { endpoints } from '../../derive/endpoints/tables.ts'
-import { type Frontend, frontendKey, frontends, loopback } from '../../derive/services/tables.ts'
+import { type Frontend, frontendKey, frontends, loopback } from '../../derive/services/frontends.ts'
 import { type AttachmentRow, attachmentKey, attachmentTarget } from '../../edge/kernel/attachments.ts'
 import type { LinkRow } from '../../edge/kernel/devices.ts'
 import { type AttachMode, attachMode, fallbacks } from '../../edge/kernel/features.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { hostAttachment } from '../../derive/endpoints/tables.ts'
 import { proxyPorts } from '../../derive/proxy/tables.ts'
-import { backendNumbers, heldServices, serviceNumbers, slotRuns } from '../../derive/services/tables.ts'
+import { backendNumbers, heldServices, serviceNumbers, slotRuns } from '../../derive/services/numbers.ts'
 import {
   kernelServices,
   kernelPolicies as readKernelPolicies,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Said } from './evaluate.ts'
-import { type Entry, type Program, peerKey, rangesText } from './program.ts'
+import { peerKey, rangesText } from './keys.ts'
+import type { Entry, Program } from './program.ts'
 import type { Peer, PortName, PortRange } from './rule.ts'
 
 /** What compiling needs to know of the world. The same list means the same members as before. */

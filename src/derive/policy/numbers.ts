@@ -2,7 +2,7 @@
 import { kernelPolicies } from '../../model/rows.ts'
 import { allocate } from '../../table/definition.ts'
 import { nextFree } from '../numbers.ts'
-import type { Subject } from './program.ts'
+import type { Subject } from './subject.ts'
 import { subjects } from './subjects.ts'
 import { limits } from './tables.ts'
 

@@ -1,37 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { LabelSet } from '../../model/labels.ts'
-import type { NamedPort } from '../../model/pod.ts'
 import type { Layer7 } from '../../model/proxy.ts'
-import type { Settings } from '../../model/settings.ts'
 import { entityPeers } from './entities.ts'
-import type {
-  Demand,
-  Direction,
-  Peer,
-  Policy,
-  PolicyMode,
-  PolicySpec,
-  PortName,
-  PortRange,
-  Requirement,
-  Rule,
-} from './rule.ts'
+import { rangesText } from './keys.ts'
+import type { Demand, Direction, Peer, Policy, PolicyMode, PortName, PortRange, Requirement, Rule } from './rule.ts'
 import { isPortRange, tiers } from './rule.ts'
-import { selectorText, selects, sortedRequirements } from './selector.ts'
-
-/** Endpoints that policy can not tell apart: one identity, and the same names for the same ports. */
-export interface Subject {
-  readonly key: string
-  readonly identity: number
-  readonly labels: LabelSet
-  readonly namedPorts: readonly NamedPort[]
-  /** A node itself: policies with a nodeSelector speak of it, and no others. */
-  readonly ofNode?: true
-  /** What policy would drop passes and is reported, for these endpoints alone. */
-  readonly audit?: boolean
-  /** Policy is switched off for these endpoints. */
-  readonly unenforced?: boolean
-}
+import { selectorText, sortedRequirements } from './selector.ts'
+import { type PolicySettings, type Selecting, type Subject, selectingOf } from './subject.ts'
 
 /** A rule as it concerns one subject in one direction. */
 export interface Entry {
@@ -74,11 +48,6 @@ export interface Program {
   readonly audit: boolean
 }
 
-export type PolicySettings = Pick<
-  Settings,
-  'enablePolicy' | 'allowLocalhost' | 'policyAuditMode' | 'clusterName' | 'enableNodeSelectorLabels' | 'enableL7Proxy'
->
-
 /** Key of the rule by which the local host reaches the pods of its node. */
 export const localhostRule = 'allow-localhost'
 
@@ -90,32 +59,11 @@ export const namesRule = 'learn-names'
 
 const dnsPorts: readonly PortRange[] = (['UDP', 'TCP'] as const).map((space) => ({ space, first: 53, last: 53 }))
 
-export const subjectKey = (identity: number, namedPorts: readonly NamedPort[]): string =>
-  [identity, ...namedPorts.map((p) => `${p.name}=${p.port}/${p.protocol}`)].join(' ')
-
-export const selectsSubject = (spec: PolicySpec, labels: LabelSet): boolean => selects(spec.subject, labels)
-
 interface Placed {
   readonly entry: Entry
   readonly priority: number
   readonly policy: string
   readonly position: number
-}
-
-/** A part of a policy that selects a subject. */
-export interface Selecting {
-  readonly policy: Policy
-  readonly spec: PolicySpec
-}
-
-/** Which of the given policies concern the subject. */
-export function selectingOf(subject: Subject, policies: readonly Policy[], settings: PolicySettings): Selecting[] {
-  const selecting: Selecting[] = []
-  if (settings.enablePolicy !== 'never' && !subject.unenforced)
-    for (const policy of policies)
-      for (const spec of policy.specs)
-        if (spec.ofNodes === subject.ofNode && selectsSubject(spec, subject.labels)) selecting.push({ policy, spec })
-  return selecting
 }
 
 /** What the given policies, which may or may not select the subject, mean for it in one direction. */
@@ -284,35 +232,4 @@ function programKey(
     return `${e.rule}${ports}${e.mode === 'enforce' ? '' : ` ${e.mode}`}${e.when ? ` ${e.when}` : ''}`
   })
   return `${direction} ${enforced ? 'enforced' : 'open'}${audit ? ' audit' : ''} [${by.join(' ')}] ${rules.join('; ')}`
-}
-
-export const rangesText = (ranges: readonly PortRange[]): string =>
-  ranges.map((r) => `${r.first === r.last ? r.first : `${r.first}-${r.last}`}/${r.space}`).join(',')
-
-const peerKeys = new WeakMap<Peer, string>()
-
-/** One text per peer; equal peers, equal texts. */
-export function peerKey(p: Peer): string {
-  const known = peerKeys.get(p)
-  if (known !== undefined) return known
-  const made = peerText(p)
-  peerKeys.set(p, made)
-  return made
-}
-
-function peerText(p: Peer): string {
-  const except = (list: readonly string[]) => (list.length === 0 ? '' : ` except ${list.join(',')}`)
-  const of = (name: string, list: readonly Requirement[]) => (name === '' ? `with ${selectorText(list)}` : name)
-  switch (p.kind) {
-    case 'labels':
-      return selectorText(p.requirements)
-    case 'cidr':
-      return `${p.block ? 'block' : 'cidr'} ${p.cidr}${except(p.except)}`
-    case 'group':
-      return `cidr group ${of(p.name, p.requirements)}${except(p.except)}`
-    case 'nodes':
-      return `nodes with ${selectorText(p.requirements)}${p.gated ? '' : ' (by address)'}`
-    case 'service':
-      return `service ${p.namespace === '' ? '' : `${p.namespace}/`}${of(p.name, p.requirements)}`
-  }
 }

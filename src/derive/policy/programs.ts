@@ -4,19 +4,11 @@ import { settings } from '../../model/rows.ts'
 import type { Settings } from '../../model/settings.ts'
 import { allocate, deriveAll, deriveEach } from '../../table/definition.ts'
 import { numbersByHash } from '../numbers.ts'
+import { peerKey } from './keys.ts'
 import { policies } from './policies.ts'
-import {
-  localhostRule,
-  namesRule,
-  type Program,
-  peerKey,
-  programFrom,
-  type Selecting,
-  type Subject,
-  selectingOf,
-  subjectKey,
-} from './program.ts'
+import { localhostRule, namesRule, type Program, programFrom } from './program.ts'
 import type { Peer, Policy } from './rule.ts'
+import { type Selecting, type Subject, selectingOf, subjectKey } from './subject.ts'
 import { nodeSubjects, subjects } from './subjects.ts'
 
 /** The two programs of a subject. */

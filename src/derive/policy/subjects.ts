@@ -6,7 +6,7 @@ import type { KubeNode } from '../../model/node.ts'
 import { endpointOptions, nodes, settings } from '../../model/rows.ts'
 import { allocate, deriveAll, type Read } from '../../table/definition.ts'
 import { endpoints, hostAttachment } from '../endpoints/tables.ts'
-import { type Subject, subjectKey } from './program.ts'
+import { type Subject, subjectKey } from './subject.ts'
 
 /**
  * This node as a subject, where it has a firewall; all nodes where no node is one's own, as in questions. With memory: a

@@ -2,10 +2,11 @@
 import { ok, type Result } from '../../base/result.ts'
 import type { NamedPort } from '../../model/pod.ts'
 import type { Cluster } from './cluster.ts'
+import type { Party } from './party.ts'
 import { type AskedPort, type Port, portOf } from './ports.ts'
 import { type AskedRequest, type Request, requestOf } from './requests.ts'
 import { type DecidedBy, type Judges, type Side, sideOf, type Word } from './sides.ts'
-import { type Party, whoIs } from './who.ts'
+import { whoIs } from './who.ts'
 
 export interface Question extends AskedPort, AskedRequest {
   readonly from: string

@@ -7,10 +7,11 @@ import { type Answer, answerOf, openAsking } from './ask.ts'
 import type { Cluster } from './cluster.ts'
 import { stateOf, unchanged } from './judge.ts'
 import { policyTables } from './objects.ts'
+import { type Party, partyOf } from './party.ts'
 import { everybody, type Named, openReach, type Stretch, somePortsText, stretches } from './reach.ts'
 import type { Request } from './requests.ts'
 import type { DecidedBy, Side } from './sides.ts'
-import { type Party, partyOf, whoIs } from './who.ts'
+import { whoIs } from './who.ts'
 
 /** The same cluster with other policies: a fork, so that only what they touch is derived anew. */
 export function withPolicies(cluster: Cluster, put: readonly PolicyObject[], remove: readonly PolicyObject[]): Cluster {

@@ -10,8 +10,9 @@ import { nodeOfSubject, nodeSubjects } from '../policy/subjects.ts'
 import type { Cluster, Group } from './cluster.ts'
 import { judgeOf } from './judge.ts'
 import type { Member } from './objects.ts'
+import { identityAt, type Party, partyOf } from './party.ts'
 import { type Request, requestAnswerer, rulesText } from './requests.ts'
-import { identityAt, type Party, partyOf, whoIs } from './who.ts'
+import { whoIs } from './who.ts'
 
 /** Ports first to last of one space that one rule decides at each end, and whether both let them pass. */
 export interface Stretch {

@@ -8,16 +8,8 @@ import { defaultSettings } from '../../model/settings.ts'
 import type { Database } from '../../table/database.ts'
 import { openDatabase } from '../../table/open.ts'
 import { tables } from '../tables.ts'
-import {
-  backendNumbers,
-  backendRows,
-  heldServices,
-  serviceNumbers,
-  serviceRows,
-  slotRows,
-  slotRuns,
-  sourceRangeRows,
-} from './tables.ts'
+import { backendNumbers, heldServices, serviceNumbers, slotRuns } from './numbers.ts'
+import { backendRows, serviceRows, slotRows, sourceRangeRows } from './tables.ts'
 
 const service = (name: string, spec: object): Service => {
   const parsed = parseService({ metadata: { name, namespace: 'default' }, spec })

@@ -5,16 +5,9 @@ import { ipcacheRows, ownerRows } from '../../../derive/addresses/tables.ts'
 import { interfaceRows } from '../../../derive/interfaces/tables.ts'
 import { policyClassRows, policyPageRows, policyRows, policyTableRows } from '../../../derive/policy/decisions.ts'
 import { cellRows, envoyListeners, proxyPairRows } from '../../../derive/proxy/tables.ts'
-import {
-  backendRows,
-  type Frontend,
-  frontendKey,
-  frontends,
-  serviceNumbers,
-  serviceRows,
-  slotRows,
-  sourceRangeRows,
-} from '../../../derive/services/tables.ts'
+import { type Frontend, frontendKey, frontends } from '../../../derive/services/frontends.ts'
+import { serviceNumbers } from '../../../derive/services/numbers.ts'
+import { backendRows, serviceRows, slotRows, sourceRangeRows } from '../../../derive/services/tables.ts'
 import { contractMap, mapInfo } from '../../../edge/kernel/map.ts'
 import { RestError, type Route } from '../../../edge/sockets/rest.ts'
 import type { CiliumNode } from '../../../model/node.ts'

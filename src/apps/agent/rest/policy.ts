@@ -2,7 +2,7 @@
 
 import { problemText } from '../../../base/result.ts'
 import { type RuleLabel, readRules, ruleLabels } from '../../../derive/policy/imported.ts'
-import { peerKey } from '../../../derive/policy/program.ts'
+import { peerKey } from '../../../derive/policy/keys.ts'
 import { peersInUse, programs, ruleNumbers } from '../../../derive/policy/programs.ts'
 import type { Peer } from '../../../derive/policy/rule.ts'
 import { selections } from '../../../derive/policy/selections.ts'
