@@ -1,17 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `make bench`: every section, printed as a table with the goals beside, and written to bench.json. */
 import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 import type { Figure } from './figure.ts'
 import { sections } from './sections.ts'
 
-const at = process.argv.indexOf('--only')
-const only = at < 0 ? undefined : process.argv[at + 1]?.split(',')
-const unknown = only?.filter((name) => !sections.some((s) => s.name === name)) ?? []
-if (unknown.length > 0) {
-  console.error(
-    `no section of the bench is called ${unknown.join(', ')}; there are ${sections.map((s) => s.name).join(', ')}`,
-  )
-  process.exit(2)
+const names = sections.map((s) => s.name).join(', ')
+const usage = `usage: make bench [ONLY=section,…]
+       node test/bench/main.ts [--only section,…] [--help]
+sections: ${names}`
+const { only } = chosen(process.argv.slice(2))
+
+/** What the command line asks for; ends the process where that is not a run. */
+function chosen(args: string[]): { readonly only: readonly string[] | undefined } {
+  const refuse = (message: string): never => {
+    console.error(`bench: ${message}\n${usage}`)
+    process.exit(2)
+  }
+  try {
+    const { values } = parseArgs({ args, options: { only: { type: 'string' }, help: { type: 'boolean', short: 'h' } } })
+    if (values.help) {
+      console.log(usage)
+      process.exit(0)
+    }
+    const only = values.only?.split(',')
+    const unknown = only?.filter((name) => !sections.some((s) => s.name === name)) ?? []
+    return unknown.length > 0 ? refuse(`no section is called ${unknown.join(', ')}`) : { only }
+  } catch (e) {
+    return refuse((e as Error).message)
+  }
 }
 
 const round = (n: number): string =>
