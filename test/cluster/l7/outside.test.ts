@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Lab } from '../../lab.ts'
 import { ran } from '../../ran.ts'
+import { Cluster } from '../faults/cluster.ts'
 import { type Answer, ask, hostOf, type Pods, startPods, until } from './pods.ts'
+import { endLoads, endSoon, envoysOf, handOver, launcherOf, nothingLost, startLoad } from './restarts.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
 const root = join(import.meta.dirname, '../../..')
@@ -122,7 +124,10 @@ for (const native of [false, true])
               {
                 fromEntities: native ? ['world', 'remote-node'] : ['world'],
                 toPorts: [
-                  { ports: [{ port: '80', protocol: 'TCP' }], rules: { http: [{ method: 'GET', path: '/public' }] } },
+                  {
+                    ports: [{ port: '80', protocol: 'TCP' }],
+                    rules: { http: [{ method: 'GET', path: '/(public|a|stream)' }] },
+                  },
                 ],
               },
             ],
@@ -179,6 +184,36 @@ for (const native of [false, true])
       const again = await get(address, '/public', agent)
       assert.deepEqual([again.status, again.reused], [200, true])
       assert.equal((await get(address, '/secret', agent)).status, 403)
+      agent.destroy()
+    })
+
+    it('Envoys that hand over to others cost no request and cut no stream, asked by either node', async () => {
+      await endSoon(lab)
+      const cluster = await Cluster.of(lab)
+      const addresses = [...near, ...far]
+      for (const address of addresses) await passes(address)
+      const loads = await Promise.all(addresses.map((address) => startLoad([], `http://${hostOf(address)}:${web}`)))
+      for (let round = 0; round < 2; round++) await Promise.all(pods.servers.map(({ node }) => handOver(cluster, node)))
+      nothingLost(await endLoads(loads))
+      assert.equal((await get(near[0] ?? '', '/secret')).status, 403)
+    })
+
+    it('an Envoy that is killed ends its connections, leaves nothing open, and another serves soon', async () => {
+      const node = pods.servers[0]?.node ?? ''
+      const cluster = await Cluster.of(lab)
+      const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+      const both = [near[0] ?? '', far[0] ?? '']
+      for (const address of both) assert.equal((await get(address, '/public', agent)).status, 200)
+      for (const pid of [...envoysOf(cluster, node), launcherOf(cluster, node)]) process.kill(pid, 'SIGKILL')
+      await Promise.all(
+        both.map(async (address) => {
+          for (let i = 0; i < 5; i++) {
+            const { status } = await get(address, '/secret', agent)
+            assert.ok(status === 0 || status === 403, `a refused request got ${status}`)
+          }
+          await passes(address)
+        }),
+      )
       agent.destroy()
     })
 
