@@ -38,12 +38,15 @@ export async function holdLease(
   let seen = { renewTime: '', at: 0 }
   let leading: AbortController | undefined
   let renewed = 0
+  /** Attempts since then that had no answer. */
+  let failed = 0
   /** As we wrote it last: it is renewed without being read first, until somebody else has changed it. */
   let held: Lease | undefined
   while (!signal.aborted) {
     try {
       if (await renew()) {
         renewed = now().getTime()
+        failed = 0
         if (!leading) {
           leading = new AbortController()
           lead(leading.signal)
@@ -51,8 +54,13 @@ export async function holdLease(
       } else if (leading) break
     } catch {
       // The server is away; what we hold runs out by itself.
+      failed += 1
     }
-    if (leading && now().getTime() - renewed > options.durationSeconds * 1000 * (2 / 3)) break
+    if (leading && now().getTime() - renewed > options.durationSeconds * 1000 * (2 / 3)) {
+      if (failed > 1) break
+      // Who got no time to renew finds the connection closed that it had kept: once more, and at once, by a new one.
+      continue
+    }
     await pause(options.retrySeconds * 1000, signal)
   }
   leading?.abort()

@@ -128,6 +128,27 @@ test('an operator that can not renew stops leading before another may start', as
   assert.ok(lease, 'it runs out by itself')
 })
 
+test('an operator that got no time to renew, and then finds its connection closed, renews by another and goes on', async () => {
+  const kube = fakeKube()
+  const stop = new AbortController()
+  let now = 0
+  let led: AbortSignal | undefined
+  let attempts = 0
+  const update: typeof kube.update = (...args) => {
+    if (attempts++ === 0) throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
+    return kube.update(...args)
+  }
+  const options = { namespace: 'kube-system', name: 'lock', durationSeconds: 15, retrySeconds: 0.005, holder: 'a' }
+  const done = holdLease({ ...kube, update }, { ...options, now: () => new Date(now) }, stop.signal, (signal) => {
+    led = signal
+    now = 11_000
+  })
+  while (attempts < 3) await new Promise((r) => setTimeout(r, 5))
+  assert.equal(led?.aborted, false)
+  stop.abort()
+  await done
+})
+
 test('prefixes are granted until the CiliumNode has them; taint and condition go when the agent is ready', async () => {
   const pool = parsePool('10.0.0.0/16', 24)
   assert.ok(typeof pool !== 'string')
