@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Lab } from '../../lab.ts'
 import { ran } from '../../ran.ts'
+import { Cluster } from '../faults/cluster.ts'
 import { hostOf, until } from './pods.ts'
+import { endLoads, endSoon, handOver, nothingLost, startLoad } from './restarts.ts'
 import { http } from './talk.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
@@ -57,7 +59,7 @@ for (const [localhost, mode, options] of [
     before(async () => {
       lab = await Lab.up(name, ['--set', `allow-localhost=${localhost}`, ...options], 2)
       ;[near = '', far = ''] = await lab.nodes()
-      await apply(policy(['/own', '/alive'], ['/other']))
+      await apply(policy(['/own', '/alive', '/a', '/stream'], ['/other', '/a', '/stream']))
       await apply({
         apiVersion: 'v1',
         kind: 'Pod',
@@ -129,6 +131,24 @@ for (const [localhost, mode, options] of [
         await t.stop()
       }
     })
+
+    if (!free)
+      it('Envoys that hand over to others cost them no request and cut no stream', async () => {
+        await endSoon(lab)
+        const cluster = await Cluster.of(lab)
+        await apply(policy(['/own', '/alive', '/a', '/stream'], ['/other', '/a', '/stream']))
+        for (const address of addresses)
+          for (const node of [near, far]) {
+            await gets(node, address, '/a', 200)
+            await gets(node, address, '/secret', 403)
+          }
+        const asked = [near, far].flatMap((node) => addresses.map((address) => [node, address] as const))
+        const loads = await Promise.all(
+          asked.map(([node, address]) => startLoad(lab.inside(node), `http://${hostOf(address)}`)),
+        )
+        for (let round = 0; round < 2; round++) await handOver(cluster, near)
+        nothingLost(await endLoads(loads))
+      })
 
     it('kubelet’s probes pass where the host always may, else by the rules for it', async () => {
       const ready = async () =>
