@@ -222,8 +222,10 @@ export function openCluster(mode: Mode, firewall = false, more: Partial<Config> 
     const waiting = new Map<string, (text: string) => void>()
     createInterface({ input: child.stdout }).on('line', (line) => {
       const [number = '', ...words] = line.split(' ')
-      waiting.get(number)?.(words.join(' '))
+      const give = waiting.get(number)
       waiting.delete(number)
+      // What others said before this answer is read by then, whichever of the pipes comes first.
+      setImmediate(() => give?.(words.join(' ')))
     })
     child.once('exit', (status) => {
       for (const give of waiting.values()) give(`the client in ${of} ended with ${status}`)
