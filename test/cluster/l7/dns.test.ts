@@ -207,9 +207,9 @@ describe('rules for names', { timeout: 400_000 }, () => {
     assert.deepEqual([r.failed, r.lost, r.errors], [0, 0, {}], JSON.stringify(r))
   })
 
-  /** Asks in all ways while something happens, from before until after. */
-  const under = async (happens: () => Promise<void>) => {
-    const asking = inPod(lab, 'client', 'test/cluster/l7/questions.js', ['-', servers[1] ?? ''])
+  /** Asks in all ways while something happens, from before until after; what has no answer after `wait` ms is lost. */
+  const under = async (happens: () => Promise<void>, wait = 5_000) => {
+    const asking = inPod(lab, 'client', 'test/cluster/l7/questions.js', ['-', servers[1] ?? '', String(wait)])
     await sleep(1000)
     await happens()
     await sleep(1000)
@@ -222,10 +222,11 @@ describe('rules for names', { timeout: 400_000 }, () => {
       await lab.kubectl(['-n', 'kube-system', 'rollout', 'restart', 'daemonset/cilium-dns-proxy'])
       await lab.kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-dns-proxy', '--timeout=60s'])
       await lab.kubectl(['-n', 'kube-system', 'delete', await podOf('cilium-dns-proxy')])
-    })
+      // A machine with too much to do answers late; that is not lost.
+    }, 20_000)
     assert.equal(counts.length, 3)
     for (const [how, c] of counts) {
-      assert.ok(c.asked > 100, `${how} ${JSON.stringify(c)}`)
+      assert.ok(c.asked > 30, `${how} ${JSON.stringify(c)}`)
       assert.deepEqual([c.lost, c.wrong, c.ended], [0, 0, 0], `${how} ${JSON.stringify(c)}`)
     }
   })

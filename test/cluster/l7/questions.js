@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks for names all the time, without asking twice:   questions.js MILLISECONDS SERVER     (-: until its input ends)
+// Asks for names all the time, without asking twice:   questions.js MILLISECONDS SERVER [WAIT]   (-: until its input ends)
 // By UDP, by one TCP connection that stays, and by new TCP connections. Prints for each {asked, lost, wrong}: questions
-// without an answer within five seconds, and answers that say anything but NOERROR; and of TCP how many connections ended.
+// without an answer within WAIT ms (five seconds), and answers that say anything but NOERROR; and of TCP how many connections ended.
 import dgram from 'node:dgram'
 import net from 'node:net'
 import packet from 'dns-packet'
 
-const [milliseconds, server] = process.argv.slice(2)
-const WAIT_MS = 5000
+const [milliseconds, server, wait = '5000'] = process.argv.slice(2)
+const WAIT_MS = Number(wait)
 const begun = performance.now()
 let over = false
 const on = () => !over && (milliseconds === '-' || performance.now() - begun < Number(milliseconds))

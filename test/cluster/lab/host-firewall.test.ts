@@ -258,7 +258,7 @@ for (const [mode, options] of modes)
         ...['--field-selector', `spec.nodeName=${near}`],
       ])
       await until('7002 opens', () => reaches(far, addresses[0] ?? '', 7002))
-      assert.equal(await programs(), guarded - 1)
+      await until('its program goes', async () => (await programs()) === guarded - 1)
       await drop()
     })
   })
