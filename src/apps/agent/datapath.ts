@@ -64,6 +64,8 @@ const podRows = (device: number, generation: number): readonly Attachment[] => [
   { kind: 'device', device, direction: 'egress', program: 'to_pod', generation },
 ]
 
+const idOf = (row: Attachment): string => `${attachmentKey(row)} ${row.generation}`
+
 /** Socket programs, by the point they attach to; the object of this build has some or all of them. */
 const SOCKET_POINTS = [
   'connect4',
@@ -171,6 +173,8 @@ export function openDatapath(
   const attach = options['enable-tcx'] === false ? 'tc' : attachMode()
   let programs: Programs | undefined
   let generation = 0
+  /** What was attached as its device was made, and need not be once more when the device is seen. */
+  const attached = new Set<string>()
   let pods: Target<Attachment> | undefined
   let node: Target<Attachment> | undefined
 
@@ -199,7 +203,7 @@ export function openDatapath(
       const now = target()
       if (!now) return rows.map(() => ({ ok: false, error: 'the programs are not loaded' }))
       const known = rows.filter(wanted)
-      const outcomes = withoutGrace(() => now.write(known)) as readonly { ok: true }[]
+      const outcomes = known.length === 0 ? [] : (withoutGrace(() => now.write(known)) as readonly { ok: true }[])
       return rows.map((row) => outcomes[known.indexOf(row)] ?? { ok: true })
     },
     remove: (rows) => target()?.remove(rows) ?? rows.map(() => ({ ok: true })),
@@ -224,7 +228,7 @@ export function openDatapath(
       () => pods,
       // What was attached by the agent before stays attached: it is exchanged in place.
       () => [],
-      () => true,
+      (row) => !attached.delete(idOf(row)),
     ),
     // A build without some socket program attaches the others.
     nodeTarget: present(
@@ -237,9 +241,11 @@ export function openDatapath(
     attachPod(index) {
       if (!pods) throw new Error('the programs are not loaded yet')
       const target = pods
-      const outcomes = withoutGrace(() => target.write(podRows(index, generation)))
+      const rows = podRows(index, generation)
+      const outcomes = withoutGrace(() => target.write(rows))
       for (const outcome of outcomes as readonly { ok: boolean; error?: string }[])
         if (!outcome.ok) throw new Error(outcome.error)
+      for (const row of rows) attached.add(idOf(row))
     },
     program: (name) => programs?.byName.get(name),
     close: () => programs?.close(),

@@ -17,7 +17,7 @@ import {
   putNeighbour,
   putRoute,
 } from '../../edge/kernel/netlink.ts'
-import { interfaceIndex } from '../../edge/kernel/syscall.ts'
+import { interfaceIndex, isUp } from '../../edge/kernel/syscall.ts'
 import { errorText } from '../../edge/runtime/scope.ts'
 import { type Endpoint, gatewayMac, podMac } from '../../model/endpoint.ts'
 import { devices } from '../../model/rows.ts'
@@ -161,10 +161,10 @@ function attempt(work: () => void): Outcome {
 }
 
 function condemn(netlink: Netlink, row: PodDevice): void {
-  const link = linkByName(netlink, row.link)
-  if (!link) return
+  const index = interfaceIndex(netlink.fd, row.link)
+  if (index === 0) return
   try {
-    changeLink(netlink, link.index, { group: DOOMED_GROUP })
+    changeLink(netlink, index, { group: DOOMED_GROUP })
   } catch (e) {
     if (!isMissing(e)) throw e
   }
@@ -174,7 +174,7 @@ function build(netlink: Netlink, d: PodDevice, attach: (index: number) => void):
   if (!existsSync(d.netns)) throw new Error(`the network namespace ${d.netns} of ${d.attachment} is gone`)
   const namespace = openSync(d.netns, 'r')
   try {
-    let host = interfaceIndex(d.link)
+    let host = interfaceIndex(netlink.fd, d.link)
     const made = host === 0 || deleteForeign(netlink, d)
     if (made) {
       // The pod's end by its name: only that one can be up from the start.
@@ -187,21 +187,22 @@ function build(netlink: Netlink, d: PodDevice, attach: (index: number) => void):
         namespace,
         peer: { name: d.link, mac: gatewayMac, mtu: d.mtu },
       })
-      host = interfaceIndex(d.link)
+      host = interfaceIndex(netlink.fd, d.link)
       if (host === 0) throw new Error(`${d.link} vanished while it was made`)
     }
     const inside = inNamespace(namespace, () => {
       sysctls(d)
-      return { netlink: openNetlink(), device: interfaceIndex(d.ifname) }
+      return openNetlink()
     })
     try {
-      if (inside.device === 0) throw new Error(`the namespace ${d.netns} has no ${d.ifname}; something else removed it`)
-      inside.netlink.together(() => {
-        if (!made) changeLink(inside.netlink, inside.device, { up: true, mtu: d.mtu })
-        configure(inside.netlink, inside.device, d)
+      const device = interfaceIndex(inside.fd, d.ifname)
+      if (device === 0) throw new Error(`the namespace ${d.netns} has no ${d.ifname}; something else removed it`)
+      inside.together(() => {
+        if (!made) changeLink(inside, device, { up: true, mtu: d.mtu })
+        configure(inside, device, d)
       })
     } finally {
-      inside.netlink.close()
+      inside.close()
     }
     attach(host)
     // The way to the pod needs no question to the pod.
@@ -231,7 +232,7 @@ function sysctls(d: PodDevice): void {
 }
 
 function configure(inside: Netlink, device: number, d: PodDevice): void {
-  changeLink(inside, 1, { up: true })
+  if (!isUp(inside.fd, 'lo')) changeLink(inside, 1, { up: true })
   for (const [address, gateway, bits, everything] of [
     [d.ipv4, d.gateway4, 32, '0.0.0.0/0'],
     [d.ipv6, d.gateway6, 128, '::/0'],

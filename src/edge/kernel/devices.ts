@@ -18,7 +18,7 @@ import {
   putRoute,
   routes,
 } from './netlink.ts'
-import { KernelError } from './syscall.ts'
+import { interfaceIndex, KernelError } from './syscall.ts'
 
 const attempt = (change: () => void): Outcome => {
   try {
@@ -42,9 +42,9 @@ export function routeTarget(
 ): Target<RouteRow> {
   const index = (name: string): number => {
     if (name === '') return 0
-    const link = linkByName(netlink, name)
-    if (!link) throw new KernelError(`device ${name}`, 19) // ENODEV
-    return link.index
+    const found = interfaceIndex(netlink.fd, name)
+    if (found === 0) throw new KernelError(`device ${name}`, 19) // ENODEV
+    return found
   }
   return {
     name: 'routes',

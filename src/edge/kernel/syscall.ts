@@ -46,7 +46,7 @@ const native = {
   bind: libc.func('int bind(int fd, const void *address, uint length)'),
   setsockopt: libc.func('int setsockopt(int fd, int level, int option, const void *value, uint length)'),
   getsockopt: libc.func('int getsockopt(int fd, int level, int option, void *value, void *length)'),
-  if_nametoindex: libc.func('uint if_nametoindex(const char *name)'),
+  ioctl: libc.func('int ioctl(int fd, ulong request, _Inout_ void *argument)'),
   send: libc.func('long send(int fd, const void *bytes, size_t length, int flags)'),
   recv: libc.func('long recv(int fd, void *bytes, size_t length, int flags)'),
   connect: libc.func('int connect(int fd, const void *address, uint length)'),
@@ -133,6 +133,11 @@ const SOCK_DGRAM = 2
 const SOL_SOCKET = 1
 /** Linux 5.14 */
 const SO_NETNS_COOKIE = 71
+const SIOCGIFFLAGS = 0x8913
+const SIOCGIFINDEX = 0x8933
+const IFF_UP = 1
+const IFREQ_SIZE = 40
+const IFREQ_NAME = 16
 
 export const close = (fd: number): void => closeSync(fd)
 
@@ -166,10 +171,21 @@ export const sendAside = (fd: number, bytes: Uint8Array): Promise<void> =>
   )
 
 /**
- * Index of a device by its name, in the thread's network namespace; 0 when there is none. Unlike a query by netlink it waits
- * for no lock.
+ * Index of a device by its name, in the network namespace of a socket of any kind; 0 when there is none. Unlike a query
+ * by netlink it waits for no lock.
  */
-export const interfaceIndex = (name: string): number => native.if_nametoindex(name)
+export const interfaceIndex = (fd: number, name: string): number =>
+  ofInterface(fd, name, SIOCGIFINDEX)?.getInt32(0, true) ?? 0
+
+/** Whether the device of this name, there, is up; false when there is none. */
+export const isUp = (fd: number, name: string): boolean =>
+  ((ofInterface(fd, name, SIOCGIFFLAGS)?.getInt16(0, true) ?? 0) & IFF_UP) !== 0
+
+function ofInterface(fd: number, name: string, request: number): DataView | undefined {
+  const ifreq = new Uint8Array(IFREQ_SIZE)
+  new TextEncoder().encodeInto(name, ifreq.subarray(0, IFREQ_NAME - 1))
+  return native.ioctl(fd, request, ifreq) < 0 ? undefined : new DataView(ifreq.buffer, IFREQ_NAME)
+}
 
 export const send = (fd: number, bytes: Uint8Array): number =>
   check(native.send(fd, bytes, bytes.byteLength, 0), 'send')

@@ -12,7 +12,7 @@ import {
   writeSysctl,
 } from '../../../src/edge/kernel/namespace.ts'
 import * as net from '../../../src/edge/kernel/netlink.ts'
-import { interfaceIndex, KernelError } from '../../../src/edge/kernel/syscall.ts'
+import { interfaceIndex, isUp, KernelError } from '../../../src/edge/kernel/syscall.ts'
 import { PROTOCOL } from '../../../src/protocol/netlink/route.ts'
 import { afterwards, type Test } from './fixture.ts'
 
@@ -219,14 +219,12 @@ test('a named namespace is entered by its path, has its own sysctls, and is remo
 })
 
 test('changes asked for together are made in their order, and the first that fails keeps none of the others', (t) => {
-  const { fd, netlink } = place(t)
+  const { netlink } = place(t)
   net.createLink(netlink, { kind: 'bridge', name: 'kt-a', up: true })
-  const index = inNamespace(fd, () => interfaceIndex('kt-a'))
+  const index = interfaceIndex(netlink.fd, 'kt-a')
+  assert.deepEqual([isUp(netlink.fd, 'kt-a'), isUp(netlink.fd, 'lo'), isUp(netlink.fd, 'kt-b')], [true, false, false])
   assert.equal(index, net.linkByName(netlink, 'kt-a')?.index)
-  assert.equal(
-    inNamespace(fd, () => interfaceIndex('kt-b')),
-    0,
-  )
+  assert.equal(interfaceIndex(netlink.fd, 'kt-b'), 0)
   netlink.together(() => {
     net.putAddress(netlink, { device: index, address: '10.1.0.1/24' })
     net.putRoute(netlink, { prefix: '10.2.0.0/24', via: '10.1.0.9', device: index }) // only after the address
