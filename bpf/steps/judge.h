@@ -91,6 +91,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct packet *p, const 
 		int passed = pass_to_service(skb, p, flow, now, way);
 		return passed >= 0 ? passed : into_node(skb, p); /* the node's own, or passing through */
 	}
+	if (flow && flow->flags & FLOW_SERVICE)
+		flow = 0; /* which backend answers is no verdict */
 	error = check_sender(skb, p, way);
 	if (error)
 		return drop(skb, p, error);

@@ -14,8 +14,13 @@ static __always_inline int pass_to_service(struct __sk_buff *skb, struct packet 
 	__u32 side = p->side & 1;
 	int error;
 
-	if ((p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP) || (flow && !(flow->flags & FLOW_SERVICE)))
+	if (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP)
 		return -1;
+	if (flow && !(flow->flags & FLOW_SERVICE)) { /* from when this was no service's address */
+		if (!opens(p->protocol, p->tcp_flags))
+			return -1;
+		flow = 0;
+	}
 	const struct service *service = way == WAY_FROM_WIRE
 						? find_external(&p->destination, p->destination_port, p->protocol)
 						: find_service(&p->destination, p->destination_port, p->protocol);

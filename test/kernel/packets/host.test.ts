@@ -133,6 +133,22 @@ for (const { name, v6, host, gateway, a, r, world } of families)
       assert.equal(come(udp({ from: 53, to: 5000 })).value, TC_OK)
     })
 
+    test('a port of the node is its own while no service has it, and the service’s again when it comes back', () => {
+      const serve = () => guarded.service(host, 22, 6, [[a, 8080]], { flags: 1 })
+      const lead = (flags: string) => come(tcp({ from: 4040, to: 22, flags }))
+      for (let round = 0; round < 2; round++) {
+        serve()
+        assert.deepEqual([lead('S').seen?.to, lead('A').seen?.to], [a, a])
+        guarded.forgetServices()
+        guarded.bumpEpoch()
+        assert.equal(lead('A').value, TC_OK)
+      }
+      assert.equal(go(tcp({ from: 22, to: 4040, flags: 'R' })).value, TC_OK)
+      serve()
+      assert.equal(lead('S').seen?.to, a)
+      guarded.forgetServices()
+    })
+
     test('echo requests are judged, and answered', () => {
       assert.equal(come(echo(v6, 7)).value, TC_OK)
       assert.equal(go(echoReply(v6, 7)).value, TC_OK)

@@ -55,6 +55,15 @@ for (const v6 of [false, true]) {
       assert.deepEqual([back.seen!.from, back.seen!.to, back.seen!.ports], [vip, a, [80, 4000]])
     })
 
+    test('an address that becomes a service’s is one for what opens from then on', () => {
+      node.forgetServices()
+      const to = (flags: string) => send(tcp({ from: 4030, to: 80, flags })).seen?.to
+      assert.equal(to('S'), vip)
+      node.service(vip, 80, 6, [[b, 8080]])
+      assert.equal(to('A'), vip)
+      assert.equal(to('S'), b)
+    })
+
     test('policy judges the backend and its port', () => {
       node.service(vip, 80, 6, [[b, 9090]])
       const out = send(tcp({ from: 4001, to: 80, flags: 'S' }))

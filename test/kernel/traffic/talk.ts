@@ -8,7 +8,8 @@
 //                address that answered
 //     connected  the same from a connected socket
 //     HOST may be FROM>TO: asked from an address of its own.
-//   An error is an answer too: its code; 'timeout' if nothing came in time.
+//   An error is an answer too: its code; 'ended after N bytes' if the other side had no more to say; 'timeout' if nothing
+//   came in time.
 import { createHash, randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect, createServer, isIPv6 } from 'node:net'
@@ -61,6 +62,7 @@ function answer(line: string): void {
     close = () => socket.destroy()
     const peer = () => String(socket.remoteAddress)
     socket.on('error', (error) => say(code(error)))
+    socket.on('end', () => say(`ended after ${data.length - left} bytes`))
     socket.on('data', (part) => {
       got.update(part)
       left -= part.length

