@@ -15,7 +15,7 @@ import { openBench } from './envoy.ts'
 import { type Asked, meant, type Rules, randomAsked, randomFrom, randomRules } from './random.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
-const SETS = Number(process.env['CILIUM_L7_SETS'] ?? 5_000)
+const SETS = Number(process.env['CILIUM_L7_SETS'] ?? 10_000)
 const SEED = Number(process.env['CILIUM_L7_SEED'] ?? 1)
 /** In one update of Envoy, and requests for each. */
 const AT_ONCE = 250
