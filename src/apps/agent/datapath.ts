@@ -226,8 +226,12 @@ export function openDatapath(
     podTarget: present(
       'pod attachments',
       () => pods,
-      // What was attached by the agent before stays attached: it is exchanged in place.
-      () => [],
+      // What was attached by the agent before stays attached: it is exchanged in place. Links of devices that went
+      // meanwhile go with this look at them.
+      () => {
+        attachmentTarget(podAttachments, `${places.links}/pods`, new Map(), attach).load()
+        return []
+      },
       (row) => !attached.delete(idOf(row)),
     ),
     // A build without some socket program attaches the others.
