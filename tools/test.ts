@@ -21,8 +21,7 @@ const parts: readonly Part[] = [
   { name: 'model', files: 'test/model/**/*.test.ts', concurrency: 2 },
   { name: 'scenarios', files: 'test/scenarios/**/*.test.ts', concurrency: 2 },
   { name: 'kernel', files: 'test/kernel/**/*.test.ts', concurrency: 1 },
-  // Labs stand side by side, each of its own name.
-  { name: 'cluster', files: 'test/cluster/**/*.test.ts', concurrency: 2 },
+  { name: 'cluster', files: 'test/cluster/**/*.test.ts', concurrency: 1 },
 ]
 
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined

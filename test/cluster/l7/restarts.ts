@@ -26,8 +26,8 @@ export interface Load {
  * Seconds: an Envoy that was replaced asks its clients to leave within the first, and ends after the second. Who asks
  * nothing in between, as on a machine so busy that it sleeps for so long, is not told, and loses what it has kept.
  */
-const DRAIN = 1
-const END = 5
+const DRAIN = 2
+const END = 6
 /** Seconds of one long answer: within the time that an Envoy has to end. */
 const STREAM = 2.5
 
