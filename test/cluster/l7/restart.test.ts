@@ -10,7 +10,7 @@ import { launcherOf, nothingLost, Restarts } from './restarts.ts'
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
 
 /** `make bench ONLY=restarts` does it a hundred times. */
-const ROUNDS = 3
+const ROUNDS = 5
 
 describe('restarts under L7 rules', {
   timeout: 300_000,
