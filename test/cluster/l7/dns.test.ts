@@ -222,11 +222,12 @@ describe('rules for names', { timeout: 400_000 }, () => {
       await lab.kubectl(['-n', 'kube-system', 'rollout', 'restart', 'daemonset/cilium-dns-proxy'])
       await lab.kubectl(['-n', 'kube-system', 'rollout', 'status', 'daemonset/cilium-dns-proxy', '--timeout=60s'])
       await lab.kubectl(['-n', 'kube-system', 'delete', await podOf('cilium-dns-proxy')])
+      await sleep(5000) // who asks by a new connection each time asks seldom
       // A machine with too much to do answers late; that is not lost.
     }, 20_000)
     assert.equal(counts.length, 3)
     for (const [how, c] of counts) {
-      assert.ok(c.asked > 30, `${how} ${JSON.stringify(c)}`)
+      assert.ok(c.asked > 100, `${how} ${JSON.stringify(c)}`)
       assert.deepEqual([c.lost, c.wrong, c.ended], [0, 0, 0], `${how} ${JSON.stringify(c)}`)
     }
   })
