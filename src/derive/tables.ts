@@ -70,6 +70,7 @@ import {
 } from './proxy/tables.ts'
 import { endpointRoutes, nodeRoutes } from './routing/tables.ts'
 import { frontends, hostPortFrontends, wantedFrontends } from './services/frontends.ts'
+import { healthChecks } from './services/health.ts'
 import { backendNumbers, serviceNumbers, slotRuns } from './services/numbers.ts'
 import { backendRows, serviceRows, slotRows, sourceRangeRows } from './services/tables.ts'
 import { ciliumEndpointObjects, endpointStatus } from './status/tables.ts'
@@ -119,6 +120,7 @@ export const tables = [
     slotRows,
     sourceRangeRows,
     serviceRows,
+    healthChecks,
   ],
   ...[endpointStatus, ciliumEndpointObjects],
 ]

@@ -29,6 +29,8 @@ export interface Service extends Meta {
   readonly loadBalancerSourceRanges: readonly string[]
   readonly externalTrafficPolicy: string
   readonly internalTrafficPolicy: string
+  /** Where load balancers ask for endpoints of a node; 0: nowhere. */
+  readonly healthCheckNodePort: number
 }
 
 export function parseService(object_: unknown): Result<Service> {
@@ -59,6 +61,7 @@ export function parseService(object_: unknown): Result<Service> {
     loadBalancerSourceRanges: texts(spec['loadBalancerSourceRanges']).flatMap((p) => canonicalPrefix(p.trim()) ?? []),
     externalTrafficPolicy: text(spec['externalTrafficPolicy']) || 'Cluster',
     internalTrafficPolicy: text(spec['internalTrafficPolicy']) || 'Cluster',
+    healthCheckNodePort: number(spec['healthCheckNodePort']),
   })
 }
 
@@ -69,6 +72,9 @@ export interface SliceEndpoint {
   readonly terminating: boolean
   readonly nodeName: string
   readonly zone: string
+  /** Clients of which zones and nodes should come here; none: nothing is said. */
+  readonly forZones: readonly string[]
+  readonly forNodes: readonly string[]
 }
 
 export interface SlicePort {
@@ -86,6 +92,8 @@ export interface EndpointSlice {
   readonly ports: readonly SlicePort[]
   readonly endpoints: readonly SliceEndpoint[]
 }
+
+const names = (hints: unknown): readonly string[] => list(hints).map((h) => text(object(h)['name']))
 
 export function parseEndpointSlice(object_: unknown): Result<EndpointSlice> {
   const meta = parseMeta(object_)
@@ -111,6 +119,8 @@ export function parseEndpointSlice(object_: unknown): Result<EndpointSlice> {
         terminating: flag(conditions['terminating']),
         nodeName: text(object(e)['nodeName']),
         zone: text(object(e)['zone']),
+        forZones: names(object(object(e)['hints'])['forZones']),
+        forNodes: names(object(object(e)['hints'])['forNodes']),
       }
     }),
   })

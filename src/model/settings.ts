@@ -42,6 +42,12 @@ export interface Settings {
   /** Label filter patterns beyond the defaults. */
   readonly labels: readonly string[]
   readonly kubeProxyReplacement: boolean
+  /** Load balancers may ask a port of this node whether a service has endpoints here. */
+  readonly enableHealthCheckNodeport: boolean
+  /** Endpoints are chosen by their hints: those for this node, else those for its zone, else all. */
+  readonly enableServiceTopology: boolean
+  /** Services of other proxies carry another name in the label `service.kubernetes.io/service-proxy-name`. */
+  readonly k8sServiceProxyName: string
   /** What queries for names get that no rule allows. */
   readonly tofqdnsDnsRejectResponseCode: 'refused' | 'nameError'
 }
@@ -72,5 +78,8 @@ export const defaultSettings: Settings = {
   policySecretsNamespace: 'cilium-secrets',
   labels: [],
   kubeProxyReplacement: true,
+  enableHealthCheckNodeport: true,
+  enableServiceTopology: false,
+  k8sServiceProxyName: '',
   tofqdnsDnsRejectResponseCode: 'refused',
 }

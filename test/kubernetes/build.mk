@@ -5,7 +5,8 @@
 #   make kubernetes-down                  nothing of it is left
 #   NAME=x with any of them: a cluster of that name, beside others
 #   make test-kubernetes [ONLY=pattern]   the tests, on clusters of their own
-#   make test-networkpolicy [ONLY=regex]  Kubernetes' own end-to-end tests of NetworkPolicy, on a cluster of their own
+#   make test-network [ONLY=regex]        Kubernetes' own end-to-end tests of networking, on a cluster of their own
+#   make test-networkpolicy [ONLY=regex]  likewise those of NetworkPolicy
 #   make test-clusternetworkpolicy [ONLY=regex]  likewise the conformance tests of ClusterNetworkPolicy
 NODES ?= 2
 CILIUM ?= 1
@@ -31,7 +32,7 @@ kubernetes-down:
 test-kubernetes: kubernetes-setup image
 	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts test $(if $(ONLY),--only '$(ONLY)')
 
-test-networkpolicy test-clusternetworkpolicy: test-%: kubernetes-setup image
+test-network test-networkpolicy test-clusternetworkpolicy: test-%: kubernetes-setup image
 	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts $* $(if $(ONLY),--only '$(ONLY)')
 
-.PHONY: test-networkpolicy test-clusternetworkpolicy kubernetes-setup image kubernetes-up kubernetes-down test-kubernetes
+.PHONY: test-network test-networkpolicy test-clusternetworkpolicy kubernetes-setup image kubernetes-up kubernetes-down test-kubernetes

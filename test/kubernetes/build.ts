@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { copied, file, imageArchive, layer, link } from '../../tools/oci.ts'
+import { copied, file, folder, imageArchive, layer, link } from '../../tools/oci.ts'
 import { base, program, programPath } from '../../tools/userland.ts'
 import { built, root, version } from './places.ts'
 
@@ -48,7 +48,7 @@ async function compile(name: string, what: string, ldflags: string, from = sourc
 
 /** Speaks SCTP where the kernel does not; else agnhost itself. */
 const agnhostFront = join(built, 'agnhost-front')
-const suite = join(import.meta.dirname, 'networkpolicy')
+const suite = join(import.meta.dirname, 'network')
 const conformance = join(import.meta.dirname, 'clusternetworkpolicy')
 const newest = (dir: string): number => Math.max(...readdirSync(dir).map((f) => statSync(join(dir, f)).mtimeMs))
 const stale = (name: string, from = source): boolean =>
@@ -116,10 +116,40 @@ export async function buildClusterNetworkPolicy(): Promise<{ readonly program: s
   return { program: join(built, name), image: path }
 }
 
-/** Kubernetes' own tests of NetworkPolicy. Returns their program. */
-export async function buildNetworkPolicy(): Promise<string> {
-  if (stale('networkpolicy', suite)) await compile('networkpolicy', '.', '-s -w', suite)
-  return join(built, 'networkpolicy')
+/** Kubernetes' own tests of networking: their program, and the images they ask for beside agnhost proper. */
+export async function buildNetwork(): Promise<{ readonly program: string; readonly image: string }> {
+  if (stale('network', suite)) await compile('network', '.', '-s -w', suite)
+  const scanner = 'regression-issue-74839'
+  if (stale(scanner)) await compile(scanner, `k8s.io/kubernetes/test/images/${scanner}`, '-s -w')
+  const tools: readonly (readonly [from: string, debianPackage: string, as: string])[] = [
+    ['dig', 'bind9-dnsutils', '/usr/bin/dig'],
+    ['nc.openbsd', 'netcat-openbsd', '/usr/bin/nc'],
+    ['ss', 'iproute2', '/usr/bin/ss'],
+    ['curl', 'curl', '/usr/bin/curl'],
+    ['getent', 'libc-bin', '/usr/bin/getent'],
+    ['bash', 'bash', '/usr/bin/bash'],
+  ]
+  // Busybox' shell would take its own nc, which speaks other options than the tests do.
+  const entries = [
+    ...base().filter((e) => !['/bin/sh', '/bin/nc'].includes(e.path)),
+    ...tools.flatMap(([name, from, as]) => program(programPath(name, from), as)),
+    link('/bin/sh', '/usr/bin/bash'),
+    folder('/uploads'),
+  ]
+  const userland = layer(entries, cache)
+  const agnhost = layer([copied(join(built, 'agnhost'), '/agnhost.real'), copied(agnhostFront, '/agnhost')], cache)
+  const issue = layer([copied(join(built, scanner), `/${scanner}`)], cache)
+  const path = join(built, 'network.tar')
+  const named = 'registry.k8s.io/e2e-test-images'
+  const archive = imageArchive([
+    { name: testImage, entrypoint: ['/agnhost'], layers: [userland, agnhost] },
+    { name: `${named}/jessie-dnsutils:1.7`, entrypoint: ['/bin/sh'], layers: [userland] },
+    { name: `${named}/busybox:1.37.0-1`, entrypoint: ['/bin/sh'], layers: [userland] },
+    { name: `${named}/nginx:1.14-4`, entrypoint: ['/agnhost', 'test-webserver'], layers: [userland, agnhost] },
+    { name: `${named}/${scanner}:1.2`, entrypoint: [`/${scanner}`], layers: [issue] },
+  ])
+  writeFileSync(path, archive)
+  return { program: join(built, 'network'), image: path }
 }
 
 /** The reference plugins of the CNI project, for figures beside ours. Returns their directory. */

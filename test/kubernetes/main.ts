@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `make kubernetes-up`, `kubernetes-down`, `test-kubernetes`, `test-networkpolicy`. */
+/** `make kubernetes-up`, `kubernetes-down`, `test-kubernetes`, `test-network` and its like. */
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from './build.ts'
 import { down, up } from './cluster.ts'
-import { testClusterNetworkPolicy, testNetworkPolicy } from './networkpolicy.ts'
 import { kubeconfig } from './places.ts'
 import { install, installDns, ready } from './product.ts'
+import { testClusterNetworkPolicy, testNetwork, testNetworkPolicy } from './suites.ts'
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -51,6 +51,9 @@ async function main(): Promise<void> {
       process.exitCode = await new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 1)))
       return
     }
+    case 'network':
+      process.exitCode = await testNetwork(values.only, say)
+      return
     case 'networkpolicy':
       process.exitCode = await testNetworkPolicy(values.only, say)
       return
@@ -59,7 +62,7 @@ async function main(): Promise<void> {
       return
     default:
       throw new Error(
-        `no such command: ${positionals[0] ?? ''}; there are up, down, test, networkpolicy, clusternetworkpolicy`,
+        `no such command: ${positionals[0] ?? ''}; there are up, down, test, network, networkpolicy, clusternetworkpolicy`,
       )
   }
 }

@@ -83,6 +83,9 @@ const table: readonly Option[] = [
   flag('enable-node-selector-labels', false, 'fromNodes and toNodes select nodes by their labels'),
   list('labels', 'label patterns that make identities, beside the defaults'),
   flag('kube-proxy-replacement', true, 'translate services'),
+  flag('enable-health-check-nodeport', true, "answer on services' healthCheckNodePort"),
+  flag('enable-service-topology', false, 'choose endpoints by the hints of EndpointSlices (trafficDistribution)'),
+  text('k8s-service-proxy-name', '', 'only services whose label service.kubernetes.io/service-proxy-name says so'),
   text('state-dir', '/var/run/cilium', 'run-time state'),
   text('lib-dir', '/var/lib/cilium', 'libraries and templates'),
   text('socket-path', '/var/run/cilium/cilium.sock', 'REST API, for root only'),
@@ -211,6 +214,9 @@ function nodeSettings(o: OptionValues, nodeName: string): Settings {
     policySecretsNamespace: o['policy-secrets-namespace'] as string,
     labels: o['labels'] as readonly string[],
     kubeProxyReplacement: o['kube-proxy-replacement'] as boolean,
+    enableHealthCheckNodeport: o['enable-health-check-nodeport'] as boolean,
+    enableServiceTopology: o['enable-service-topology'] as boolean,
+    k8sServiceProxyName: o['k8s-service-proxy-name'] as string,
     tofqdnsDnsRejectResponseCode: o['tofqdns-dns-reject-response-code'] as Settings['tofqdnsDnsRejectResponseCode'],
   }
 }

@@ -23,6 +23,7 @@ import {
   proxyPorts,
 } from '../../derive/proxy/tables.ts'
 import { endpointRoutes, nodeRoutes } from '../../derive/routing/tables.ts'
+import { healthChecks } from '../../derive/services/health.ts'
 import { backendRows, serviceRows, slotRows, sourceRangeRows } from '../../derive/services/tables.ts'
 import { ciliumEndpointObjects } from '../../derive/status/tables.ts'
 import { tables as derivedTables } from '../../derive/tables.ts'
@@ -50,6 +51,7 @@ import {
   podAttachments,
 } from './datapath.ts'
 import { dnsGate, dnsGateTarget } from './dns.ts'
+import { healthChecksTarget } from './health-checks.ts'
 import { ruleFiles } from './imported.ts'
 import { trackedPolicies } from './kernel-policies.ts'
 import { ciliumEndpointTarget, ciliumNodeTarget, identityTarget, nodeDeeds } from './kube-objects.ts'
@@ -169,6 +171,9 @@ export function wire(
     ...complete,
     after: [slotRows, sourceRangeRows],
   })
+  const ports = healthChecksTarget()
+  scope.onClose(ports.close)
+  targets.add(healthChecks, ports, complete)
 
   // Endpoints: the pair of devices with its programs, the route to it, its file, its object.
   targets.add(podDevices, podDevicesTarget(netlink, datapath.attachPod, goneFrom(db)), { after: [datapathConfig] })

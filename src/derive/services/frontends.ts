@@ -3,7 +3,7 @@ import { canonicalAddress } from '../../base/ip.ts'
 import { objectKey } from '../../model/meta.ts'
 import type { Pod, Protocol } from '../../model/pod.ts'
 import { endpointSlices, nodes, pods, services, settings } from '../../model/rows.ts'
-import type { EndpointSlice, Service, ServicePort } from '../../model/service.ts'
+import type { EndpointSlice, Service, ServicePort, SliceEndpoint } from '../../model/service.ts'
 import { deriveAll, deriveEach, type Read } from '../../table/definition.ts'
 
 /** A place that can be connected to behind a service. */
@@ -42,7 +42,7 @@ export const wantedFrontends = deriveEach<Service, Frontend>(
   services,
   { key: (f) => `${frontendKey(f)} ${f.service}`, indexes: { frontend: (f) => [frontendKey(f)] } },
   (service, read) => {
-    if (service.type === 'ExternalName') return []
+    if (!isOurs(service, read)) return []
     const slices = read.by(endpointSlices, 'service', objectKey(service))
     const out = new Map<string, Frontend>()
     const own = read.get(settings, 'settings')?.nodeName ?? ''
@@ -60,7 +60,7 @@ export const wantedFrontends = deriveEach<Service, Frontend>(
             protocol: port.protocol,
             scope,
             twoScopes: twoScopes && scope === 0,
-            backends: backendsOf(slices, port, address.includes(':'), onlyNode),
+            backends: backendsOf(slices, port, address.includes(':'), onlyNode, read),
             affinity: service.sessionAffinity === 'ClientIP' ? service.affinitySeconds : 0,
             ranges:
               type === 'LoadBalancer'
@@ -75,6 +75,12 @@ export const wantedFrontends = deriveEach<Service, Frontend>(
     return [...out.values()]
   },
 )
+
+/** Whether this node's proxy is the one that serves it, and it has addresses at all. */
+export const isOurs = (service: Service, read: Read): boolean =>
+  service.type !== 'ExternalName' &&
+  (service.labels['service.kubernetes.io/service-proxy-name'] ?? '') ===
+    (read.get(settings, 'settings')?.k8sServiceProxyName ?? '')
 
 /** Programs of the node ask its ports here too; a pod's is its own. */
 export const loopback: readonly string[] = ['127.0.0.1', '::1']
@@ -111,7 +117,9 @@ function backendsOf(
   port: ServicePort,
   ipv6: boolean,
   onlyNode: string | undefined,
+  read: Read,
 ): readonly Backend[] {
+  const near = onlyNode === undefined ? nearby(slices, ipv6, read) : undefined
   const ready = new Map<string, Backend>()
   const draining = new Map<string, Backend>()
   for (const slice of slices) {
@@ -124,7 +132,7 @@ function backendsOf(
         const address = canonicalAddress(text)
         if (address === undefined) continue
         const b = { address, port: target.port, protocol: port.protocol }
-        if (e.ready) ready.set(backendKey(b), b)
+        if (e.ready && (near?.(e) ?? true)) ready.set(backendKey(b), b)
         else if (e.serving && e.terminating) draining.set(backendKey(b), b)
       }
     }
@@ -132,6 +140,25 @@ function backendsOf(
   // Those on their way out serve only while nobody else does.
   const chosen = ready.size > 0 ? ready : draining
   return [...chosen.keys()].sort().map((key) => chosen.get(key) as Backend)
+}
+
+/** Who of the ready endpoints is meant for clients of this node; undefined: everyone. */
+function nearby(
+  slices: readonly EndpointSlice[],
+  ipv6: boolean,
+  read: Read,
+): ((e: SliceEndpoint) => boolean) | undefined {
+  const config = read.get(settings, 'settings')
+  const ready = slices
+    .filter((s) => (s.addressType === 'IPv6') === ipv6)
+    .flatMap((s) => s.endpoints.filter((e) => e.ready))
+  // Hints count when every endpoint has one, as while they are written only some do.
+  if (!config?.enableServiceTopology || !ready.some((e) => e.forZones.length > 0 || e.forNodes.length > 0)) return
+  const here = (e: SliceEndpoint): boolean => e.forNodes.includes(config.nodeName)
+  if (ready.every((e) => e.forNodes.length > 0) && ready.some(here)) return here
+  const zone = read.get(nodes, config.nodeName)?.labels['topology.kubernetes.io/zone'] ?? ''
+  const inZone = (e: SliceEndpoint): boolean => e.forZones.includes(zone)
+  return zone !== '' && ready.every((e) => e.forZones.length > 0) && ready.some(inZone) ? inZone : undefined
 }
 
 const everyAddress = new Set(['', '0.0.0.0', '::'])

@@ -8,6 +8,7 @@ import { defaultSettings } from '../../model/settings.ts'
 import type { Database } from '../../table/database.ts'
 import { openDatabase } from '../../table/open.ts'
 import { tables } from '../tables.ts'
+import { healthChecks } from './health.ts'
 import { backendNumbers, heldServices, serviceNumbers, slotRuns } from './numbers.ts'
 import { backendRows, serviceRows, slotRows, sourceRangeRows } from './tables.ts'
 
@@ -121,7 +122,7 @@ test('the wire reaches all but cluster addresses, and with externalTrafficPolicy
       serving: true,
       terminating: false,
       nodeName,
-      zone: '',
+      ...{ zone: '', forZones: [], forNodes: [] },
     })),
   })
   const endpoints: [string, string][] = [
@@ -263,4 +264,91 @@ test('affinity and ranges of sources are followed, ranges by addresses of load b
   )
   const id = rows.find((r) => r.address === '203.0.113.5')?.id
   assert.deepEqual(db.all(sourceRangeRows), [{ id, prefix: '198.51.100.0/24' }])
+})
+
+test('services of another proxy are left to it', () => {
+  const db = open()
+  const labels = { 'service.kubernetes.io/service-proxy-name': 'another' }
+  const parsed = parseService({ metadata: { name: 'web', namespace: 'default', labels }, spec: web })
+  assert(parsed.ok)
+  db.commit((tx) => tx.put(services, parsed.value))
+  assert.equal(db.count(serviceRows), 0)
+  db.commit((tx) => tx.put(settings, { ...defaultSettings, nodeName: 'n1', k8sServiceProxyName: 'another' }))
+  assert.equal(db.count(serviceRows), 1)
+  db.commit((tx) => tx.put(services, service('web', web)))
+  assert.equal(db.count(serviceRows), 0)
+})
+
+/** Endpoints of n1 (zone a), n2 (zone a) and n3 (zone b), with hints as Kubernetes' controller gives them. */
+function hinted(forNodes: boolean, conditions: readonly object[] = []): EndpointSlice {
+  const parsed = parseEndpointSlice({
+    metadata: { name: 'web-1', namespace: 'default', labels: { 'kubernetes.io/service-name': 'web' } },
+    addressType: 'IPv4',
+    ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+    endpoints: [
+      ['n1', 'a'],
+      ['n2', 'a'],
+      ['n3', 'b'],
+    ].map(([nodeName, zone], i) => ({
+      addresses: [`10.0.0.${i + 1}`],
+      nodeName,
+      zone,
+      conditions: conditions[i] ?? {},
+      hints: { forZones: [{ name: zone }], ...(forNodes ? { forNodes: [{ name: nodeName }] } : {}) },
+    })),
+  })
+  assert(parsed.ok)
+  return parsed.value
+}
+
+test('where topology counts, endpoints are those for this node, else for its zone, else all', () => {
+  const db = open()
+  const gone = { ready: false }
+  const on = (zone: string, slice: EndpointSlice, enableServiceTopology = true) => {
+    db.commit((tx) => {
+      tx.put(settings, { ...defaultSettings, nodeName: 'n1', enableServiceTopology })
+      const labels = zone === '' ? {} : { 'topology.kubernetes.io/zone': zone }
+      tx.put(nodes, { name: 'n1', uid: '', labels, annotations: {}, addresses: [], podCIDRs: [] })
+      tx.put(services, service('web', web))
+      tx.put(endpointSlices, slice)
+    })
+    return reached(db, '10.96.0.10', 80).map((b) => b.replace('10.0.0.', '').replace(':8080', ''))
+  }
+  assert.deepEqual(on('a', hinted(false), false), ['1', '2', '3'], 'off unless asked for')
+  assert.deepEqual(on('a', hinted(false)), ['1', '2'])
+  assert.deepEqual(on('b', hinted(false)), ['3'])
+  assert.deepEqual(on('c', hinted(false)), ['1', '2', '3'], 'nobody is for this zone')
+  assert.deepEqual(on('', hinted(false)), ['1', '2', '3'], 'a node without a zone')
+  assert.deepEqual(on('a', hinted(true)), ['1'])
+  assert.deepEqual(on('a', hinted(true, [gone])), ['2'])
+  assert.deepEqual(on('a', hinted(true, [gone, gone])), ['3'])
+  const some = hinted(false)
+  const [first, ...rest] = some.endpoints
+  const half = { ...some, endpoints: [{ ...(first as (typeof rest)[0]), forZones: [] }, ...rest] }
+  assert.deepEqual(on('a', half), ['1', '2', '3'], 'one without a hint')
+  const ending = { ready: false, serving: true, terminating: true }
+  assert.deepEqual(on('a', hinted(true, [ending, ending, ending])), ['1', '2', '3'], 'those on their way out')
+})
+
+test('load balancers are told of the ready endpoints of this node, a pod of two families counted once', () => {
+  const db = open()
+  const ports = [{ name: 'http', port: 80, nodePort: 30080 }]
+  const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', clusterIP: '10.96.0.11', ports }
+  const v6 = { name: 'web-6', addressType: 'IPv6' }
+  const put = (slice: EndpointSlice, healthCheckNodePort = 32000) =>
+    db.commit((tx) => {
+      tx.put(services, service('web', { ...spec, healthCheckNodePort }))
+      tx.put(endpointSlices, slice)
+      const endpoints = slice.endpoints.map((e, i) => ({ ...e, addresses: [`fd00::${i + 1}`] }))
+      tx.put(endpointSlices, { ...slice, ...v6, endpoints })
+    })
+  put(hinted(false))
+  assert.deepEqual(db.all(healthChecks), [{ namespace: 'default', name: 'web', port: 32000, localEndpoints: 1 }])
+  put(hinted(false, [{ ready: false, serving: true, terminating: true }]))
+  assert.equal(db.get(healthChecks, 'default/web')?.localEndpoints, 0)
+  put(hinted(false), 0)
+  assert.equal(db.count(healthChecks), 0)
+  put(hinted(false))
+  db.commit((tx) => tx.put(settings, { ...defaultSettings, nodeName: 'n1', enableHealthCheckNodeport: false }))
+  assert.equal(db.count(healthChecks), 0)
 })

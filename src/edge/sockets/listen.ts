@@ -27,8 +27,12 @@ export async function listenOnSocket(server: http.Server, path: string): Promise
   }
 }
 
-/** Listens on a TCP port of one address. The result closes. */
-export async function listenOnPort(server: http.Server, host: string, port: number): Promise<() => Promise<void>> {
+/** Listens on a TCP port of one address, or of all there are. The result closes. */
+export async function listenOnPort(
+  server: http.Server,
+  host: string | undefined,
+  port: number,
+): Promise<() => Promise<void>> {
   await listening(server, () => server.listen(port, host))
   return () => closed(server)
 }

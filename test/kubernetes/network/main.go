@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Kubernetes' own end-to-end tests of NetworkPolicy, and nothing else of the suite they come from: building that whole
+// Kubernetes' own end-to-end tests of networking, and nothing else of the suite they come from: building that whole
 // takes an hour. Takes the flags of the suite: --kubeconfig, --ginkgo.focus, --ginkgo.skip, --report-dir …
 package main
 
@@ -12,11 +12,14 @@ import (
 	"github.com/onsi/gomega"
 	"k8s.io/kubernetes/test/e2e/framework"
 	"k8s.io/kubernetes/test/e2e/framework/config"
+	"k8s.io/kubernetes/test/e2e/framework/testfiles"
+	e2etestingmanifests "k8s.io/kubernetes/test/e2e/testing-manifests"
 
+	_ "k8s.io/kubernetes/test/e2e/common/network"
 	_ "k8s.io/kubernetes/test/e2e/feature"
 	_ "k8s.io/kubernetes/test/e2e/framework/debug/init"
 	_ "k8s.io/kubernetes/test/e2e/framework/node/init"
-	_ "k8s.io/kubernetes/test/e2e/network/netpol"
+	_ "k8s.io/kubernetes/test/e2e/network"
 )
 
 type outcome struct{ failed bool }
@@ -24,6 +27,7 @@ type outcome struct{ failed bool }
 func (o *outcome) Fail() { o.failed = true }
 
 func main() {
+	testfiles.AddFileSource(e2etestingmanifests.GetE2ETestingManifestsFS())
 	config.CopyFlags(config.Flags, flag.CommandLine)
 	framework.RegisterCommonFlags(flag.CommandLine)
 	framework.RegisterClusterFlags(flag.CommandLine)
@@ -32,7 +36,7 @@ func main() {
 	gomega.RegisterFailHandler(framework.Fail)
 	suite, reporter := framework.CreateGinkgoConfig()
 	result := &outcome{}
-	ginkgo.RunSpecs(result, "Kubernetes' tests of NetworkPolicy", suite, reporter)
+	ginkgo.RunSpecs(result, "Kubernetes' tests of networking", suite, reporter)
 	if result.failed {
 		os.Exit(1)
 	}
