@@ -35,6 +35,8 @@ export interface Image {
   readonly name: string
   readonly layers: readonly Layer[]
   readonly entrypoint: readonly string[]
+  /** Arguments where a container gives none. */
+  readonly command?: readonly string[]
   readonly env?: readonly string[]
   readonly labels?: Readonly<Record<string, string>>
   /** What each layer is, in their order. */
@@ -114,6 +116,7 @@ export function imageArchive(images: readonly Image[]): Uint8Array {
         os: 'linux',
         config: {
           Entrypoint: image.entrypoint,
+          ...(image.command ? { Cmd: image.command } : {}),
           Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', ...(image.env ?? [])],
           ...(image.labels ? { Labels: image.labels } : {}),
           WorkingDir: '/',

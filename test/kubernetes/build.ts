@@ -137,12 +137,26 @@ export async function buildNetwork(): Promise<{ readonly program: string; readon
     folder('/uploads'),
   ]
   const userland = layer(entries, cache)
-  const agnhost = layer([copied(join(built, 'agnhost'), '/agnhost.real'), copied(agnhostFront, '/agnhost')], cache)
+  const kubernetes = execFileSync('go', ['list', '-m', '-f', '{{.Dir}}', 'k8s.io/kubernetes'], {
+    cwd: suite,
+    env: goEnvironment,
+    encoding: 'utf8',
+  }).trim()
+  const agnhost = layer(
+    [
+      copied(join(built, 'agnhost'), '/agnhost.real'),
+      copied(agnhostFront, '/agnhost'),
+      ...['localhost.crt', 'localhost.key'].map((f) =>
+        copied(join(kubernetes, 'test/images/agnhost/porter', f), `/${f}`),
+      ),
+    ],
+    cache,
+  )
   const issue = layer([copied(join(built, scanner), `/${scanner}`)], cache)
   const path = join(built, 'network.tar')
   const named = 'registry.k8s.io/e2e-test-images'
   const archive = imageArchive([
-    { name: testImage, entrypoint: ['/agnhost'], layers: [userland, agnhost] },
+    { name: testImage, entrypoint: ['/agnhost'], command: ['pause'], layers: [userland, agnhost] },
     { name: `${named}/jessie-dnsutils:1.7`, entrypoint: ['/bin/sh'], layers: [userland] },
     { name: `${named}/busybox:1.37.0-1`, entrypoint: ['/bin/sh'], layers: [userland] },
     { name: `${named}/nginx:1.14-4`, entrypoint: ['/agnhost', 'test-webserver'], layers: [userland, agnhost] },

@@ -53,6 +53,7 @@ const leftOut: readonly (readonly [pattern: string, why: string])[] = [
     'should recreate its iptables rules|should work after restarting apiserver',
     'SSH to nodes, or pods of the API server',
   ],
+  ['should support configurable pod resolv.conf', "CoreDNS in the test's image; what the pod is told has another test"],
   ['DNS configMap', "CoreDNS' own configuration, which another name server need not know"],
   ['FeatureGate:.*\\[Alpha\\]', 'gates that are off'],
   ['SCTP', 'the kernel has no SCTP sockets, or the test looks for its module by SSH'],

@@ -76,9 +76,11 @@ export const wantedFrontends = deriveEach<Service, Frontend>(
   },
 )
 
-/** Whether this node's proxy is the one that serves it, and it has addresses at all. */
+/** Whether this node's proxy is the one that serves it, and somebody is to. */
 export const isOurs = (service: Service, read: Read): boolean =>
   service.type !== 'ExternalName' &&
+  // Its clients choose among the endpoints themselves, even where it has an address.
+  service.labels['service.kubernetes.io/headless'] === undefined &&
   (service.labels['service.kubernetes.io/service-proxy-name'] ?? '') ===
     (read.get(settings, 'settings')?.k8sServiceProxyName ?? '')
 

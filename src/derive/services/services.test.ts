@@ -266,7 +266,7 @@ test('affinity and ranges of sources are followed, ranges by addresses of load b
   assert.deepEqual(db.all(sourceRangeRows), [{ id, prefix: '198.51.100.0/24' }])
 })
 
-test('services of another proxy are left to it', () => {
+test('services of another proxy are left to it, and those labelled headless to their clients', () => {
   const db = open()
   const labels = { 'service.kubernetes.io/service-proxy-name': 'another' }
   const parsed = parseService({ metadata: { name: 'web', namespace: 'default', labels }, spec: web })
@@ -276,6 +276,11 @@ test('services of another proxy are left to it', () => {
   db.commit((tx) => tx.put(settings, { ...defaultSettings, nodeName: 'n1', k8sServiceProxyName: 'another' }))
   assert.equal(db.count(serviceRows), 1)
   db.commit((tx) => tx.put(services, service('web', web)))
+  assert.equal(db.count(serviceRows), 0)
+  db.commit((tx) => tx.put(settings, { ...defaultSettings, nodeName: 'n1' }))
+  assert.equal(db.count(serviceRows), 1)
+  const headless = { ...service('web', web), labels: { 'service.kubernetes.io/headless': '' } }
+  db.commit((tx) => tx.put(services, headless))
   assert.equal(db.count(serviceRows), 0)
 })
 
