@@ -123,7 +123,8 @@ int host_proxy_answer(struct __sk_buff *skb)
 	return by_route(skb, p->hop.out);
 }
 
-/* What the node's own programs ask of pods, where the proxy comes between: to_pod judged it and sent it round. */
+/* What the node's own programs ask of pods, where the proxy comes between, and what they answer the proxy: to_pod judged it
+ * and sent it round. The last packet of a connection has no flow any longer, and answers never had one. */
 SEC("tc")
 int from_net(struct __sk_buff *skb)
 {
@@ -143,8 +144,12 @@ int from_net(struct __sk_buff *skb)
 		p->flags |= PACKET_RELATED;
 	struct flow *flow = bpf_map_lookup_elem(&cilium_flows, &p->key);
 	__u32 side = p->side & 1;
-	if (!flow || flow->action[side] != ACTION_PROXY)
-		return drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
+	if (!flow || flow->action[side] != ACTION_PROXY) {
+		__u32 role = connection_mark(skb, p) & PROXY_ROLE;
+		return role == PROXY_TO_SOCKET || is_upstream(role) || is_downstream(role)
+			       ? to_sockets(skb, DIRECTION_INGRESS)
+			       : drop(skb, p, DROP_SOCKET_LOOKUP_FAILED);
+	}
 	name_ends(p, flow);
 	load_hop(&p->hop, flow, side);
 	call(skb, CALL_PROXY);

@@ -174,5 +174,6 @@ int to_pod(struct __sk_buff *skb)
 		return drop(skb, p, error);
 	if (p->flags & PACKET_NEIGHBOUR)
 		return TC_ACT_OK;
-	return judge(skb, p, WAY_TO_POD);
+	verdict = answer_of_node(skb, p);
+	return verdict >= 0 ? verdict : judge(skb, p, WAY_TO_POD);
 }

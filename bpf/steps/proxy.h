@@ -124,6 +124,44 @@ static __always_inline int send_round(struct __sk_buff *skb, struct packet *p)
 	return bpf_redirect(config.net, BPF_F_INGRESS);
 }
 
+/* The mark of this node's socket that has the packet's connection; PROXY_TO_SOCKET where it waits out its time, and has none
+ * any longer; 0: there is no such socket. */
+global int connection_mark(struct __sk_buff *skb, struct packet *p)
+{
+	if (!p || p->protocol != IPPROTO_TCP || p->flags & PACKET_FRAGMENT)
+		return 0;
+	struct bpf_sock *sk = find_socket(skb, p, 0, IPPROTO_TCP);
+	if (!sk)
+		return 0;
+	struct bpf_sock *full = sk->state != BPF_TCP_LISTEN ? bpf_sk_fullsock(sk) : 0;
+	int mark = full ? full->mark : sk->state == BPF_TCP_TIME_WAIT ? PROXY_TO_SOCKET : 0;
+	bpf_sk_release(sk);
+	return mark;
+}
+
+/* What the node's own programs answer the proxy, which asked in a pod's name: nobody saw the question, for it went by the
+ * loopback, so there is no flow, and the socket tells. Returns a verdict, or -1: it is for the pod. */
+static __always_inline int answer_of_node(struct __sk_buff *skb, struct packet *p)
+{
+	if (skb->ingress_ifindex || is_upstream(skb->mark & PROXY_ROLE) || p->protocol != IPPROTO_TCP ||
+	    opens(p->protocol, p->tcp_flags) || bpf_map_lookup_elem(&cilium_flows, &p->key))
+		return -1;
+	__u32 mark = connection_mark(skb, p), by = mark >> 16;
+	if (mark == PROXY_TO_SOCKET)
+		return send_round(skb, p);
+	if ((mark & PROXY_ROLE) != PROXY_UPSTREAM_EGRESS)
+		return -1;
+	find_owner(p, 0);
+	find_owner(p, 1);
+	if (only_ends(skb, p))
+		return send_round(skb, p);
+	int error = judge_policy(p, 1, bpf_ntohs(p->source_port));
+	__u32 asks = p->redirect[DIRECTION_EGRESS];
+	if (!error && (p->redirect[DIRECTION_INGRESS] || (asks && asks != by))) /* the rules of today were not asked */
+		error = DROP_PROXY_UNSUPPORTED;
+	return error ? drop(skb, p, error) : send_round(skb, p);
+}
+
 /* A socket of the connection itself, or one to a server, is found again by the kernel, which then remembers the route
  * too, and puts fragments together before: to assign it here would cost a search of the routes for each packet. */
 static __always_inline int to_proxy(struct __sk_buff *skb, struct packet *p, const __u32 direction)

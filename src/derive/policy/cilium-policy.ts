@@ -55,28 +55,11 @@ function parseSpec(scope: CiliumScope, at: Field): readonly PolicySpec[] {
   if (rules.length === 0 && !enforce.ingress && !enforce.egress && isAbsent(asked) && understood)
     warning(at, 'says nothing: it has no rule', 'ingress: [{}] denies everything that comes in')
   const said = { key: `${scope.policy}#${at.path}`, tier: 'normal', priority: 0, enforce, rules, demands } as const
-  if (isAbsent(nodes)) {
-    for (const rule of rules) if (asksOwnNode(rule)) warnOfOwnNode({ ...at, path: rule.path })
-    return [{ ...said, subject: subjectOf(scope, endpoints) }]
-  }
+  if (isAbsent(nodes)) return [{ ...said, subject: subjectOf(scope, endpoints) }]
   if (!scope.hostFirewall)
     warning(nodes, 'means nothing unless enable-host-firewall is true', 'hostFirewall.enabled=true of the chart')
   return [{ ...said, rules: rules.map((r) => ofNode(at, r)), subject: parseSelector(nodes, nodeLabel), ofNodes: true }]
 }
-
-/** What a server of the pod's own node answers does not find back to the proxy. */
-const asksOwnNode = ({ direction, layer7, peers }: Rule): boolean =>
-  direction === 'egress' &&
-  layer7?.kind === 'http' &&
-  peers !== 'all' &&
-  peers.some((p) => p.kind === 'labels' && p.requirements.some((r) => r.source === 'reserved' && r.key === 'host'))
-
-const warnOfOwnNode = (at: Field): void =>
-  warning(
-    at,
-    'what is asked of programs of the own node does not get through HTTP rules: closed',
-    'allow the port there without rules',
-  )
 
 /** No proxy stands between a node and its packets. */
 function ofNode(at: Field, rule: Rule): Rule {

@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { Lab } from '../../lab.ts'
 import { ran } from '../../ran.ts'
 import { Cluster } from '../faults/cluster.ts'
-import { hostOf, until } from './pods.ts'
+import { getsOf, hostOf, policyFor, until } from './pods.ts'
 import { endLoads, endSoon, handOver, nothingLost, startLoad } from './restarts.ts'
 import { http } from './talk.ts'
 
@@ -14,23 +14,19 @@ const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
 const root = join(import.meta.dirname, '../../..')
 const name = 'l7host'
 
-const rules = (paths: readonly string[]) => [
-  { ports: [{ port: '80', protocol: 'TCP' }], rules: { http: paths.map((path) => ({ method: 'GET', path })) } },
-]
 /** Lets programs of the own node ask `own`, those of others `others`, and pods nothing that anybody asks here. */
-const policy = (own: readonly string[], others: readonly string[]) => ({
-  apiVersion: 'cilium.io/v2',
-  kind: 'CiliumNetworkPolicy',
-  metadata: { name: 'guard' },
-  spec: {
-    endpointSelector: { matchLabels: { app: 'web' } },
-    ingress: [
-      ...(own.length > 0 ? [{ fromEntities: ['host'], toPorts: rules(own) }] : []),
-      ...(others.length > 0 ? [{ fromEntities: ['remote-node'], toPorts: rules(others) }] : []),
-      { fromEndpoints: [{ matchLabels: { role: 'client' } }], toPorts: rules(['/pods']) },
-    ],
-  },
-})
+const policy = (own: readonly string[], others: readonly string[]) =>
+  policyFor(
+    'guard',
+    { app: 'web' },
+    {
+      ingress: [
+        ...(own.length > 0 ? [{ fromEntities: ['host'], toPorts: getsOf(own) }] : []),
+        ...(others.length > 0 ? [{ fromEntities: ['remote-node'], toPorts: getsOf(others) }] : []),
+        { fromEndpoints: [{ matchLabels: { role: 'client' } }], toPorts: getsOf(['/pods']) },
+      ],
+    },
+  )
 const server = [join(root, 'node_modules/.bin/node'), join(root, 'test/cluster/l7/server.js'), '80']
 
 for (const [localhost, mode, options] of [

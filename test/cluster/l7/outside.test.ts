@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { Lab } from '../../lab.ts'
 import { ran } from '../../ran.ts'
 import { Cluster } from '../faults/cluster.ts'
-import { type Answer, ask, hostOf, type Pods, startPods, until } from './pods.ts'
+import { type Answer, ask, getsOf, hostOf, type Pods, policyFor, startPods, until } from './pods.ts'
 import { endLoads, endSoon, envoysOf, handOver, launcherOf, nothingLost, startLoad } from './restarts.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
@@ -114,25 +114,18 @@ for (const native of [false, true])
             containers: [{ name: 'c', image: 'debian', command: echoCommand }],
           },
         },
-        {
-          apiVersion: 'cilium.io/v2',
-          kind: 'CiliumNetworkPolicy',
-          metadata: { name: 'guard' },
-          spec: {
-            endpointSelector: { matchLabels: { app: 'web' } },
+        policyFor(
+          'guard',
+          { app: 'web' },
+          {
             ingress: [
               {
                 fromEntities: native ? ['world', 'remote-node'] : ['world'],
-                toPorts: [
-                  {
-                    ports: [{ port: '80', protocol: 'TCP' }],
-                    rules: { http: [{ method: 'GET', path: '/(public|a|stream)' }] },
-                  },
-                ],
+                toPorts: getsOf(['/(public|a|stream)']),
               },
             ],
           },
-        },
+        ),
       ]
       await lab.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items: list }))
       await lab.ready('app=echo')

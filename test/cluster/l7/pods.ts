@@ -90,23 +90,31 @@ export function inPod(lab: Lab, pod: string, script: string, args: readonly stri
 
 type Http = { readonly [field: string]: unknown }
 
+/** A policy for the pods with some labels, with its rules as they are written. */
+export const policyFor = (
+  name: string,
+  labels: { readonly [key: string]: string },
+  rules: { readonly [direction in 'ingress' | 'egress']?: readonly object[] },
+) => ({
+  apiVersion: 'cilium.io/v2',
+  kind: 'CiliumNetworkPolicy',
+  metadata: { name },
+  spec: { endpointSelector: { matchLabels: labels }, ...rules },
+})
+
+/** `toPorts` of a rule that lets some paths be read. */
+export const getsOf = (paths: readonly string[], port = '80') => [
+  { ports: [{ port, protocol: 'TCP' }], rules: { http: paths.map((path) => ({ method: 'GET', path })) } },
+]
+
 /** A policy with HTTP rules for port 80, `ingress` of servers or `egress` of clients. */
 export const httpPolicy = (name: string, direction: 'ingress' | 'egress', http: readonly Http[], port = '80') => {
   const [own, other] = direction === 'ingress' ? ['server', 'client'] : ['client', 'server']
-  return JSON.stringify({
-    apiVersion: 'cilium.io/v2',
-    kind: 'CiliumNetworkPolicy',
-    metadata: { name },
-    spec: {
-      endpointSelector: { matchLabels: { role: own } },
-      [direction]: [
-        {
-          [direction === 'ingress' ? 'fromEndpoints' : 'toEndpoints']: [{ matchLabels: { role: other } }],
-          toPorts: [{ ports: [{ port, protocol: 'TCP' }], ...(http.length > 0 ? { rules: { http } } : {}) }],
-        },
-      ],
-    },
-  })
+  const rule = {
+    [direction === 'ingress' ? 'fromEndpoints' : 'toEndpoints']: [{ matchLabels: { role: other } }],
+    toPorts: [{ ports: [{ port, protocol: 'TCP' }], ...(http.length > 0 ? { rules: { http } } : {}) }],
+  }
+  return JSON.stringify(policyFor(name, { role: own }, { [direction]: [rule] }))
 }
 
 /** A policy that asks something of one port, `ingress` of servers or `egress` of clients. */

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the node's own programs ask of a pod whose policy asks a proxy: judged on its way to the pod, and sent round to where
-// it can be given to the proxy's socket.
+// What the node's own programs ask of a pod whose policy asks a proxy, and what they answer a proxy that asks them for a pod:
+// judged on its way to the pod, and sent round to where it can be given to the proxy's socket.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { Drop, Observation } from '../../../gen/contract.ts'
+import { address } from '../../../src/base/ip.ts'
+import { close } from '../../../src/edge/kernel/syscall.ts'
+import { openTcpClient } from '../../../src/edge/kernel/transparent.ts'
 import { proxyRole } from '../../../src/model/proxy.ts'
 import { A, devices, enterNamespace, openNode, TC_OK, TC_REDIRECT, TC_SHOT, type TestNode } from './node.ts'
 import { ethernet, icmp, icmpv6, ip, type Segment, tcp } from './packet.ts'
@@ -31,6 +34,13 @@ before(() => {
         ],
       ],
     })
+    const [ask, others] = [
+      ['redirect', 40, 0, PORT],
+      ['redirect', 41, 0, PORT + 1],
+    ] as const
+    each.table(3, { columns: [[0, 8080, 8080]], cells: [[['none', 42], ask]] })
+    each.table(4, { columns: [[0, 8080, 8080]], cells: [[['none', 42], others]] })
+    each.table(5, { cells: [[['none', 43]]] })
     each.policy(1, 2, 1)
   }
 })
@@ -88,6 +98,63 @@ for (const [name, host, pod, v6] of [
     test('what nobody judged does not come in there, and what is not marked is let alone', () => {
       assert.equal(round(syn).value, TC_SHOT)
       assert.equal(round(syn, 0).value, TC_OK)
+    })
+
+    describe('what a program of the node answers', () => {
+      const [asked, taken, unmarked] = [41001, 41003, 41005]
+      const sockets: number[] = []
+      const answer = (port: number, flags: string, mark = 0) => to(tcp({ from: 8080, to: port, flags }), mark)
+      before(() => {
+        for (const [port, mark] of [
+          [asked, PORT * 65536 + proxyRole.upstreamEgress],
+          [taken, PORT * 65536 + proxyRole.downstreamIngress],
+          [unmarked, 0],
+        ] as const)
+          sockets.push(openTcpClient(address(pod), [port, port], { address: address(host), port: 8080 }, mark))
+      })
+      after(() => {
+        for (const fd of sockets) close(fd)
+        node.policy(1, 2, 1)
+      })
+
+      test('goes round to the proxy’s socket that asked in the pod’s name, and needs no flow', () => {
+        node.policy(1, 2, 3)
+        for (const flags of ['SA', 'A', 'FA', 'RA']) {
+          const out = answer(asked, flags)
+          assert.deepEqual([out.value, out.mark, out.events.length], [TC_REDIRECT, toSocket, 0])
+          const given = round(tcp({ from: 8080, to: asked, flags }))
+          assert.deepEqual([given.value, given.mark, given.events.length], [TC_OK, toSocket, 0])
+        }
+        assert.equal(node.flowList().length, 0)
+      })
+
+      test('stays there when nobody asks for rules any longer', () => {
+        node.policy(1, 2, 1)
+        assert.equal(answer(asked, 'A').value, TC_REDIRECT)
+      })
+
+      test('is dropped where other rules are to be asked, or none allows it; ends of connections are told', () => {
+        for (const [egress, reason, rule] of [
+          [4, Drop.DROP_PROXY_UNSUPPORTED, 41],
+          [5, Drop.DROP_POLICY_DENIED, 43],
+        ] as const) {
+          node.policy(1, 2, egress)
+          const [event] = answer(asked, 'A').events
+          assert.deepEqual([event!.reason, event!.egressRule], [reason, rule])
+          assert.deepEqual([event!.sourceIdentity, event!.destinationIdentity], [1, A.identity])
+          for (const flags of ['FA', 'RA']) assert.equal(answer(asked, flags).value, TC_REDIRECT)
+        }
+      })
+
+      test('is the pod’s where no such socket asked', () => {
+        node.policy(1, 2, 1)
+        for (const port of [taken, unmarked, 41007]) {
+          const out = answer(port, 'SA')
+          assert.deepEqual([out.value, out.mark], [TC_OK, 0], String(port))
+        }
+        assert.equal(answer(asked, 'S').value, TC_SHOT, 'a question of its own is judged as one')
+        node.forgetFlows()
+      })
     })
 
     test('where there is no such device it is closed', () => {

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What policy redirects, through a proxy that lets everything pass: UDP and TCP, both routing modes, both families.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { after, before, describe, test } from 'node:test'
 import { Drop, EventKind } from '../../../gen/contract.ts'
-import { type Cluster, nodeAddress, openCluster, outside, pods } from './topology.ts'
+import { type Cluster, gateway, nodeAddress, openCluster, outside, pods } from './topology.ts'
 
 const PORT = 12345
 const udp = 1
 const tcp = 0
+/** Of the asker's node. */
+const ownAddresses = [...Object.values(nodeAddress[1]), ...Object.values(gateway[1])]
 
 for (const mode of ['native', 'overlay'] as const) {
   describe(`${mode}`, () => {
@@ -21,8 +24,9 @@ for (const mode of ['native', 'overlay'] as const) {
         columns: [
           [udp, 53, 54],
           [tcp, 80, 80],
+          [tcp, 54, 54],
         ],
-        cells: [[['allow', 10], cell, cell]],
+        cells: [[['allow', 10], cell, cell, cell]],
       })
       cluster.node(1).policy(1, 2, 3 + (port % 7))
       cluster.node(1).bumpEpoch()
@@ -38,6 +42,7 @@ for (const mode of ['native', 'overlay'] as const) {
       await Promise.all([
         cluster.serve('b', 53, 80),
         cluster.serve('c', 53, 80),
+        cluster.serve('n1', ...ownAddresses.map((address) => `80@${address}`)),
         cluster.serve('n2', `53@${outside.v4}`, `53@${outside.v6}`, `80@${outside.v4}`, `80@${outside.v6}`),
       ])
       cluster.proxyRoutes('n1')
@@ -90,6 +95,30 @@ for (const mode of ['native', 'overlay'] as const) {
         assert.equal(await cluster.ask('a', `udp ${to} 53 !`), `4000 ${to}`)
         assert.equal(await cluster.ask('a', `tcp ${to} 80 300000`), `same ${to}`)
         assert.equal(proxy.said.at(-1), `tcp ${own} ${to}`)
+      })
+
+      test(`${family}: a program of the asker’s node is asked in the asker’s name, and answers the proxy`, async () => {
+        for (const to of [nodeAddress[1][family], gateway[1][family]]) {
+          const before = proxy.said.length
+          for (const size of [10, 300000]) assert.equal(await cluster.ask('a', `tcp ${to} 80 ${size}`), `same ${to}`)
+          assert.deepEqual(proxy.said.slice(before), [`tcp ${own} ${to}`, `tcp ${own} ${to}`])
+        }
+        // The proxy ended them first: what the program says last is for a socket that waits out its time.
+        const open = () =>
+          execFileSync('ip', ['netns', 'exec', cluster.space('n1'), 'ss', '-Htan', 'sport = :80'], { encoding: 'utf8' })
+        const isOver = () => !/^(?!LISTEN|TIME-WAIT)/m.test(open().trim())
+        for (let tries = 0; !isOver() && tries < 200; tries++) await new Promise((resolve) => setTimeout(resolve, 20))
+        assert.ok(isOver(), open())
+        assert.deepEqual(drops(), [])
+      })
+
+      test(`${family}: where nobody of the asker’s node listens, the proxy hears of it`, async () => {
+        const to = nodeAddress[1][family]
+        const before = proxy.said.length
+        await cluster.ask('a', `tcp ${to} 54 5`)
+        const [asked, heard] = proxy.said.slice(before)
+        assert.equal(asked, `tcp ${own} ${to}`)
+        assert.match(heard ?? '', /^error .*ECONNREFUSED$/)
       })
 
       test(`${family}: where nobody listens, the proxy hears of it`, async () => {
