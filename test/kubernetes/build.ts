@@ -116,9 +116,15 @@ export async function buildClusterNetworkPolicy(): Promise<{ readonly program: s
   return { program: join(built, name), image: path }
 }
 
-/** Kubernetes' own tests of networking: their program, and the images they ask for beside agnhost proper. */
-export async function buildNetwork(): Promise<{ readonly program: string; readonly image: string }> {
-  if (stale('network', suite)) await compile('network', '.', '-s -w', suite)
+/** Kubernetes' own tests of networking: their program, what runs several of it, and the images that they ask for. */
+export async function buildNetwork(): Promise<{
+  readonly program: string
+  readonly ginkgo: string
+  readonly image: string
+}> {
+  const name = 'network.test' // ginkgo takes no other names
+  if (stale(name, suite)) await compile(name, '.', '-s -w', suite)
+  if (stale('ginkgo', suite)) await compile('ginkgo', 'github.com/onsi/ginkgo/v2/ginkgo', '-s -w', suite)
   const scanner = 'regression-issue-74839'
   if (stale(scanner)) await compile(scanner, `k8s.io/kubernetes/test/images/${scanner}`, '-s -w')
   const tools: readonly (readonly [from: string, debianPackage: string, as: string])[] = [
@@ -127,9 +133,10 @@ export async function buildNetwork(): Promise<{ readonly program: string; readon
     ['ss', 'iproute2', '/usr/bin/ss'],
     ['curl', 'curl', '/usr/bin/curl'],
     ['getent', 'libc-bin', '/usr/bin/getent'],
+    ['wget', 'wget', '/usr/bin/wget'],
     ['bash', 'bash', '/usr/bin/bash'],
   ]
-  // Busybox' shell would take its own nc, which speaks other options than the tests do.
+  // Busybox' shell would take its own nc and wget; one speaks other options, the other fails beside a C library.
   const entries = [
     ...base().filter((e) => !['/bin/sh', '/bin/nc'].includes(e.path)),
     ...tools.flatMap(([name, from, as]) => program(programPath(name, from), as)),
@@ -163,7 +170,7 @@ export async function buildNetwork(): Promise<{ readonly program: string; readon
     { name: `${named}/${scanner}:1.2`, entrypoint: [`/${scanner}`], layers: [issue] },
   ])
   writeFileSync(path, archive)
-  return { program: join(built, 'network'), image: path }
+  return { program: join(built, name), ginkgo: join(built, 'ginkgo'), image: path }
 }
 
 /** The reference plugins of the CNI project, for figures beside ours. Returns their directory. */

@@ -14,6 +14,7 @@ need bpftool bpftool
 need unzip unzip
 need dig bind9-dnsutils
 need nc.openbsd netcat-openbsd
+need wget wget
 if [ -n "$missing" ]; then
   [ "$(id -u)" = 0 ] || { echo "kubernetes: these Debian packages are missing: apt-get install$missing" >&2; exit 1; }
   echo "kubernetes: installing$missing" >&2

@@ -60,11 +60,21 @@ const leftOut: readonly (readonly [pattern: string, why: string])[] = [
   ['Topology Hints', 'the controller gives hints by the CPUs of a node, and nodes here share theirs'],
 ]
 
-const runOf = (focus: string, skip: readonly string[]): readonly string[] => [
-  ...['--kubeconfig', kubeconfig, '--provider=local', `--num-nodes=${nodeNames().length}`],
-  ...['--ginkgo.timeout=3h', '--ginkgo.no-color', `--ginkgo.focus=${focus}`],
-  ...skip.map((pattern) => `--ginkgo.skip=${pattern}`),
-]
+/** Tests run this many at a time: most of their time they wait. */
+const atOnce = 3
+
+/** The command that runs those tests whose names match `focus` and nothing of `skip`. */
+async function runOf(focus: string, skip: readonly string[]): Promise<readonly [string, readonly string[]]> {
+  const { ginkgo, program, image } = await buildNetwork()
+  await Promise.all(nodeNames().map((name) => importImage(name, image)))
+  return [
+    ginkgo,
+    [
+      ...[`--procs=${atOnce}`, '--timeout=3h', '--no-color', `--focus=${focus}`, ...skip.map((p) => `--skip=${p}`)],
+      ...[program, '--', '--kubeconfig', kubeconfig, '--provider=local', `--num-nodes=${nodeNames().length}`],
+    ],
+  ]
+}
 
 /** The API server's machine has no agent, and is to reach pods all the same: it stands for clients by its proxy. */
 async function routesToPods(): Promise<void> {
@@ -83,27 +93,19 @@ async function routesToPods(): Promise<void> {
 
 /** Kubernetes' own tests of NetworkPolicy whose names match `only`, or all. */
 export const testNetworkPolicy = (only: string | undefined, say: Say): Promise<number> =>
-  onCluster(2, [], say, async () => [
-    (await buildNetwork()).program,
-    runOf(`Netpol.*NetworkPolicy.*${only ?? ''}`, hasSctp(say) ? [] : ['SCTPConnectivity']),
-  ])
+  onCluster(2, [], say, () => runOf(`Netpol.*NetworkPolicy.*${only ?? ''}`, hasSctp(say) ? [] : ['SCTPConnectivity']))
 
 /** Kubernetes' other tests of networking; each node is in a zone of its own. */
 export const testNetwork = (only: string | undefined, say: Say): Promise<number> =>
   onCluster(3, ['loadBalancer.serviceTopology=true'], say, async () => {
-    const { program, image } = await buildNetwork()
-    await Promise.all(nodeNames().map((name) => importImage(name, image)))
     await routesToPods()
     for (const name of nodeNames())
       await kubectl(['label', 'node', name, `topology.kubernetes.io/zone=zone-of-${name}`, '--overwrite'])
     for (const [pattern, why] of leftOut) say(`left out: ${pattern}: ${why}`)
-    return [
-      program,
-      runOf(
-        `\\[sig-network\\].*${only ?? ''}`,
-        leftOut.map(([pattern]) => pattern),
-      ),
-    ]
+    return runOf(
+      `\\[sig-network\\].*${only ?? ''}`,
+      leftOut.map(([pattern]) => pattern),
+    )
   })
 
 /** The conformance tests of ClusterNetworkPolicy. */

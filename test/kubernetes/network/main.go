@@ -7,6 +7,7 @@ package main
 import (
 	"flag"
 	"os"
+	"testing"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
@@ -28,6 +29,7 @@ func (o *outcome) Fail() { o.failed = true }
 
 func main() {
 	testfiles.AddFileSource(e2etestingmanifests.GetE2ETestingManifestsFS())
+	testing.Init() // ginkgo's program, which runs several of this one, hands flags of Go's tests too
 	config.CopyFlags(config.Flags, flag.CommandLine)
 	framework.RegisterCommonFlags(flag.CommandLine)
 	framework.RegisterClusterFlags(flag.CommandLine)
