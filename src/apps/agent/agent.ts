@@ -22,6 +22,7 @@ import { openDns } from './dns.ts'
 import { keepDnsSockets } from './dns-sockets.ts'
 import { followDrift } from './drift.ts'
 import { endpointLog } from './endpoint-log.ts'
+import { readEvents } from './events.ts'
 import { connectedAddresses, judgedAs, keepSweeping } from './flows.ts'
 import { readKnown } from './known.ts'
 import type { Log } from './log.ts'
@@ -78,7 +79,8 @@ export async function startAgent(
   const netlink = openNetlink()
   const datapath = openDatapath(db, maps, places, options)
   for (const sentence of datapath.fallbacks) log('info', `kernel ${sentence}`)
-  const requests = requestLog(db, judgedAs(maps))
+  const events = readEvents(maps, scope)
+  const requests = requestLog(db, judgedAs(maps, events))
   const proxies = options['enable-l7-proxy'] !== false
   const envoy = proxies ? openProxy(stateDir, node.nodeName, requests) : undefined
   const dns = proxies ? openDns(stateDir, db, requests, (answer) => names.learn(answer), log) : undefined
@@ -121,7 +123,7 @@ export async function startAgent(
     kube,
     kubeHealth,
     cni,
-    monitor: openMonitor(db, maps, scope, requests),
+    monitor: openMonitor(db, maps, scope, events, requests),
     envoy,
     dns,
     requests,

@@ -15,6 +15,7 @@ import { BpfMap, contractMap } from '../../edge/kernel/map.ts'
 import type { LoadedObject } from '../../edge/kernel/object.ts'
 import { Attribute, bpf } from '../../edge/kernel/syscall.ts'
 import type { OptionValues } from '../../model/options.ts'
+import type { EventReader } from './events.ts'
 import type { JudgedAs } from './requests.ts'
 
 /** Between sweeps of the flow table, unless `conntrack-gc-interval` says otherwise. */
@@ -104,19 +105,25 @@ async function removeAll<K>(map: { removeAll(keys: readonly K[]): void }, keys: 
   }
 }
 
-/** What the ends of a connection were judged as, from its flow: one look-up in the kernel. */
-export function judgedAs(maps: LoadedObject): JudgedAs {
+/**
+ * What the ends of a connection were judged as: from its flow, one look-up in the kernel, or where that is over, from the
+ * event that told of its end and came before it went.
+ */
+export function judgedAs(maps: LoadedObject, events: Pick<EventReader, 'closed' | 'read'>): JudgedAs {
   const flows = contractMap(contract.cilium_flows, maps.map('cilium_flows'))
-  return (end, other, protocol) => {
+  return (end, other, name) => {
     const [own, far] = [address(end.address), address(other.address)]
+    const protocol = name === 'TCP' ? TCP : UDP
     // As the datapath sorts them.
     const order = compareAddresses(own, far) || end.port - other.port
     const key =
       order <= 0
         ? { a: own, portA: end.port, b: far, portB: other.port }
         : { a: far, portA: other.port, b: own, portB: end.port }
-    const flow = flows.get({ ...key, protocol: protocol === 'TCP' ? TCP : UDP })
-    return flow?.identity[order <= 0 ? 0 : 1] ?? 0
+    const flow = flows.get({ ...key, protocol })
+    if (flow) return flow.identity[order <= 0 ? 0 : 1] ?? 0
+    events.read()
+    return events.closed.identityOf({ address: own, port: end.port }, { address: far, port: other.port }, protocol)
   }
 }
 

@@ -3,15 +3,15 @@ import { maps as contract, MetricReason } from '../../../gen/contract.ts'
 import { ruleNumbers } from '../../derive/policy/programs.ts'
 import { contractCounters } from '../../edge/kernel/map.ts'
 import type { LoadedObject } from '../../edge/kernel/object.ts'
-import { openRingBuffer } from '../../edge/kernel/ringbuf.ts'
 import type { HealthScope } from '../../edge/runtime/scope.ts'
 import type { LineSink } from '../../edge/sockets/answer.ts'
-import { type EventCounter, eventCounter } from '../../flow/count.ts'
+import type { EventCounter } from '../../flow/count.ts'
 import { decodeEvent } from '../../flow/decode.ts'
 import type { Database } from '../../table/database.ts'
+import type { EventReader } from './events.ts'
 import type { RequestLog } from './requests.ts'
 
-/** Reads the datapath's events: counts every one, and tells them in words to whoever listens. */
+/** Tells the datapath's events in words to whoever listens. */
 export interface Monitor {
   readonly counter: EventCounter
   /** Follows from now on; the result ends it. */
@@ -23,25 +23,20 @@ export interface Monitor {
   lost(): number
 }
 
-/** Between two looks, ms: short while somebody watches or much happens, long when all is quiet. */
-const QUICK = 20
-const SLOW = 200
-/** Records of one look, so that other work is not kept waiting. */
-const AT_ONCE = 50_000
-
-export function openMonitor(db: Database, maps: LoadedObject, scope: HealthScope, requests?: RequestLog): Monitor {
-  const ring = openRingBuffer(maps.map('cilium_events'))
-  const counter = eventCounter()
+export function openMonitor(
+  db: Database,
+  maps: LoadedObject,
+  scope: HealthScope,
+  events: EventReader,
+  requests?: RequestLog,
+): Monitor {
   const sinks = new Set<LineSink>()
-  let timer: NodeJS.Timeout | undefined
   let deaf: (() => void) | undefined
 
   const nameOf = (rule: number): string | undefined =>
     rule === 0 ? undefined : db.by(ruleNumbers, 'number', String(rule))[0]?.key
 
   const take = (view: DataView, offset: number, length: number) => {
-    counter.count(view, offset, length)
-    if (sinks.size === 0) return
     const event = decodeEvent(view, offset, length)
     if (!event) return
     const [egressBy, ingressBy] = [nameOf(event.egressRule), nameOf(event.ingressRule)]
@@ -50,32 +45,22 @@ export function openMonitor(db: Database, maps: LoadedObject, scope: HealthScope
     const line = JSON.stringify({ ...event, ...names, ...(staged ? { stagedBy: staged } : {}) })
     for (const sink of sinks) sink.line(line)
   }
-  const look = () => {
-    const { waiting, size } = ring.fill()
-    const count = waiting === 0 ? 0 : ring.drain(take, AT_ONCE)
-    const hurry = sinks.size > 0 || waiting > size / 16
-    timer = setTimeout(look, count === AT_ONCE ? 0 : hurry ? QUICK : SLOW)
-  }
-  look()
   scope.onClose(() => {
-    clearTimeout(timer)
     for (const sink of sinks) sink.end()
-    ring.close()
   })
 
   return {
-    counter,
+    counter: events.counter,
     follow(sink) {
       sinks.add(sink)
       deaf ??= requests?.listen((request) => {
         const line = JSON.stringify(request)
         for (const s of sinks) s.line(line)
       })
-      clearTimeout(timer)
-      look()
+      events.listen(take)
       return () => {
-        sinks.delete(sink)
-        if (sinks.size > 0) return
+        if (!sinks.delete(sink) || sinks.size > 0) return
+        events.listen(undefined)
         deaf?.()
         deaf = undefined
       }
@@ -83,7 +68,7 @@ export function openMonitor(db: Database, maps: LoadedObject, scope: HealthScope
     get followers() {
       return sinks.size
     },
-    fill: () => ring.fill(),
+    fill: events.fill,
     lost: () => eventsLost(maps.map('cilium_metrics')),
   }
 }

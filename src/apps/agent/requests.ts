@@ -103,7 +103,7 @@ const queryTypes: Readonly<Record<number, string>> = {
   ...{ 43: 'DS', 48: 'DNSKEY', 64: 'SVCB', 65: 'HTTPS', 251: 'IXFR', 252: 'AXFR', 255: 'ANY', 257: 'CAA' },
 }
 
-/** Identity of an end of the connection between two, as policy judged it; 0 where the kernel has forgotten it. */
+/** Identity of an end of the connection between two, as policy judged it; 0 where nobody remembers it. */
 export type JudgedAs = (end: Place, other: Place, protocol: 'TCP' | 'UDP') => number
 
 interface Place {
