@@ -5,6 +5,7 @@
 #   make kubernetes-down                  nothing of it is left
 #   NAME=x with any of them: a cluster of that name, beside others
 #   make test-kubernetes [ONLY=pattern]   the tests, on clusters of their own
+#   make test-connectivity [ONLY=regex]   the connectivity test of Cilium's own client, on a cluster of its own
 #   make test-network [ONLY=regex]        Kubernetes' own end-to-end tests of networking, on a cluster of their own
 #   make test-networkpolicy [ONLY=regex]  likewise those of NetworkPolicy
 #   make test-clusternetworkpolicy [ONLY=regex]  likewise the conformance tests of ClusterNetworkPolicy
@@ -32,7 +33,7 @@ kubernetes-down:
 test-kubernetes: kubernetes-setup image
 	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts test $(if $(ONLY),--only '$(ONLY)')
 
-test-network test-networkpolicy test-clusternetworkpolicy: test-%: kubernetes-setup image
+test-connectivity test-network test-networkpolicy test-clusternetworkpolicy: test-%: kubernetes-setup image
 	@KUBERNETES_NAME=$(NAME) $(NODE) test/kubernetes/main.ts $* $(if $(ONLY),--only '$(ONLY)')
 
-.PHONY: test-network test-networkpolicy test-clusternetworkpolicy kubernetes-setup image kubernetes-up kubernetes-down test-kubernetes
+.PHONY: test-connectivity test-network test-networkpolicy test-clusternetworkpolicy kubernetes-setup image kubernetes-up kubernetes-down test-kubernetes

@@ -8,7 +8,7 @@ import { base, program, programPath } from '../../tools/userland.ts'
 import { built, root, version } from './places.ts'
 
 const source = join(import.meta.dirname, 'program')
-const cache = join(root, '.cache/layers')
+export const layerCache = join(root, '.cache/layers')
 export const images = join(built, 'images')
 
 /** Image names as Kubernetes' own tests write them. */
@@ -19,7 +19,13 @@ export const pauseImage = 'registry.k8s.io/pause:3.10.1'
 const goEnvironment = { ...process.env, PATH: `${process.env['PATH']}:/usr/local/go/bin`, CGO_ENABLED: '0' }
 
 /** Compiles a Go package, telling how far it is: the first time takes many minutes. */
-async function compile(name: string, what: string, ldflags: string, from = source, verb = ['build']): Promise<void> {
+export async function compile(
+  name: string,
+  what: string,
+  ldflags: string,
+  from = source,
+  verb = ['build'],
+): Promise<void> {
   const began = performance.now()
   const child = spawn(
     'go',
@@ -51,7 +57,7 @@ const agnhostFront = join(built, 'agnhost-front')
 const suite = join(import.meta.dirname, 'network')
 const conformance = join(import.meta.dirname, 'clusternetworkpolicy')
 const newest = (dir: string): number => Math.max(...readdirSync(dir).map((f) => statSync(join(dir, f)).mtimeMs))
-const stale = (name: string, from = source): boolean =>
+export const stale = (name: string, from = source): boolean =>
   !existsSync(join(built, name)) || statSync(join(built, name)).mtimeMs < newest(from)
 
 export async function build(): Promise<void> {
@@ -77,7 +83,7 @@ export async function build(): Promise<void> {
     entries: Parameters<typeof layer>[0],
   ) => {
     const path = join(images, `${name}.tar`)
-    const bytes = imageArchive([{ name: reference, entrypoint, layers: [layer(entries, cache)] }])
+    const bytes = imageArchive([{ name: reference, entrypoint, layers: [layer(entries, layerCache)] }])
     if (!existsSync(path) || !readFileSync(path).equals(bytes)) writeFileSync(path, bytes)
   }
   image('pause', pauseImage, ['/pause'], [copied(join(built, 'pause'), '/pause')])
@@ -111,7 +117,7 @@ export async function buildClusterNetworkPolicy(): Promise<{ readonly program: s
     copied(agnhostFront, '/agnhost'),
   ]
   const reference = 'registry.k8s.io/e2e-test-images/agnhost:2.45'
-  const layers = [layer(entries, cache)]
+  const layers = [layer(entries, layerCache)]
   writeFileSync(path, imageArchive([{ name: reference, entrypoint: ['/agnhost', 'pause'], layers }]))
   return { program: join(built, name), image: path }
 }
@@ -143,7 +149,7 @@ export async function buildNetwork(): Promise<{
     link('/bin/sh', '/usr/bin/bash'),
     folder('/uploads'),
   ]
-  const userland = layer(entries, cache)
+  const userland = layer(entries, layerCache)
   const kubernetes = execFileSync('go', ['list', '-m', '-f', '{{.Dir}}', 'k8s.io/kubernetes'], {
     cwd: suite,
     env: goEnvironment,
@@ -157,9 +163,9 @@ export async function buildNetwork(): Promise<{
         copied(join(kubernetes, 'test/images/agnhost/porter', f), `/${f}`),
       ),
     ],
-    cache,
+    layerCache,
   )
-  const issue = layer([copied(join(built, scanner), `/${scanner}`)], cache)
+  const issue = layer([copied(join(built, scanner), `/${scanner}`)], layerCache)
   const path = join(built, 'network.tar')
   const named = 'registry.k8s.io/e2e-test-images'
   const archive = imageArchive([

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `make kubernetes-up`, `kubernetes-down`, `test-kubernetes`, `test-network` and its like. */
+/** `make kubernetes-up`, `kubernetes-down`, `test-kubernetes`, and the tests of others. */
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from './build.ts'
 import { down, up } from './cluster.ts'
+import { testConnectivity } from './connectivity.ts'
 import { kubeconfig } from './places.ts'
 import { install, installDns, ready } from './product.ts'
 import { testClusterNetworkPolicy, testNetwork, testNetworkPolicy } from './suites.ts'
@@ -51,6 +52,9 @@ async function main(): Promise<void> {
       process.exitCode = await new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 1)))
       return
     }
+    case 'connectivity':
+      process.exitCode = await testConnectivity(values.only, say)
+      return
     case 'network':
       process.exitCode = await testNetwork(values.only, say)
       return
@@ -62,7 +66,7 @@ async function main(): Promise<void> {
       return
     default:
       throw new Error(
-        `no such command: ${positionals[0] ?? ''}; there are up, down, test, network, networkpolicy, clusternetworkpolicy`,
+        `no such command: ${positionals[0] ?? ''}; there are up, down, test, connectivity, network, networkpolicy, clusternetworkpolicy`,
       )
   }
 }

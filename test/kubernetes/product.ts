@@ -90,7 +90,7 @@ export async function ready(seconds = 180): Promise<void> {
 export const reloadImages = async (): Promise<void> => void (await Promise.all(nodeNames().map(loadImages)))
 
 /** A name server for the cluster: the product's own, which answers what Kubernetes' specification asks. */
-export async function installDns(): Promise<void> {
+export async function installDns(upstream = '/etc/resolv.conf'): Promise<void> {
   const objects = [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'coredns', namespace: 'kube-system' } },
     {
@@ -114,8 +114,7 @@ export async function installDns(): Promise<void> {
       kind: 'ConfigMap',
       metadata: { name: 'coredns', namespace: 'kube-system' },
       data: {
-        Corefile:
-          '.:53 {\n  errors\n  health\n  ready\n  kubernetes cluster.local in-addr.arpa ip6.arpa {\n    pods insecure\n    fallthrough in-addr.arpa ip6.arpa\n    ttl 5\n  }\n  forward . /etc/resolv.conf\n}\n',
+        Corefile: `.:53 {\n  errors\n  health\n  ready\n  kubernetes cluster.local in-addr.arpa ip6.arpa {\n    pods insecure\n    fallthrough in-addr.arpa ip6.arpa\n    ttl 5\n  }\n  forward . ${upstream}\n}\n`,
       },
     },
     {

@@ -15,6 +15,7 @@ need unzip unzip
 need dig bind9-dnsutils
 need nc.openbsd netcat-openbsd
 need wget wget
+need ping iputils-ping
 if [ -n "$missing" ]; then
   [ "$(id -u)" = 0 ] || { echo "kubernetes: these Debian packages are missing: apt-get install$missing" >&2; exit 1; }
   echo "kubernetes: installing$missing" >&2

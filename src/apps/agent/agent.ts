@@ -36,6 +36,7 @@ import { readiness, whenReady } from './readiness.ts'
 import { requestLog } from './requests.ts'
 import type { Parts } from './rest/parts.ts'
 import { countRevisions } from './revisions.ts'
+import { writeRuntimeConfig } from './runtime-config.ts'
 import { serve } from './serve.ts'
 import type { AgentSettings } from './settings.ts'
 import { podFinder, watchKube } from './sources.ts'
@@ -137,6 +138,7 @@ export async function startAgent(
     started,
     calls,
   }
+  writeRuntimeConfig(stateDir, settings, log)
   await serve(parts)
   // Only now that we answer: whoever found us away has put its request into the queue before.
   await drainQueue(`${stateDir}/deleteQueue`, cni, log)

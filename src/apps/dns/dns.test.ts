@@ -208,6 +208,13 @@ test('other names are forwarded over UDP and TCP, SERVFAIL when no server answer
   }
 })
 
+test('localhost is answered under every search domain too, no other name is', async () => {
+  const of = async (name: string) => ask({ local: true }, { name, type: 'A' })
+  for (const name of ['localhost', 'a.localhost', 'localhost.shop.svc.cluster.local'])
+    assert.deepEqual(text((await of(name)).answers), [`A ${name} 127.0.0.1`])
+  assert.equal((await of('localhosts.example.com')).rcode, 'REFUSED')
+})
+
 test('a Corefile gives the settings this server has and ignores other plugins', () => {
   const settings = parseCorefile(
     `.:5353 {

@@ -130,7 +130,8 @@ const errorReply = (bytes: Uint8Array, code: number): Uint8Array => {
 const localAnswer = (question: Question): ReturnType<Zone['answer']> => {
   const name = question.name.toLowerCase().replace(/\.$/, '')
   const reply = (answers: readonly Answer[]) => ({ code: 'NOERROR' as const, answers, additionals: [] })
-  if (name === 'localhost' || name.endsWith('.localhost')) {
+  // A search list makes localhost.<domain> of it: CoreDNS answers that too.
+  if (name === 'localhost' || name.endsWith('.localhost') || name.startsWith('localhost.')) {
     if (question.type === 'A') return reply([{ type: 'A', name, ttl: 86400, data: '127.0.0.1' }])
     if (question.type === 'AAAA') return reply([{ type: 'AAAA', name, ttl: 86400, data: '::1' }])
     return reply([])
