@@ -115,6 +115,26 @@ describe('ports of nodes', { timeout: 200_000 }, () => {
     for (const address of addresses) assert.notEqual(await fromOutside(address, nodePort), '')
   })
 
+  it('tell load balancers on a healthCheckNodePort whether a server is there', async () => {
+    const port = 32_080
+    const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: port }
+    const patch = (more: object): Promise<unknown> =>
+      lab.kubectl(['patch', 'service', 'server', '--type=merge', '-p', JSON.stringify({ spec: more })])
+    /** Status and body, `000` when nobody listens. */
+    const asked = async (address: string): Promise<string> =>
+      (await ran('curl', ['-gs', '-m', '5', '-w', '%{http_code}', `http://${hostOf(address)}:${port}/`])).stdout
+    const says = (localEndpoints: number): string =>
+      `${JSON.stringify({ service: { namespace: 'default', name: 'server' }, localEndpoints })}\n`
+    await patch(spec)
+    for (const address of addresses)
+      await until(`${address} has a server`, async () => (await asked(address)) === `${says(1)}200`)
+    for (const address of others)
+      await until(`${address} has none`, async () => (await asked(address)) === `${says(0)}503`)
+    await patch({ externalTrafficPolicy: 'Cluster', healthCheckNodePort: null })
+    for (const address of [...addresses, ...others])
+      await until(`${address} says nothing any more`, async () => (await asked(address)) === '000')
+  })
+
   it('are gone with the pod', async () => {
     await lab.kubectl(['delete', 'pod', 'server', '--grace-period=0', '--force'])
     const address = addresses[0] ?? ''

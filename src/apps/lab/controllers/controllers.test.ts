@@ -11,7 +11,7 @@ import { garbageController } from './garbage.ts'
 import { jobController } from './job.ts'
 import { namespaceController } from './namespaces.ts'
 import { nodeController } from './nodes.ts'
-import type { DaemonSet, EndpointSlice, Endpoints, Job, Node, Pod, StatefulSet } from './objects.ts'
+import type { DaemonSet, EndpointSlice, Endpoints, Job, Node, Pod, Service, StatefulSet } from './objects.ts'
 import { podCidrController } from './podcidrs.ts'
 import { statefulSetController } from './statefulset.ts'
 
@@ -266,6 +266,40 @@ test('a service has slices of each family and Endpoints, with named ports resolv
   c.store.delete('services', 'default', 'web')
   await c.idle()
   assert.deepEqual([slices().length, c.store.find('endpoints', 'default', 'web')], [0, undefined])
+  assert.deepEqual(c.errors, [])
+  c.close()
+})
+
+test('endpoints of a service that asks for near ones say for which zone and node they are', async () => {
+  const c = testCluster((s) => [endpointsController(s)])
+  c.store.create('nodes', nodeObject('node-1', {}, { 'topology.kubernetes.io/zone': 'a' }))
+  c.store.create('services', {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'web', namespace: 'default', uid: 'u' },
+    spec: { selector: { app: 'a' }, ports: [{ port: 80 }] },
+  })
+  c.store.create('pods', {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p', namespace: 'default', labels: { app: 'a' } },
+    spec: template('one').spec,
+  })
+  const said = async (trafficDistribution?: string) => {
+    c.store.modify<Service>('services', 'default', 'web', (s) => ({
+      ...s,
+      spec: { ...s.spec, ...(trafficDistribution ? { trafficDistribution } : {}) },
+    }))
+    await c.idle()
+    const [slice] = c.store.list<EndpointSlice>('endpointslices.discovery.k8s.io')
+    return [slice?.endpoints[0]?.zone, slice?.endpoints[0]?.hints]
+  }
+  const forZones = [{ name: 'a' }]
+  assert.deepEqual(await said(), ['a', undefined])
+  assert.deepEqual(await said('PreferClose'), ['a', { forZones }])
+  assert.deepEqual(await said('PreferSameNode'), ['a', { forZones, forNodes: [{ name: 'node-1' }] }])
+  c.store.modify<Node>('nodes', '', 'node-1', (n) => ({ ...n, metadata: { ...n.metadata, labels: {} } }))
+  assert.deepEqual(await said('PreferClose'), [undefined, undefined])
   assert.deepEqual(c.errors, [])
   c.close()
 })

@@ -39,6 +39,14 @@ export const endpointsController = (store: Store): Controller => ({
           .map(keyOf),
     },
     {
+      resource: 'nodes',
+      keys: () =>
+        store
+          .list<Service>('services')
+          .filter((s) => s.spec.trafficDistribution)
+          .map(keyOf),
+    },
+    {
       resource: SLICES,
       keys: (o) =>
         o.metadata.labels?.[MANAGED_BY] === MANAGER
@@ -59,7 +67,7 @@ export const endpointsController = (store: Store): Controller => ({
     }
     const pods = store.list<Pod>('pods', { namespace }).filter((p) => selects(service, p) && hasPlace(p))
     const families = service.spec.ipFamilies ?? ['IPv4']
-    const wanted = families.flatMap((family) => plan(service, pods, family))
+    const wanted = families.flatMap((family) => plan(store, service, pods, family))
     writeSlices(store, service, wanted)
     writeEndpoints(store, service, pods, families[0] ?? 'IPv4')
     return undefined
@@ -84,7 +92,7 @@ interface Slice {
 }
 
 /** The slices of one family: pods whose named ports resolve alike share them. */
-const plan = (service: Service, pods: readonly Pod[], family: Family): readonly Slice[] => {
+const plan = (store: Store, service: Service, pods: readonly Pod[], family: Family): readonly Slice[] => {
   const groups = new Map<string, { ports: readonly EndpointPort[]; endpoints: Endpoint[] }>()
   for (const pod of pods) {
     const address = addressOf(pod, family)
@@ -93,7 +101,7 @@ const plan = (service: Service, pods: readonly Pod[], family: Family): readonly 
     const id = JSON.stringify(ports)
     const group = groups.get(id) ?? { ports, endpoints: [] }
     groups.set(id, group)
-    group.endpoints.push(endpointOf(service, pod, address))
+    group.endpoints.push(withHints(store, service, endpointOf(service, pod, address)))
   }
   const slices = [...groups.values()].flatMap(({ ports, endpoints }) =>
     chunks(endpoints).map((part) => ({ addressType: family, ports, endpoints: part })),
@@ -116,6 +124,23 @@ const endpointOf = (service: Service, pod: Pod, address: string): Endpoint => {
     ...(pod.spec.hostname && pod.spec.subdomain === service.metadata.name ? { hostname: pod.spec.hostname } : {}),
     ...(pod.spec.nodeName ? { nodeName: pod.spec.nodeName } : {}),
     targetRef: { kind: 'Pod', namespace: pod.metadata.namespace ?? '', name: pod.metadata.name, uid: pod.metadata.uid },
+  }
+}
+
+/** An endpoint with its zone, and for which clients it is where the service asks for near ones. */
+const withHints = (store: Store, service: Service, endpoint: Endpoint): Endpoint => {
+  const node = endpoint.nodeName === undefined ? undefined : store.find('nodes', '', endpoint.nodeName)
+  const zone = node?.metadata.labels?.['topology.kubernetes.io/zone']
+  const near = ['PreferClose', 'PreferSameZone', 'PreferSameNode'].includes(service.spec.trafficDistribution ?? '')
+  const forNodes = service.spec.trafficDistribution === 'PreferSameNode' && node !== undefined
+  const hints = {
+    ...(zone === undefined ? {} : { forZones: [{ name: zone }] }),
+    ...(forNodes ? { forNodes: [{ name: endpoint.nodeName ?? '' }] } : {}),
+  }
+  return {
+    ...endpoint,
+    ...(zone === undefined ? {} : { zone }),
+    ...(near && endpoint.conditions?.ready && Object.keys(hints).length > 0 ? { hints } : {}),
   }
 }
 

@@ -267,6 +267,7 @@ export interface Service extends KubeObject {
     readonly selector?: Readonly<Record<string, string>>
     readonly ports?: readonly ServicePort[]
     readonly publishNotReadyAddresses?: boolean
+    readonly trafficDistribution?: string
   }
 }
 
@@ -283,6 +284,10 @@ export interface Endpoint {
   readonly hostname?: string
   readonly nodeName?: string
   readonly zone?: string
+  readonly hints?: {
+    readonly forZones?: readonly { readonly name: string }[]
+    readonly forNodes?: readonly { readonly name: string }[]
+  }
   readonly targetRef?: {
     readonly kind: string
     readonly namespace?: string
