@@ -380,8 +380,8 @@ export interface Config {
   readonly natPortLast: number
   readonly masqueradeIpv4: number
   readonly masqueradeIpv6: number
-  readonly hostAlwaysAllowed: number
   readonly dualWorld: number
+  readonly tcpPeerNames: number
   readonly gatewayMac: Uint8Array
   readonly podMac: Uint8Array
   readonly tcpTimeout: number
@@ -389,7 +389,6 @@ export interface Config {
   readonly anyTimeout: number
   readonly dropEventsPerSecond: number
   readonly hz: number
-  readonly tcpPeerNames: number
   readonly socketEvents: number
   readonly hostFirewall: number
   readonly namespace: number
@@ -398,7 +397,7 @@ export interface Config {
 export const configLayout = {
   size: 176,
   /** Offsets of the members, for those who read in place. */
-  at: { nodeIpv4: 0, nodeIpv6: 16, gatewayIpv4: 32, gatewayIpv6: 48, nativeIpv4: 64, nativeIpv6: 80, nativeIpv4Bits: 96, nativeIpv6Bits: 100, wire: 104, net: 108, tunnel: 112, tunnelPort: 116, tunnelMtu: 118, wireMtu: 120, natPortFirst: 122, natPortLast: 124, masqueradeIpv4: 126, masqueradeIpv6: 127, hostAlwaysAllowed: 128, dualWorld: 129, gatewayMac: 130, podMac: 136, tcpTimeout: 144, synTimeout: 148, anyTimeout: 152, dropEventsPerSecond: 156, hz: 160, tcpPeerNames: 164, socketEvents: 165, hostFirewall: 166, namespace: 168 },
+  at: { nodeIpv4: 0, nodeIpv6: 16, gatewayIpv4: 32, gatewayIpv6: 48, nativeIpv4: 64, nativeIpv6: 80, nativeIpv4Bits: 96, nativeIpv6Bits: 100, wire: 104, net: 108, tunnel: 112, tunnelPort: 116, tunnelMtu: 118, wireMtu: 120, natPortFirst: 122, natPortLast: 124, masqueradeIpv4: 126, masqueradeIpv6: 127, dualWorld: 128, tcpPeerNames: 129, gatewayMac: 130, podMac: 136, tcpTimeout: 144, synTimeout: 148, anyTimeout: 152, dropEventsPerSecond: 156, hz: 160, socketEvents: 164, hostFirewall: 165, namespace: 168 },
   read: (view: DataView, at: number): Config => ({
     nodeIpv4: addressLayout.read(view, at),
     nodeIpv6: addressLayout.read(view, at + 16),
@@ -418,8 +417,8 @@ export const configLayout = {
     natPortLast: view.getUint16(at + 124, true),
     masqueradeIpv4: view.getUint8(at + 126),
     masqueradeIpv6: view.getUint8(at + 127),
-    hostAlwaysAllowed: view.getUint8(at + 128),
-    dualWorld: view.getUint8(at + 129),
+    dualWorld: view.getUint8(at + 128),
+    tcpPeerNames: view.getUint8(at + 129),
     gatewayMac: readBytes(view, at + 130, 6),
     podMac: readBytes(view, at + 136, 6),
     tcpTimeout: view.getUint32(at + 144, true),
@@ -427,9 +426,8 @@ export const configLayout = {
     anyTimeout: view.getUint32(at + 152, true),
     dropEventsPerSecond: view.getUint32(at + 156, true),
     hz: view.getUint32(at + 160, true),
-    tcpPeerNames: view.getUint8(at + 164),
-    socketEvents: view.getUint8(at + 165),
-    hostFirewall: view.getUint8(at + 166),
+    socketEvents: view.getUint8(at + 164),
+    hostFirewall: view.getUint8(at + 165),
     namespace: readU64(view, at + 168),
   }),
   write: (view: DataView, at: number, value: Config): void => {
@@ -451,8 +449,8 @@ export const configLayout = {
     view.setUint16(at + 124, value.natPortLast, true)
     view.setUint8(at + 126, value.masqueradeIpv4)
     view.setUint8(at + 127, value.masqueradeIpv6)
-    view.setUint8(at + 128, value.hostAlwaysAllowed)
-    view.setUint8(at + 129, value.dualWorld)
+    view.setUint8(at + 128, value.dualWorld)
+    view.setUint8(at + 129, value.tcpPeerNames)
     writeBytes(view, at + 130, 6, value.gatewayMac)
     writeBytes(view, at + 136, 6, value.podMac)
     view.setUint32(at + 144, value.tcpTimeout, true)
@@ -460,12 +458,12 @@ export const configLayout = {
     view.setUint32(at + 152, value.anyTimeout, true)
     view.setUint32(at + 156, value.dropEventsPerSecond, true)
     view.setUint32(at + 160, value.hz, true)
-    view.setUint8(at + 164, value.tcpPeerNames)
-    view.setUint8(at + 165, value.socketEvents)
-    view.setUint8(at + 166, value.hostFirewall)
+    view.setUint8(at + 164, value.socketEvents)
+    view.setUint8(at + 165, value.hostFirewall)
     writeU64(view, at + 168, value.namespace)
     view.setUint8(at + 142, 0)
     view.setUint8(at + 143, 0)
+    view.setUint8(at + 166, 0)
     view.setUint8(at + 167, 0)
   },
 } as const

@@ -23,8 +23,8 @@ struct config {
 	__u16 nat_port_last;
 	__u8 masquerade_ipv4;
 	__u8 masquerade_ipv6;
-	__u8 host_always_allowed;    /* the local host reaches local endpoints whatever policy says (probes) */
 	__u8 dual_world;	     /* world splits into world-ipv4 and world-ipv6 */
+	__u8 tcp_peer_names;	     /* getpeername shows the service address for TCP too (700 ns per connect) */
 	__u8 gateway_mac[6];	     /* given to pods in answers for the gateway; the MAC of every host veth */
 	__u8 pod_mac[6];
 	__u32 tcp_timeout;	     /* seconds */
@@ -32,9 +32,8 @@ struct config {
 	__u32 any_timeout;
 	__u32 drop_events_per_second; /* per rule and CPU; 0: every drop is reported */
 	__u32 hz;		      /* jiffies per second of the running kernel; 0: 250 */
-	__u8 tcp_peer_names;	      /* getpeername shows the service address for TCP too (700 ns per connect) */
 	__u8 socket_events;	      /* report each translation of a socket */
 	__u8 host_firewall;	      /* policy holds for the node's own addresses too */
-	__u8 pad;
+	__u8 pad[2];
 	__u64 namespace;	      /* cookie of the node's network namespace: there the loopback has services too */
 };

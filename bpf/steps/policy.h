@@ -109,12 +109,11 @@ global int judge_policy(struct packet *p, __u32 opener, __u32 port)
 	p->staged[DIRECTION_EGRESS] = p->staged[DIRECTION_INGRESS] = 0;
 	p->redirect[DIRECTION_EGRESS] = p->redirect[DIRECTION_INGRESS] = 0;
 	bool leaves = from->flags & OWNER_LOCAL || is_guarded(from);
-	bool enters = to->flags & OWNER_LOCAL ? !(config.host_always_allowed && from->identity == IDENTITY_HOST)
-					      : is_guarded(to);
+	bool enters = to->flags & OWNER_LOCAL || is_guarded(to);
 	if (leaves)
 		egress = decide(p, from->policy, DIRECTION_EGRESS, destination, port);
 	if (enters)
 		ingress = decide(p, to->policy, DIRECTION_INGRESS, source, port);
-	p->direction = egress || !(to->flags & OWNER_LOCAL || is_guarded(to)) ? DIRECTION_EGRESS : DIRECTION_INGRESS;
+	p->direction = egress || !enters ? DIRECTION_EGRESS : DIRECTION_INGRESS;
 	return egress ?: ingress;
 }

@@ -19,6 +19,7 @@ import { hostSubject, subjectKeyOf, subjects } from '../../src/derive/policy/sub
 import { decide } from '../../src/derive/policy/verdict.ts'
 import { tables } from '../../src/derive/tables.ts'
 import { type Cell, type OwnerRow, type PortSpace, verdict } from '../../src/model/datapath.ts'
+import { fakeDevice } from '../../src/model/fake-device.ts'
 import { reserved } from '../../src/model/identity.ts'
 import type { LabelSet } from '../../src/model/labels.ts'
 import type { LearntAddress } from '../../src/model/names.ts'
@@ -113,7 +114,7 @@ export function openWorld(): World {
         for (const c of db.all(identityClaims)) tx.put(rows.ciliumIdentities, identityRow(c.number, c.labels))
         for (const pod of remote.values()) tellRemote(db, tx, pod, config)
         for (const e of db.all(endpoints))
-          if (e.interface === 0 && e.id !== 0) tx.put(rows.devices, deviceRow(e.id + 100, e.link))
+          if (e.interface === 0 && e.id !== 0) tx.put(rows.devices, fakeDevice(e.id + 100, e.link))
       })
       for (const run of targets) run(() => world.onWrite())
       const state = machine.kernelState(kernel)
@@ -150,7 +151,7 @@ export function openWorld(): World {
     assert(own.ok && other.ok)
     tx.put(rows.ciliumNodes, own.value)
     tx.put(rows.ciliumNodes, other.value)
-    tx.put(rows.devices, { ...deviceRow(2, 'eth0'), addresses: ['192.168.0.1', 'fd00:c0::1'], wire: true })
+    tx.put(rows.devices, { ...fakeDevice(2, 'eth0'), addresses: ['192.168.0.1', 'fd00:c0::1'], wire: true })
     tx.put(rows.namespaces, namespaceRow('default'))
   })
   settle()
@@ -213,16 +214,6 @@ const identityRow = (number: number, labels: LabelSet) => ({
   name: String(number),
   number,
   labels,
-})
-const deviceRow = (index: number, name: string) => ({
-  index,
-  name,
-  mac: '',
-  mtu: 1500,
-  up: true,
-  kind: 'veth',
-  addresses: [],
-  wire: false,
 })
 const namespaceRow = (name: string) => ({ name, uid: name, labels: { 'kubernetes.io/metadata.name': name } })
 const nodeRow = (name: string, ...addresses: string[]) => ({

@@ -8,6 +8,7 @@ import { cellRows } from '../../derive/proxy/tables.ts'
 import { systemClock } from '../../edge/runtime/clock.ts'
 import { reconciliation } from '../../edge/runtime/reconcile.ts'
 import { openScope } from '../../edge/runtime/scope.ts'
+import { fakeDevice } from '../../model/fake-device.ts'
 import { labelSet } from '../../model/labels.ts'
 import type { Pod } from '../../model/pod.ts'
 import * as rows from '../../model/rows.ts'
@@ -84,8 +85,7 @@ export function fakeNode() {
     }
     const at = indexes.get(d.link) ?? ++index
     indexes.set(d.link, at)
-    const device = { index: at, name: d.link, mac: '', mtu: d.mtu, up: true, kind: 'veth', addresses: [], wire: false }
-    queueMicrotask(() => db.commit((tx) => tx.put(rows.devices, device)))
+    queueMicrotask(() => db.commit((tx) => tx.put(rows.devices, { ...fakeDevice(at, d.link), mtu: d.mtu })))
   })
   const owners = memory(ownerRows)
   const interfaces = memory(interfaceRows)
@@ -139,26 +139,8 @@ export function fakeNode() {
       ingressAddresses: [],
       bootId: '',
     })
-    tx.put(rows.devices, {
-      index: 2,
-      name: 'eth0',
-      mac: '',
-      mtu: 1500,
-      up: true,
-      kind: 'veth',
-      addresses: ['172.30.0.2'],
-      wire: true,
-    })
-    tx.put(rows.devices, {
-      index: 3,
-      name: 'cilium_net',
-      mac: '',
-      mtu: 1500,
-      up: true,
-      kind: 'veth',
-      addresses: [],
-      wire: false,
-    })
+    tx.put(rows.devices, { ...fakeDevice(2, 'eth0'), addresses: ['172.30.0.2'], wire: true })
+    tx.put(rows.devices, fakeDevice(3, 'cilium_net'))
     for (const table of db.tables) if (table.rule.kind === 'source') tx.initialised(table)
   })
   targets.start()

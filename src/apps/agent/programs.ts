@@ -151,7 +151,6 @@ export function configOf(
     masqueradeIpv4: Number(settings.enableIpv4 && settings.enableIpv4Masquerade && facts.ipv4 !== ''),
     masqueradeIpv6: Number(settings.enableIpv6 && settings.enableIpv6Masquerade && facts.ipv6 !== ''),
     // The decision tables say so themselves, under a rule that has a name and gives way to a denial.
-    hostAlwaysAllowed: 0,
     dualWorld: Number(settings.enableIpv4 && settings.enableIpv6),
     gatewayMac: macOf(gatewayMac),
     podMac: macOf(podMac),

@@ -33,6 +33,8 @@ before(() => {
   for (const own of ['192.168.1.1', 'fd00:1::1']) node.owner(own, { identity: 1, flags: 2 })
   node.table(1, { cells: [[['allow', 10]]] })
   node.table(2, { cells: [[['none', 20]]] })
+  // As user space has it where the host may always: nobody else.
+  node.table(3, { classes: { 1: 1 }, cells: [[['none', 20]], [['allow', 21]]] })
 })
 beforeEach(() => {
   node.forgetFlows()
@@ -145,8 +147,8 @@ for (const v6 of [false, true]) {
       assert.equal(fromPod(ethernet(ip({ from: a, to: gateway }, tcp({ from: 1, to: 80, flags: 'S' })))).value, TC_OK)
     })
 
-    test('the node reaches its pod whatever policy says, and is answered', () => {
-      node.policy(1, 2, 2)
+    test('the node reaches its pod where nobody else does, and is answered', () => {
+      node.policy(1, 3, 2)
       const there = ethernet(ip({ from: host, to: a }, tcp({ from: 7000, to: 80, flags: 'S' })))
       const back = ethernet(ip({ from: a, to: host }, tcp({ from: 80, to: 7000, flags: 'SA' })))
       assert.equal(node.run('to_pod', there, devices.podA).value, TC_OK)

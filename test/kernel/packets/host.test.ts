@@ -32,8 +32,8 @@ let guarded: TestNode
 let open: TestNode
 before(() => {
   enterNamespace()
-  guarded = openNode({ tunnel: 1, hostFirewall: 1, hostAlwaysAllowed: 0 })
-  open = openNode({ tunnel: 1, hostAlwaysAllowed: 0 })
+  guarded = openNode({ tunnel: 1, hostFirewall: 1 })
+  open = openNode({ tunnel: 1 })
   for (const node of [guarded, open]) {
     node.pod(devices.podA, A)
     for (const own of [HOST.v4, HOST.v6]) node.owner(own, { identity: 1, flags: 2, policy: hostPolicy, endpoint: 77 })

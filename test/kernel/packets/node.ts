@@ -104,7 +104,6 @@ export function openNode(settings: Partial<Config> = {}, maxEntries: Readonly<Re
     natPortLast: 40999,
     masqueradeIpv4: 1,
     masqueradeIpv6: 1,
-    hostAlwaysAllowed: 1,
     dualWorld: 1,
     gatewayMac,
     podMac,

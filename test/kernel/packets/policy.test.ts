@@ -24,7 +24,7 @@ let node: TestNode
 before(() => {
   enterNamespace()
   // Whether the host may always reach its pods is a rule of the tables here.
-  node = openNode({ hostAlwaysAllowed: 0 })
+  node = openNode()
   const page = Array.from({ length: 5 }, () => new Array<number>(256).fill(open.page))
   node.rows.cells.put(open.cell, { rule: 0, shadowRule: 0, verdict: verdict.allow, shadowVerdict: 0, proxyPort: 0 })
   node.rows.pages.put(open.page, { column: new Array<number>(256).fill(0) })

@@ -19,8 +19,8 @@ let node: TestNode
 let alone: TestNode
 before(() => {
   enterNamespace()
-  node = openNode({ hostAlwaysAllowed: 0, net: devices.gone })
-  alone = openNode({ hostAlwaysAllowed: 0, net: 0 })
+  node = openNode({ net: devices.gone })
+  alone = openNode({ net: 0 })
   for (const each of [node, alone]) {
     each.pod(devices.podA, A)
     for (const own of ['192.168.1.1', 'fd00:1::1']) each.owner(own, { identity: 1, flags: 2 })

@@ -157,7 +157,10 @@ export function openCluster(mode: Mode, firewall = false, more: Partial<Config> 
         [0, 80, 80],
         [1, 53, 53],
       ],
-      classes: Object.fromEntries([6, ...Object.values(pods).map((each) => each.identity)].map((id) => [id, 1])),
+      classes: {
+        1: 2, // the node itself always may
+        ...Object.fromEntries([6, ...Object.values(pods).map((each) => each.identity)].map((id) => [id, 1])),
+      },
       cells: [
         [
           ['none', 20],
@@ -168,6 +171,11 @@ export function openCluster(mode: Mode, firewall = false, more: Partial<Config> 
           ['none', 20],
           ['allow', 21],
           ['allow', 21],
+        ],
+        [
+          ['allow', 22],
+          ['allow', 22],
+          ['allow', 22],
         ],
       ],
     })
