@@ -12,8 +12,12 @@ const tcp = 0
 /** Of the asker's node. */
 const ownAddresses = [...Object.values(nodeAddress[1]), ...Object.values(gateway[1])]
 
-for (const mode of ['native', 'overlay'] as const) {
-  describe(`${mode}`, () => {
+for (const [mode, firewall] of [
+  ['native', false],
+  ['overlay', false],
+  ['overlay', true],
+] as const) {
+  describe(`${mode}${firewall ? ', with a host firewall' : ''}`, () => {
     let cluster: Cluster
     let proxy: Awaited<ReturnType<Cluster['proxy']>>
 
@@ -38,7 +42,7 @@ for (const mode of ['native', 'overlay'] as const) {
         .filter((event) => event.kind === EventKind.EVENT_DROP)
 
     before(async () => {
-      cluster = openCluster(mode)
+      cluster = openCluster(mode, firewall)
       await Promise.all([
         cluster.serve('b', 53, 80),
         cluster.serve('c', 53, 80),
