@@ -56,10 +56,10 @@ async function main(): Promise<void> {
       process.exitCode = await testConnectivity(values.only, say)
       return
     case 'network':
-      process.exitCode = await testNetwork(values.only, say)
+      process.exitCode = (await testNetwork(values.only, say)).code
       return
     case 'networkpolicy':
-      process.exitCode = await testNetworkPolicy(values.only, say)
+      process.exitCode = (await testNetworkPolicy(values.only, say)).code
       return
     case 'clusternetworkpolicy':
       process.exitCode = await testClusterNetworkPolicy(values.only, say)

@@ -20,7 +20,7 @@ const taken = (): ReadonlyMap<string, number> => {
     return new Map()
   }
 }
-const number = ((all) => {
+export const number = ((all) => {
   const used = new Set(all.values())
   return all.get(cluster) ?? Array.from({ length: 100 }, (_, n) => n).find((n) => !used.has(n)) ?? 0
 })(taken())

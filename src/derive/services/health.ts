@@ -28,7 +28,9 @@ export const healthChecks = deriveEach<Service, HealthCheck>(
   },
   (service, read) => {
     const config = read.get(settings, 'settings')
-    if (!config?.enableHealthCheckNodeport || service.healthCheckNodePort === 0 || !isOurs(service, read)) return []
+    // A kube-proxy beside us listens there itself.
+    if (!config?.enableHealthCheckNodeport || !config.kubeProxyReplacement) return []
+    if (service.healthCheckNodePort === 0 || !isOurs(service, read)) return []
     const addresses = new Set(
       read
         .by(endpointSlices, 'service', objectKey(service))

@@ -354,6 +354,9 @@ test('load balancers are told of the ready endpoints of this node, a pod of two 
   put(hinted(false), 0)
   assert.equal(db.count(healthChecks), 0)
   put(hinted(false))
-  db.commit((tx) => tx.put(settings, { ...defaultSettings, nodeName: 'n1', enableHealthCheckNodeport: false }))
-  assert.equal(db.count(healthChecks), 0)
+  assert.equal(db.count(healthChecks), 1)
+  for (const off of [{ enableHealthCheckNodeport: false }, { kubeProxyReplacement: false }]) {
+    db.commit((tx) => tx.put(settings, { ...defaultSettings, nodeName: 'n1', ...off }))
+    assert.equal(db.count(healthChecks), 0)
+  }
 })
