@@ -9,7 +9,7 @@ import { Lab } from '../../lab.ts'
 import { ran } from '../../ran.ts'
 import { Cluster } from '../faults/cluster.ts'
 import { type Answer, ask, getsOf, hostOf, type Pods, policyFor, startPods, until } from './pods.ts'
-import { endLoads, endSoon, envoysOf, handOver, launcherOf, nothingLost, startLoad } from './restarts.ts'
+import { endLoads, endSoon, handOver, killEnvoys, nothingLost, startLoad } from './restarts.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
 const root = join(import.meta.dirname, '../../..')
@@ -202,7 +202,7 @@ for (const native of [false, true])
       const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
       const both = [near[0] ?? '', far[0] ?? '']
       for (const address of both) assert.equal((await get(address, '/public', agent)).status, 200)
-      for (const pid of [...envoysOf(cluster, node), launcherOf(cluster, node)]) process.kill(pid, 'SIGKILL')
+      killEnvoys(cluster, node)
       await Promise.all(
         both.map(async (address) => {
           for (let i = 0; i < 5; i++) {

@@ -5,7 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import { Lab } from '../../lab.ts'
 import { ran } from '../../ran.ts'
 import { ask, httpPolicy, type Pods, until } from './pods.ts'
-import { launcherOf, nothingLost, Restarts } from './restarts.ts'
+import { killEnvoys, launcherOf, nothingLost, Restarts } from './restarts.ts'
 
 const hasEnvoy = (await ran('tools/envoy.sh', [])).code === 0
 
@@ -72,7 +72,7 @@ describe('restarts under L7 rules', {
 
   it('an Envoy that is killed leaves nothing open, and another serves soon', async () => {
     const url = `http://${pods.servers[0]?.addresses[0]}`
-    for (const pid of [...restarts.envoys(node()), launcherOf(restarts.cluster, node())]) process.kill(pid, 'SIGKILL')
+    killEnvoys(restarts.cluster, node())
     for (let i = 0; i < 20; i++) {
       const { status } = await ask(lab, 'client-1', `${url}/b`, ['-m', '1'])
       assert.ok(status === 0 || status === 403, `a refused request got ${status}`)

@@ -65,6 +65,16 @@ export const envoysOf = (cluster: Cluster, node: string): readonly number[] =>
 export const launcherOf = (cluster: Cluster, node: string): number =>
   Math.min(...cluster.processes(node, 'bin/cilium-envoy'))
 
+/** Kills a node's Envoys and what would start others. Who ended with the one before is gone already. */
+export function killEnvoys(cluster: Cluster, node: string): void {
+  for (const pid of [...envoysOf(cluster, node), launcherOf(cluster, node)])
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+    }
+}
+
 /** Has a node's Envoy replaced by another beside it; resolves when the old one has ended. */
 export async function handOver(cluster: Cluster, node: string): Promise<void> {
   const before = envoysOf(cluster, node)
