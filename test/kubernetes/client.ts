@@ -38,6 +38,8 @@ export async function buildClient(): Promise<{ readonly program: string; readonl
           copied(join(built, 'pause'), '/usr/bin/pause'),
           ...program(programPath('curl', 'curl')),
           ...program(programPath('nc.openbsd', 'netcat-openbsd'), '/usr/bin/nc'),
+          ...program(programPath('ip', 'iproute2'), '/usr/bin/ip'),
+          ...program(programPath('tcpdump', 'tcpdump'), '/usr/bin/tcpdump'),
           ...program(programPath('ping', 'iputils-ping'), '/usr/bin/ping'),
           ...['nslookup', 'dig'].flatMap((name) => program(programPath(name, 'bind9-dnsutils'), `/usr/bin/${name}`)),
           file('/etc/ssl/certs/ca-certificates.crt', ''), // the test appends the authority of the world

@@ -29,7 +29,8 @@ export async function prepareConnectivity(): Promise<string> {
 
 /** The arguments of the connectivity test for a cluster beside our world; `tests` as its flag --test takes them. */
 export const connectivityArguments = (tests: readonly string[]): readonly string[] => [
-  ...['connectivity', 'test', '--hubble=false'],
+  // Each test waits for what must not answer: several at once, and not as long as the internet may take.
+  ...['connectivity', 'test', '--hubble=false', '--test-concurrency=3', '--request-timeout=5s'],
   ...['--curl-image', clientImages.client, '--json-mock-image', clientImages.server],
   ...['--dns-test-server-image', 'quay.io/cilium/cluster-dns:v0.1.0'],
   ...[

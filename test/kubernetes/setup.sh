@@ -16,6 +16,8 @@ need dig bind9-dnsutils
 need nc.openbsd netcat-openbsd
 need wget wget
 need ping iputils-ping
+need tcpdump tcpdump
+need ip iproute2
 if [ -n "$missing" ]; then
   [ "$(id -u)" = 0 ] || { echo "kubernetes: these Debian packages are missing: apt-get install$missing" >&2; exit 1; }
   echo "kubernetes: installing$missing" >&2

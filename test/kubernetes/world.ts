@@ -26,7 +26,7 @@ export const world = {
   cidr4: `${inWorld4(0)}/24`,
   cidr6: `${inWorld6(0)}/96`,
   web: { name: 'web.outside.example.', ipv4: inWorld4(1), ipv6: inWorld6(1) },
-  other: { name: 'other.outside.example.', ipv4: inWorld4(2), ipv6: inWorld6(2) },
+  other: { name: 'elsewhere.test.', ipv4: inWorld4(2), ipv6: inWorld6(2) },
   /** Where its name server answers. */
   dns: `${hostAddress}:53`,
 } as const
