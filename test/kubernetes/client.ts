@@ -2,7 +2,7 @@
 /** Cilium's own client, and the images of its connectivity test. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { copied, file, imageArchive, layer } from '../../tools/oci.ts'
+import { copied, file, imageArchive, layer, link } from '../../tools/oci.ts'
 import { base, program, programPath } from '../../tools/userland.ts'
 import { compile, layerCache, stale } from './build.ts'
 import { built } from './places.ts'
@@ -12,6 +12,18 @@ export const clientImages = {
   client: 'quay.io/cilium/alpine-curl:v1.10.0',
   server: 'quay.io/cilium/json-mock:v1.3.8',
 } as const
+
+/** Programs that the test executes there, with the Debian package of each. */
+const tools: readonly (readonly [name: string, debianPackage: string, as?: string])[] = [
+  ['bash', 'bash'],
+  ['curl', 'curl'],
+  ['dig', 'bind9-dnsutils'],
+  ['ip', 'iproute2'],
+  ['nc.openbsd', 'netcat-openbsd', 'nc'],
+  ['nslookup', 'bind9-dnsutils'],
+  ['ping', 'iputils-ping'],
+  ['tcpdump', 'tcpdump'],
+]
 
 /** Cilium's own client, unchanged, and the images of its connectivity test. Returns its path and theirs. */
 export async function buildClient(): Promise<{ readonly program: string; readonly archives: readonly string[] }> {
@@ -34,14 +46,11 @@ export async function buildClient(): Promise<{ readonly program: string; readonl
         'client',
         ['/usr/bin/pause'],
         [
-          ...base(),
+          // Busybox' shell would take its own programs of these names, which say less.
+          ...base().filter((e) => e.path !== '/bin/sh'),
+          link('/bin/sh', '/usr/bin/bash'),
           copied(join(built, 'pause'), '/usr/bin/pause'),
-          ...program(programPath('curl', 'curl')),
-          ...program(programPath('nc.openbsd', 'netcat-openbsd'), '/usr/bin/nc'),
-          ...program(programPath('ip', 'iproute2'), '/usr/bin/ip'),
-          ...program(programPath('tcpdump', 'tcpdump'), '/usr/bin/tcpdump'),
-          ...program(programPath('ping', 'iputils-ping'), '/usr/bin/ping'),
-          ...['nslookup', 'dig'].flatMap((name) => program(programPath(name, 'bind9-dnsutils'), `/usr/bin/${name}`)),
+          ...tools.flatMap(([name, from, as = name]) => program(programPath(name, from), `/usr/bin/${as}`)),
           file('/etc/ssl/certs/ca-certificates.crt', ''), // the test appends the authority of the world
         ],
       ),
