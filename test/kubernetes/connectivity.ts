@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The connectivity test of Cilium's own client against the product: `make test-connectivity`. */
-import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { build } from './build.ts'
 import { buildClient, clientImages } from './client.ts'
@@ -8,6 +7,7 @@ import { down, importImage, nodeNames, up } from './cluster.ts'
 import { kubectl } from './kubectl.ts'
 import { kubeconfig } from './places.ts'
 import { install, installDns, ready } from './product.ts'
+import { exitOf } from './suites.ts'
 import { authority, openWorld, world } from './world.ts'
 
 /** Cilium's client, and what every command of it is told. */
@@ -62,8 +62,7 @@ export async function testConnectivity(only: string | undefined, say: (text: str
     const program = await prepareConnectivity()
     say('cluster is ready')
     const args = connectivityArguments(only === undefined ? leftOut.map((name) => `!${name}`) : [only])
-    const child = spawn(program, args, { stdio: 'inherit', env: clientEnvironment })
-    return await new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 1)))
+    return await exitOf(program, args)
   } finally {
     await end()
     await down()

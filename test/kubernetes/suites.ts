@@ -28,7 +28,7 @@ async function onCluster<T>(nodes: number, values: readonly string[], say: Say, 
 }
 
 /** Runs a program that tests the cluster; answers its exit code. */
-async function exitOf(program: string, args: readonly string[]): Promise<number> {
+export async function exitOf(program: string, args: readonly string[]): Promise<number> {
   const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, KUBECONFIG: kubeconfig } })
   return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)))
 }
